@@ -1,0 +1,28 @@
+// Ports: the narrow doors through which memory code sees a model. Tests put a script behind them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/status.h"
+
+namespace varve {
+
+class Writer {  // text in, text out; backed by the engine at low priority
+ public:
+  virtual ~Writer() = default;
+  // `schema`: a JSON schema that the answer must obey, or empty for free text.
+  virtual Result<std::string> write(std::string_view prompt, std::string_view schema, int max_tokens) = 0;
+};
+
+class Embedder {
+ public:
+  virtual ~Embedder() = default;
+  virtual std::string_view name() const = 0;  // stored with every vector; another name means re-embedding
+  virtual int width() const = 0;
+  virtual Result<std::vector<float>> embed(
+      std::string_view text) const = 0;  // length 1, or all zero for no signal
+};
+
+}  // namespace varve

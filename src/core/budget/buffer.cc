@@ -1,0 +1,55 @@
+#include "core/budget/buffer.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace varve {
+namespace {
+// Large buffers come straight from the kernel: zeroed for free, and given back whole, so RSS follows the
+// ledger.
+constexpr int64_t kMapBytes = 256 << 10;
+
+std::byte* take(int64_t bytes) {
+  if (bytes >= kMapBytes) {
+    void* at = mmap(nullptr, size_t(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? nullptr : static_cast<std::byte*>(at);
+  }
+  void* at = std::aligned_alloc(64, (size_t(bytes) + 63) / 64 * 64);
+  if (at != nullptr) std::memset(at, 0, size_t(bytes));
+  return static_cast<std::byte*>(at);
+}
+}  // namespace
+
+Result<Buffer> Buffer::make(Ledger& ledger, Tag tag, int64_t bytes) {
+  Buffer buffer;
+  buffer.reservation_ = TRY(ledger.reserve(tag, bytes));
+  if (bytes == 0) return buffer;
+  buffer.data_ = take(bytes);
+  if (buffer.data_ == nullptr) {
+    return Status(Code::over_budget, "the operating system refused " + std::to_string(bytes) + " bytes");
+  }
+  buffer.size_ = bytes;
+  return buffer;
+}
+
+Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  std::swap(reservation_, other.reservation_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+Buffer::~Buffer() {
+  if (data_ == nullptr) return;
+  if (size_ >= kMapBytes) {
+    munmap(data_, size_t(size_));
+  } else {
+    std::free(data_);
+  }
+}
+
+}  // namespace varve

@@ -1,0 +1,76 @@
+#include "core/budget/ledger.h"
+
+#include <algorithm>
+
+namespace varve {
+
+std::string_view to_string(Tag tag) {
+  static constexpr std::string_view names[] = {"weights", "kv",        "scratch",   "index",
+                                               "cubes",   "gradients", "optimizer", "io"};
+  return names[static_cast<size_t>(tag)];
+}
+
+Reservation& Reservation::operator=(Reservation&& other) noexcept {
+  std::swap(ledger_, other.ledger_);
+  std::swap(tag_, other.tag_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+Reservation::~Reservation() {
+  if (ledger_ != nullptr) ledger_->give(tag_, bytes_);
+}
+
+Status Reservation::resize(int64_t bytes) {
+  if (bytes <= bytes_) {
+    ledger_->give(tag_, bytes_ - bytes);
+  } else {
+    Reservation more = TRY(ledger_->reserve(tag_, bytes - bytes_));
+    more.bytes_ = 0;  // ours now
+  }
+  bytes_ = bytes;
+  return {};
+}
+
+Result<Reservation> Ledger::reserve(Tag tag, int64_t bytes) {
+  if (bytes < 0) return Status(Code::invalid, "negative reservation");
+  if (take(tag, bytes)) return Reservation(this, tag, bytes);
+  for (Shrinker* shrinker : shrinkers_) {
+    shrinker->shrink(bytes - (limit_ - used()));
+    if (take(tag, bytes)) return Reservation(this, tag, bytes);
+  }
+  return Status(Code::over_budget, std::to_string(bytes) + " bytes do not fit: " + std::to_string(used()) +
+                                       " of " + std::to_string(limit_) + " are in use");
+}
+
+bool Ledger::take(Tag tag, int64_t bytes) {
+  std::lock_guard lock(mutex_);
+  if (bytes > limit_ - used_) return false;
+  used_ += bytes;
+  by_tag_[static_cast<size_t>(tag)] += bytes;
+  peak_ = std::max(peak_, used_);
+  return true;
+}
+
+void Ledger::give(Tag tag, int64_t bytes) {
+  std::lock_guard lock(mutex_);
+  used_ -= bytes;
+  by_tag_[static_cast<size_t>(tag)] -= bytes;
+}
+
+int64_t Ledger::used() const {
+  std::lock_guard lock(mutex_);
+  return used_;
+}
+
+int64_t Ledger::used(Tag tag) const {
+  std::lock_guard lock(mutex_);
+  return by_tag_[static_cast<size_t>(tag)];
+}
+
+int64_t Ledger::peak() const {
+  std::lock_guard lock(mutex_);
+  return peak_;
+}
+
+}  // namespace varve

@@ -1,0 +1,94 @@
+// Ops: what a model does to rows. Threads, no logic.
+//
+// Every operation computes a row of its result from that row of its inputs alone, in an order that does not
+// depend on how many rows there are or how many threads run: a sequence in a batch gets the same bits as
+// alone, and a prompt in chunks the same bits as whole. Shapes are CHECKed: a wrong one is a bug of the model
+// code.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "math/ops/matrix.h"
+#include "math/ops/thread_pool.h"
+
+namespace varve {
+
+enum class Activation : uint8_t { silu, gelu_tanh, gelu_erf, relu };
+
+enum class RopeKind : uint8_t { none, adjacent, halves };  // pairs (0,1)(2,3).. or (i, i + dim/2)
+struct RopeSpec {
+  RopeKind kind = RopeKind::none;
+  int32_t dim = 0;  // leading values of a head that rotate
+  float base = 10000;
+  float scale = 1;                 // position is multiplied by it (linear scaling)
+  float attention_factor = 1;      // multiplies cos and sin (YaRN, longrope)
+  std::span<const float> factors;  // dim / 2 divisors of the frequencies, or empty
+  // YaRN: extension > 1 turns it on (Peng et al. 2023).
+  float yarn_extension = 1, yarn_beta_fast = 32, yarn_beta_slow = 1;
+  int32_t original_context = 0;
+};
+
+// One block of cached tokens of one lane (layer x KV head): tokens rows of dim values, encoded.
+struct KvPageView {
+  std::span<const std::byte> keys, values;
+  std::span<const int32_t> positions;  // one a token, ascending; its size is the token count
+};
+struct AttendSpec {
+  int32_t heads = 0, kv_heads = 0, key_dim = 0, value_dim = 0;
+  float scale = 1;
+  float soft_cap = 0;  // 0: none; else logits become cap * tanh(logit / cap)
+  int32_t window = 0;  // 0: all; else only tokens at positions > query - window
+  const Codec* codec = nullptr;
+};
+struct AttendSegment {  // the rows of one sequence
+  int32_t first_row = 0, rows = 0;
+  std::span<const int32_t> positions;                  // of the queries
+  std::span<const std::span<const KvPageView>> lanes;  // one list of pages a KV head
+};
+
+class Ops {
+ public:
+  // exact: activations stay f32. fast: where a codec has an integer kernel, activations are quantised to 8
+  // bits.
+  enum class Precision : uint8_t { exact, fast };
+  explicit Ops(ThreadPool& pool, Precision precision = Precision::exact)
+      : pool_(pool), precision_(precision) {}
+  Precision precision() const { return precision_; }
+
+  // y = x w^T: x [n][w.cols], y [n][w.rows]. add: y += instead.
+  void matmul(Rows x, const Matrix& w, Rows y, bool add = false);
+  // dx = d w: d [n][w.rows], dx [n][w.cols]; the same bytes read the other way.
+  void matmul_back(Rows d, const Matrix& w, Rows dx, bool add = false);
+  void add_bias(Rows x, const Matrix& bias);  // bias [1][width]
+  void gather(const Matrix& table, std::span<const int32_t> rows, Rows out);
+  void gather_rows(Rows in, std::span<const int32_t> rows, Rows out);  // out[i] = in[rows[i]]
+  void scatter_add(Rows in, std::span<const int32_t> rows, std::span<const float> weights,
+                   Rows out);  // out[rows[i]] += w[i] in[i]
+
+  // Over each group of `group` values of a row (0: the whole row). weight/bias may be empty.
+  void rms_norm(Rows x, const Matrix& weight, float epsilon, Rows out, int32_t group = 0);
+  void layer_norm(Rows x, const Matrix& weight, const Matrix& bias, float epsilon, Rows out);
+  void rope(Rows x, int32_t heads, const RopeSpec& spec, std::span<const int32_t> positions);  // in place
+  void activate(Activation kind, Rows x);                                                      // in place
+  void activate_times(Activation kind, Rows gate, Rows up);  // gate = act(gate) * up
+  void add(Rows x, Rows y);                                  // y += x
+  void copy(Rows x, Rows y);                                 // y = x
+  void scale(Rows x, float factor);
+  void soft_cap(Rows x, float cap);
+  void softmax(Rows x);                     // over each row
+  void mean(Rows x, std::span<float> out);  // over the rows
+
+  void attend(const AttendSpec& spec, Rows queries, std::span<const AttendSegment> segments, Rows out);
+
+  // The border to the host: the only ways that floats enter or leave.
+  void load(std::span<const float> values, Rows out);
+  void store(Rows x, std::span<float> out);
+  void encode(Rows x, const Codec& codec, std::span<std::byte> out);  // row after row, e.g. into a KV page
+
+ private:
+  ThreadPool& pool_;
+  Precision precision_;
+};
+
+}  // namespace varve

@@ -1,0 +1,83 @@
+// MemCube: the unit of durable memory. A payload of one of three forms in one envelope: identity, versions,
+// rights, provenance, validity in time, life.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/hash.h"
+#include "core/base/status.h"
+
+namespace varve {
+
+enum class Form : uint8_t { plaintext, activation, parametric };
+// draft: proposed. active: recalled. archived: kept, not recalled. expired: its validity ended or a newer
+// cube took its place. erased: payload gone, a tombstone without words remains.
+enum class Life : uint8_t { draft, active, archived, expired, erased };
+std::string_view to_string(Form form);
+std::string_view to_string(Life life);
+Result<Form> parse_form(std::string_view text);
+Result<Life> parse_life(std::string_view text);
+
+struct CubeId {  // 128 bits: 48 of time in milliseconds, 80 random; sorts by age, cannot be guessed
+  std::array<uint8_t, 16> bytes{};
+  auto operator<=>(const CubeId&) const = default;
+  std::string text() const;  // 32 hexadecimal digits
+  static CubeId make(TimeMs now);
+  static Result<CubeId> parse(std::string_view text);
+};
+
+// Every call says who asks; there is no ambient root. A name is 1-64 of [a-z0-9_.-] and begins with a letter
+// or digit.
+struct Principal {
+  std::string name;
+};
+Status check_name(std::string_view what, std::string_view name);  // principals and spaces alike
+
+// How far a cube's words may be believed: the lowest of its lineage. Tool output and files never speak as the
+// system.
+enum class Trust : uint8_t { outside, model, user };
+std::string_view to_string(Trust trust);
+
+struct Source {  // provenance: what it was derived from
+  CubeId cube;
+  uint32_t version = 1;
+  auto operator<=>(const Source&) const = default;
+};
+
+struct CubeHeader {
+  CubeId id;
+  uint32_t version = 1;
+  Form form = Form::plaintext;
+  std::string kind;  // "turn" (evidence: never revised), "fact", "note", "document", ...
+  Life life = Life::active;
+  std::string owner;  // principal
+  std::string space;  // namespace with rights; a principal's own space has the principal's name
+  std::string title;
+  std::string session;          // conversation it was said in, or empty
+  int32_t turn = 0;             // place in that conversation
+  std::string speaker;          // "user", "assistant", a person's name
+  TimeMs recorded = 0;          // when Varve learnt it
+  std::optional<TimeMs> event;  // when it happened, if it says so
+  std::optional<TimeMs> valid_from, valid_to;
+  std::vector<Source> from;
+  std::optional<Hash256> model;  // required unless plaintext
+  Trust trust = Trust::user;
+  double strength = 1;  // decays, is refreshed by use
+  std::string why;      // of this version: shown to the user
+  int64_t payload_bytes = 0;
+  Hash256 payload_hash;
+};
+
+struct CubeDraft {
+  CubeHeader header;  // id, version, owner, recorded, payload_* are filled in by the store
+  std::string payload;
+};
+
+}  // namespace varve

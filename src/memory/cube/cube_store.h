@@ -1,0 +1,110 @@
+// CubeStore: the only writer of durable memory. Headers, versions, rights, provenance and journal in SQLite,
+// large payloads as files named by their hash. Every call names the principal; rights are enforced here and
+// nowhere else.
+//
+// A call that returned ok is durable (kill -9, power loss). A call that failed changed nothing. One process
+// owns a store (a lock says so); within it every method is thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/budget/ledger.h"
+#include "core/io/env.h"
+#include "memory/cube/cube.h"
+
+namespace varve {
+
+enum class Right : uint8_t { read = 1, write = 2, admin = 4 };  // admin: grants, and implies the others
+
+struct CubeFilter {
+  std::string space;  // empty: every space the principal may read
+  std::string kind, session;
+  std::optional<Form> form;
+  std::optional<Life> life = Life::active;  // nullopt: all
+  std::optional<CubeId> after;              // page on: ids above this one
+  int32_t limit = 100;                      // 1..10000
+};
+
+struct MemoryOp {  // a plan of a reflector; the store applies it
+  enum class Kind : uint8_t { add, revise, expire, strengthen, erase } kind = Kind::add;
+  CubeId target;              // of all but add
+  uint32_t base_version = 0;  // of revise: 0 takes the current one
+  CubeDraft draft;            // of add and revise
+  double strength = 0;        // of strengthen: added
+  std::string why;
+};
+
+struct EraseReceipt {  // what a forget did, provably
+  struct Item {
+    CubeId id;
+    uint32_t versions = 0;
+    Hash256 payload_hash;      // of the newest version, before
+    std::string kind, method;  // "erased", "flagged: relearn", ...
+  };
+  std::vector<Item> items;               // the cube and everything derived from it
+  std::vector<std::string> not_reached;  // what could not be, in words
+};
+
+struct JournalEntry {
+  int64_t sequence = 0;
+  TimeMs time = 0;
+  std::string principal, action, why;
+  CubeId cube;
+  uint32_t version = 0;
+};
+
+// Told of every committed change, in order, on the writing thread: what keeps an index current.
+class CubeObserver {
+ public:
+  virtual ~CubeObserver() = default;
+  virtual void changed(const CubeHeader& header,
+                       std::string_view payload) = 0;  // new, revised, or another life
+  virtual void erased(const CubeHeader& header) = 0;
+};
+
+class CubeStore {
+ public:
+  // Creates or opens the store in `folder`. conflict: another process has it; corrupt: what is damaged and
+  // what to do.
+  static Result<std::unique_ptr<CubeStore>> open(Env& env, const std::string& folder, Ledger& ledger,
+                                                 const Clock& clock = system_clock());
+  virtual ~CubeStore() = default;
+
+  // not_found also stands for "may not see": ids cannot be probed. denied: may read but not write.
+  virtual Result<CubeId> put(const Principal& who, CubeDraft draft) = 0;
+  virtual Result<std::vector<CubeId>> apply(const Principal& who,
+                                            std::vector<MemoryOp> ops) = 0;  // all or none
+  virtual Result<uint32_t> revise(const Principal& who, CubeId id, uint32_t base_version, CubeDraft draft,
+                                  std::string why) = 0;  // conflict names the current version
+  virtual Status advance(const Principal& who, CubeId id, Life to, std::string why) = 0;
+  virtual Result<EraseReceipt> erase(const Principal& who, CubeId id, std::string why) = 0;
+
+  virtual Result<CubeHeader> head(const Principal& who, CubeId id,
+                                  uint32_t version = 0) const = 0;  // 0: newest
+  virtual Result<std::string> payload(const Principal& who, CubeId id, uint32_t version = 0) const = 0;
+  virtual Result<std::vector<CubeHeader>> history(const Principal& who, CubeId id) const = 0;  // oldest first
+  virtual Result<std::vector<CubeHeader>> list(const Principal& who, const CubeFilter& filter) const = 0;
+  virtual Result<std::vector<CubeHeader>> derived(const Principal& who, CubeId id) const = 0;  // directly
+  virtual Result<std::vector<JournalEntry>> journal(const Principal& who, CubeId id) const = 0;
+
+  virtual Result<std::vector<std::string>> readable_spaces(const Principal& who) const = 0;
+  virtual Status grant(const Principal& who, const std::string& space, const std::string& principal,
+                       uint8_t rights) = 0;  // bits of Right; 0 takes them away
+
+  // A .cube file: header, payload, hash. Import gives a new id, keeps history words in `why`, trust at most
+  // outside.
+  virtual Result<std::string> export_cube(const Principal& who, CubeId id) const = 0;
+  virtual Result<CubeId> import_cube(const Principal& who, std::string_view file,
+                                     const std::string& space) = 0;
+
+  // Calls `observer` for every active plaintext cube, then for every change. Null detaches.
+  virtual Status observe(CubeObserver* observer) = 0;
+  virtual Result<std::vector<std::string>> check() const = 0;  // fsck: one line a problem; empty when sound
+};
+
+}  // namespace varve

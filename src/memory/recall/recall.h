@@ -1,0 +1,48 @@
+// Recall: a query to ranked cubes within a token allowance. Retrievers of a recipe, fused; rights and
+// validity applied; every score kept for `explain`. Observes the store, so its indexes are always current.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/base/ports.h"
+#include "core/budget/ledger.h"
+#include "memory/cube/cube_store.h"
+#include "memory/recall/retriever.h"
+
+namespace varve {
+
+struct RecallQuery {
+  std::string text;
+  std::string space;         // empty: all that the principal may read
+  int32_t limit = 20;        // cubes
+  int32_t token_budget = 0;  // 0: none; else the words returned fit it (characters / 4)
+  std::string skip_session;  // words still in the prompt need no recall
+  std::optional<TimeMs> as_of;
+};
+
+struct Recalled {
+  CubeHeader header;
+  std::string text;
+  float score = 0;
+  std::vector<std::pair<std::string, float>> parts;  // retriever -> its own score, for explain
+};
+
+class Recall : public CubeObserver {
+ public:
+  // `recipe`: retriever specs joined by '+', e.g. "bm25+dense"; "default" is the shipped profile. `embedder`
+  // may be null: then dense retrievers are refused by name.
+  static Result<std::unique_ptr<Recall>> make(std::string_view recipe, CubeStore& store,
+                                              const Embedder* embedder, Ledger& ledger);
+  virtual Result<std::vector<Recalled>> gather(const Principal& who, const RecallQuery& query) const = 0;
+  virtual int64_t bytes() const = 0;
+};
+
+// Words for a prompt: each with its source and date, between marks that say what they are. is_recalled_text()
+// knows the marks, so that recalled words are never stored again as new.
+std::string present(const std::vector<Recalled>& recalled);
+bool is_recalled_text(std::string_view text);
+
+}  // namespace varve

@@ -1,0 +1,39 @@
+// Constraint: what an answer may look like. It forbids tokens, one step at a time; the engine applies it to
+// the logits before sampling. From a JSON schema, "any JSON", or a GBNF grammar. Depth, rules and states are
+// bounded.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "core/base/status.h"
+#include "core/format/json.h"
+#include "run/model/tokenizer.h"
+
+namespace varve {
+
+class Constraint {  // the state of one answer; not shared
+ public:
+  virtual ~Constraint() = default;
+  // Sets the logit of every token that cannot follow to -infinity. End-of-generation tokens stay allowed only
+  // when the text so far is complete. At least one token stays, unless the vocabulary cannot spell the
+  // grammar (false).
+  virtual bool mask(std::span<float> logits) const = 0;
+  virtual Status accept(Token token) = 0;  // invalid when it was forbidden
+  virtual bool complete() const = 0;       // the text so far is a whole sentence of the grammar
+};
+
+// A compiled grammar, immutable and shared by the answers that use it. `tokenizer` must outlive it.
+class Grammar {
+ public:
+  virtual ~Grammar() = default;
+  virtual std::unique_ptr<Constraint> start() const = 0;
+};
+Result<std::shared_ptr<const Grammar>> grammar_from_gbnf(std::string_view text, const Tokenizer& tokenizer);
+Result<std::shared_ptr<const Grammar>> grammar_from_json_schema(const Json& schema,
+                                                                const Tokenizer& tokenizer);
+Result<std::shared_ptr<const Grammar>> grammar_any_json(const Tokenizer& tokenizer);  // one JSON object
+
+}  // namespace varve

@@ -1,0 +1,80 @@
+// Engine: the only place that runs a model. One thread owns all sequences and every KV byte; everyone else
+// submits and cancels. Continuous batching: each step takes rows of several sequences, prompts in chunks.
+//
+// What a sequence leaves behind stays as a prefix for later ones of the same scope, until the ledger asks for
+// it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "run/decode/constraint.h"
+#include "run/decode/sampler.h"
+#include "run/model/model.h"
+
+namespace varve {
+
+using SequenceId = uint64_t;
+
+struct Request {
+  std::vector<Token> tokens;  // the whole prompt; never empty
+  int32_t max_tokens = 512;   // to generate; 0 computes the prompt only
+  SamplingOptions sampling;
+  std::shared_ptr<const Grammar> grammar;  // may be null
+  std::shared_ptr<const Adapter> adapter;  // may be null
+  bool ignore_end = false;                 // do not stop at end-of-generation tokens (benchmarks)
+  bool embed = false;                      // no generation: the mean hidden state of the prompt
+  int32_t priority = 0;                    // a turn 0, a reflection 1, a lesson 2: lower first
+  std::string scope;                       // KV is reused only inside one scope (a tenant)
+};
+
+struct Usage {
+  int32_t prompt_tokens = 0, reused_tokens = 0, generated_tokens = 0;
+  double queue_ms = 0, prefill_ms = 0, decode_ms = 0;
+};
+
+enum class Finish : uint8_t { stop, length, cancelled, failed };
+
+// Called on the engine thread; must be quick and must not call back into the engine except cancel().
+struct Listener {
+  std::function<bool(const Sampled&)> on_token;  // false stops the sequence (Finish::stop)
+  std::function<void(Finish, Status, const Usage&, std::vector<float> embedding)> on_finish;  // exactly once
+};
+
+struct EngineOptions {
+  int32_t context = 0;  // tokens a sequence may have; 0: what the model was trained for, as the budget allows
+  int32_t max_sequences = 16;               // running at once; more wait
+  int32_t chunk_rows = 256;                 // rows of one step
+  std::string kv = "policy=full pack=f16";  // parse_kv_recipe
+  std::string scheduler = "fcfs";
+  Ops::Precision precision = Ops::Precision::fast;
+  int32_t threads = 0;  // 0: all cores
+};
+
+struct EngineStats {  // a consistent copy
+  int64_t prompt_tokens = 0, prefill_tokens_saved = 0, generated_tokens = 0, steps = 0;
+  int32_t running = 0, waiting = 0;
+  int64_t kv_bytes = 0, prefix_bytes = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;  // cancels everything and joins its thread
+  // invalid: empty prompt, token out of range, bad sampling options, prompt longer than the context (says
+  // both lengths). over_budget: what is asked can never fit, with the arithmetic. Otherwise the request waits
+  // its turn.
+  virtual Result<SequenceId> submit(Request request, Listener listener) = 0;
+  virtual void cancel(SequenceId id) = 0;  // on_finish still comes; unknown ids are ignored
+  virtual EngineStats stats() const = 0;
+  virtual const Model& model() const = 0;
+  virtual int32_t context() const = 0;
+  virtual void forget_prefixes(const std::string& scope) = 0;  // erased memory must not live on as KV; waits
+};
+
+Result<std::unique_ptr<Engine>> start_engine(std::shared_ptr<const Model> model, Ledger& ledger,
+                                             const EngineOptions& options);
+
+}  // namespace varve

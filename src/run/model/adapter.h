@@ -1,0 +1,22 @@
+// Adapter: what a parametric cube adds to a model, weight by weight. One class a kind of delta.
+#pragma once
+
+#include "math/ops/ops.h"
+#include "run/weights/weight_store.h"
+
+namespace varve {
+
+class Delta {
+ public:
+  virtual ~Delta() = default;
+  virtual void add(Ops& ops, Scratch& scratch, Rows x, Rows y) const = 0;  // y += delta(x)
+  virtual int64_t scratch_bytes(int32_t rows) const = 0;
+};
+
+class Adapter {
+ public:
+  virtual ~Adapter() = default;
+  virtual const Delta* on(WeightId id) const = 0;  // null: this weight is untouched
+};
+
+}  // namespace varve

@@ -1,0 +1,58 @@
+// Model: weights, tokenizer, template and blocks of one GGUF file. Immutable after open; shared by every
+// sequence.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/hash.h"
+#include "core/budget/ledger.h"
+#include "core/io/env.h"
+#include "run/kv/kv_cache.h"
+#include "run/model/block.h"
+#include "run/model/chat_template.h"
+#include "run/model/tokenizer.h"
+
+namespace varve {
+
+struct ModelShape {
+  std::string family;  // "llama", "qwen3", ...
+  int32_t layers = 0, width = 0, heads = 0, vocabulary = 0;
+  int32_t context = 0;  // tokens that the model was trained for
+  KvShape kv;
+};
+
+// One forward pass: the rows of several sequences, each with its own KvCache (already reserved).
+struct Batch {
+  std::span<const Token> tokens;
+  std::span<const int32_t> positions;
+  std::span<const Segment> segments;
+  std::span<const int32_t> outputs;  // rows whose logits (or hidden states) are wanted, ascending
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual const Hash256& fingerprint() const = 0;  // binds cubes to the model that made them
+  virtual const ModelShape& shape() const = 0;
+  virtual const std::string& name() const = 0;
+  virtual const Tokenizer* tokenizer() const = 0;         // null when the file has none
+  virtual const ChatTemplate* chat_template() const = 0;  // null when the file has none
+  virtual const WeightStore& weights() const = 0;
+  virtual int64_t scratch_bytes(int32_t rows, int32_t outputs) const = 0;
+  // logits: [outputs][vocabulary].
+  virtual Status forward(const Batch& batch, Ops& ops, Scratch& scratch, Rows logits) const = 0;
+  // hidden: [outputs][width], after the final norm. For embeddings.
+  virtual Status hidden(const Batch& batch, Ops& ops, Scratch& scratch, Rows hidden) const = 0;
+};
+
+// Opens a model. corrupt or invalid: a bad file, an unknown family (lists the known); over_budget: one
+// sentence with the arithmetic, before any weight is read. A file without a tokenizer opens: tokenizer() is
+// null.
+Result<std::shared_ptr<const Model>> open_model(Env& env, const std::string& path, Ledger& ledger);
+
+}  // namespace varve

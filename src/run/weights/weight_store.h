@@ -1,0 +1,63 @@
+// WeightStore: owns the bytes of a model's weights. Tensors are addressed by role: "blk.3.ffn_down",
+// "token_embd", "output_norm" - the GGUF name without ".weight"; a bias keeps its ".bias"
+// ("blk.3.attn_q.bias").
+//
+// This is the seam behind which weights are resident, streamed or read by row; callers pin what they use now.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/budget/ledger.h"
+#include "core/format/gguf.h"
+#include "core/io/env.h"
+#include "math/ops/matrix.h"
+
+namespace varve {
+
+using WeightId = uint32_t;
+inline constexpr WeightId kNoWeight = ~WeightId(0);
+
+struct WeightEntry {
+  std::string role;
+  const Codec* codec = nullptr;
+  int32_t rows = 0, cols = 0;     // of one matrix; a vector is 1 x n
+  int32_t stack = 1;              // experts: how many matrices of that shape follow one another
+  int64_t offset = 0, bytes = 0;  // in the file, all of the stack
+};
+
+class WeightPin {  // resident while alive
+ public:
+  WeightPin() = default;
+  WeightPin(Matrix matrix, std::shared_ptr<const void> hold) : matrix_(matrix), hold_(std::move(hold)) {}
+  const Matrix& operator*() const { return matrix_; }
+
+ private:
+  Matrix matrix_;
+  std::shared_ptr<const void> hold_;
+};
+
+// True when `role` matches `pattern`, where '*' stands for one part between dots: "blk.*.ffn_down".
+bool role_matches(std::string_view pattern, std::string_view role);
+
+class WeightStore {
+ public:
+  virtual ~WeightStore() = default;
+  virtual std::span<const WeightEntry> entries() const = 0;
+  virtual WeightId find(std::string_view role) const = 0;  // kNoWeight when absent
+  virtual Result<WeightPin> pin(WeightId id,
+                                int32_t of_stack = 0) const = 0;  // waits for the disk if it must
+  virtual void hint(std::span<const WeightId> next) const = 0;    // never waits
+  virtual int64_t resident_bytes() const = 0;
+};
+
+// Reads every tensor into booked memory. over_budget comes before the first byte is read, with the
+// arithmetic.
+Result<std::unique_ptr<WeightStore>> open_resident_weights(Env& env, const std::string& path,
+                                                           const Gguf& gguf, Ledger& ledger);
+
+}  // namespace varve
