@@ -57,20 +57,25 @@ class Json {
   Json& push(Json value);                              // on an array; returns *this
 
   bool operator==(const Json& other) const;  // 1 == 1.0; order of members does not matter
-  // Compact; invalid UTF-8 in strings becomes U+FFFD. indent > 0 writes lines.
+  // Compact; invalid UTF-8 in strings becomes U+FFFD, a double that is no number null. indent > 0 writes
+  // lines. Reads back equal.
   std::string dump(int indent = 0) const;
 
  private:
   std::variant<std::monostate, bool, int64_t, double, std::string, Array, Object> held_;
 };
 
+// Copying, comparing and destroying walk a value by recursion; nest no deeper than this.
+inline constexpr int kJsonDeepest = 1000;
+
 struct JsonLimits {
   size_t max_bytes = 32u << 20;
-  int max_depth = 64;
+  int max_depth = 64;         // of arrays and objects; at most kJsonDeepest
   size_t max_items = 100000;  // values and keys together
 };
-// Strict JSON in valid UTF-8. Code::invalid says the byte offset and what is wrong; a duplicate key is an
-// error. Integers outside int64 become doubles.
+// Strict JSON in valid UTF-8, in time linear in the text. Code::invalid says the byte offset and what is
+// wrong; a duplicate key is an error. Integers outside int64 become doubles; numbers outside double are an
+// error.
 Result<Json> parse_json(std::string_view text, const JsonLimits& limits = {});
 
 }  // namespace varve
