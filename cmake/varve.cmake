@@ -26,12 +26,15 @@ function(varve_room room)
     endif()
   endforeach()
   if(tests AND VARVE_TESTS)
+    set(VARVE_LABEL unit)
     varve_test(${name}_test ${room}/ ${tests})
     target_link_libraries(${name}_test PRIVATE ${name})
+    add_dependencies(unit_tests ${name}_test)
   endif()
 endfunction()
 
-# varve_test(<target> <prefix of the test names> <sources>...): one GoogleTest program.
+# varve_test(<target> <prefix of the test names> <sources>...): one GoogleTest program. VARVE_LABEL, when set, is
+# the label of its tests: `ctest -L unit` runs those of the rooms.
 function(varve_test name prefix)
   add_executable(${name} ${ARGN})
   target_compile_options(${name} PRIVATE ${VARVE_WARNINGS} ${VARVE_FLAGS})
@@ -39,5 +42,5 @@ function(varve_test name prefix)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE GTest::gtest_main)
   gtest_discover_tests(${name} TEST_PREFIX ${prefix} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                       PROPERTIES TIMEOUT 300)
+                       PROPERTIES TIMEOUT 300 LABELS "${VARVE_LABEL}")
 endfunction()
