@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@ using Token = int32_t;
 struct SpecialTokens {
   std::optional<Token> bos, eos, eot, unknown, separator, padding;
   bool add_bos = false, add_eos = false;
+  bool space_prefix = false;             // a text's first token decodes with a space that the text had not
   std::vector<Token> end_of_generation;  // eos, eot and whatever else ends an answer
 };
 
@@ -46,6 +48,9 @@ Result<std::unique_ptr<Tokenizer>> open_tokenizer_json(std::string_view tokenize
 
 // A whole prompt: BOS and EOS as the model asks for, unless the text brings its own BOS already.
 std::vector<Token> tokenize_prompt(const Tokenizer& tokenizer, std::string_view text);
+// The text of tokens: decode() of each, without the space that encoding put before the first.
+std::string detokenize(const Tokenizer& tokenizer, std::span<const Token> tokens, bool show_special = false);
+
 // Bytes that end inside a character are held back until the rest comes.
 class Utf8Stream {
  public:
