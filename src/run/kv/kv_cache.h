@@ -1,5 +1,6 @@
-// KvCache: the attention state of one sequence, all layers; pages of a fixed number of tokens a lane
-// (layer x KV head). Pages are shared copy-on-write between sequences. The engine thread owns every byte.
+// KvCache: the attention state of one sequence, all layers; pages of kPageTokens tokens a lane (layer x KV
+// head). Pages are shared copy-on-write between sequences. A cache belongs to one thread (the engine's);
+// pages and snapshots may die on any.
 #pragma once
 
 #include <cstdint>
@@ -18,21 +19,25 @@ struct KvShape {
   auto operator<=>(const KvShape&) const = default;
 };
 
-// How a process keeps KV; chosen by the user as "policy=... allot=... pack=... select=...".
-struct KvRecipe {
-  std::string policy = "full";  // run/kv/policy
-  std::string pack = "f16";     // the codec of pages: f16 or f32 (exact)
-  int32_t budget_tokens = 0;    // 0: keep all; else each lane is cut to this many by the policy
-};
-Result<KvRecipe> parse_kv_recipe(
-    std::string_view text);  // unknown keys and methods are invalid, known ones listed
+inline constexpr int32_t kPageTokens = 64;
 
-class KvPool;   // pages of one shape and recipe, booked in the ledger, with a free list
-struct KvPage;  // 64 tokens of one lane
+// How a process keeps KV; chosen by the user, e.g. "policy=streaming:sinks=4,window=512 pack=f16".
+struct KvRecipe {
+  std::string policy = "full";  // a spec of run/kv/policy; full: nothing is ever dropped
+  std::string pack = "f16";     // the codec of pages: f32 (exact), f16, bf16, q8_0
+  int32_t budget_tokens = 0;    // each lane is cut to this many by the policy; 0 with "full" only
+};
+// Keys: policy, budget_tokens (default: what the policy asks for), allot=uniform, pack, select=all. Unknown
+// keys and methods are invalid and the known ones listed; a policy that must be shown what attention does not
+// report yet is unsupported.
+Result<KvRecipe> parse_kv_recipe(std::string_view text);
+
+class KvPool;   // run/kv/kv_pool.h
+struct KvPage;  // kPageTokens tokens of one lane
 
 // The state of the first tokens of some sequence, immutable, sharing its pages.
 struct KvSnapshot {
-  std::vector<std::shared_ptr<KvPage>> pages;
+  std::vector<std::shared_ptr<KvPage>> pages;  // lane by lane, oldest first
   int32_t tokens = 0;
   int64_t bytes() const;
 };
@@ -40,9 +45,11 @@ struct KvSnapshot {
 class KvCache {
  public:
   virtual ~KvCache() = default;
-  virtual int32_t tokens() const = 0;  // appended so far, dropped ones included
-  virtual int64_t bytes() const = 0;   // of its pages, shared ones too
-  // Makes room for this many more tokens, so that append() cannot fail; over_budget changes nothing.
+  virtual int32_t tokens() const = 0;  // appended to every layer so far, dropped ones included
+  virtual int64_t bytes() const = 0;   // of its pages, shared and reserved ones too
+  // Makes room for this many more tokens, so that append() cannot fail; over_budget changes nothing. With a
+  // policy this counts on a fit() whenever tokens() is a multiple of kPageTokens. A later truncate() or
+  // snapshot() may share the newest page again: reserve once more before append() then.
   virtual Status reserve(int32_t more_tokens) = 0;
   // keys [n][kv_heads * key_dim], values [n][kv_heads * value_dim], after RoPE. Every layer gets the same
   // positions.
@@ -51,14 +58,18 @@ class KvCache {
   // One list of pages a KV head; valid until the next call that changes the cache.
   virtual std::span<const std::span<const KvPageView>> lanes(int32_t layer) = 0;
   virtual const Codec& codec() const = 0;
-  virtual Status fit() = 0;                     // asks the policy, lane by lane, and carries its plan out
-  virtual Status truncate(int32_t tokens) = 0;  // forgets the newest; unsupported once a policy dropped any
-  virtual Result<KvSnapshot> snapshot(int32_t first_tokens) const = 0;  // likewise
+  // Asks the policy, lane by lane, and carries its plan out. What stays keeps its position.
+  virtual Status fit() = 0;
+  // Forgets the newest, half appended ones too; its pages stay reserved. unsupported when that reaches back
+  // before the last fit() that dropped any.
+  virtual Status truncate(int32_t tokens) = 0;
+  virtual Result<KvSnapshot> snapshot(int32_t first_tokens) const = 0;  // unsupported once any was dropped
 };
 
+// invalid: a shape without extent, or one that the pack cannot store (says why). `ledger` must outlive it.
 Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shape, const KvRecipe& recipe);
-Result<std::unique_ptr<KvCache>> make_kv_cache(std::shared_ptr<KvPool> pool, const KvSnapshot& from = {});
-int64_t kv_bytes_for(const KvShape& shape, const KvRecipe& recipe,
-                     int32_t tokens);  // worst case of one sequence
+std::unique_ptr<KvCache> make_kv_cache(std::shared_ptr<KvPool> pool, const KvSnapshot& from = {});
+// Worst case of one sequence that shares nothing: what reserve(tokens) takes from the ledger.
+int64_t kv_bytes_for(const KvShape& shape, const KvRecipe& recipe, int32_t tokens);
 
 }  // namespace varve

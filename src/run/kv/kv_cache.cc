@@ -1,0 +1,286 @@
+// A lane is a list of pages; every lane of a layer grows alike, but a policy may keep other tokens in each.
+// A page that somebody else holds too is never written: own() puts a copy in its place first.
+#include "run/kv/kv_cache.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "run/kv/kv_pool.h"
+
+namespace varve {
+namespace {
+
+struct Lane {
+  std::vector<KvPagePtr> pages;
+  std::vector<KvPageView> views;
+  int32_t tokens = 0;  // resident
+};
+
+bool shared(const KvPagePtr& page) {
+  return page.use_count() > 1;
+}
+
+class PagedKv : public KvCache {
+ public:
+  PagedKv(std::shared_ptr<KvPool> pool, const KvSnapshot& from);
+
+  int32_t tokens() const override { return *std::min_element(appended_.begin(), appended_.end()); }
+  int64_t bytes() const override;
+  Status reserve(int32_t more_tokens) override;
+  Status append(Ops& ops, int32_t layer, Rows keys, Rows values, std::span<const int32_t> positions) override;
+  std::span<const std::span<const KvPageView>> lanes(int32_t layer) override;
+  const Codec& codec() const override { return pool_->codec; }
+  Status fit() override;
+  Status truncate(int32_t tokens) override;
+  Result<KvSnapshot> snapshot(int32_t first_tokens) const override;
+
+ private:
+  std::byte* key_at(const Lane& lane, int64_t token) const;
+  std::byte* value_at(const Lane& lane, int64_t token) const;
+  int32_t* position_at(const Lane& lane, int64_t token) const;
+  std::span<Lane> layer_lanes(int32_t layer);
+
+  int64_t pages_to_grow(const Lane& lane, int64_t tokens) const;
+  Status stock(int64_t pages);                  // spare_ holds at least so many
+  void own(Lane& lane, size_t page);            // from spare_, when it is shared
+  void cut(Lane& lane, int32_t tokens);         // gives whole pages back to spare_
+  void refresh(Lane& lane, size_t first_page);  // views of this page and the later ones
+  void keep(Lane& lane, const KvPlan& plan);    // compacts
+  void write(Ops& ops, Lane& lane, Rows keys, Rows values, std::span<const int32_t> positions);
+
+  std::shared_ptr<KvPool> pool_;
+  std::vector<Lane> lanes_;                              // layer by layer
+  std::vector<std::span<const KvPageView>> lane_views_;  // likewise
+  std::vector<KvPagePtr> spare_;                         // reserved, not yet in a lane
+  std::vector<int32_t> appended_;                        // to each layer
+  int32_t floor_ = 0;                                    // tokens() when a policy last dropped any
+};
+
+PagedKv::PagedKv(std::shared_ptr<KvPool> pool, const KvSnapshot& from)
+    : pool_(std::move(pool)),
+      lanes_(size_t(pool_->shape.layers) * pool_->shape.kv_heads),
+      lane_views_(lanes_.size()),
+      appended_(size_t(pool_->shape.layers), from.tokens) {
+  const size_t each = size_t(kv_pages_for(from.tokens));
+  CHECK(from.pages.size() == each * lanes_.size(), "a KV snapshot of another shape");
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    lanes_[i].pages.assign(from.pages.begin() + i * each, from.pages.begin() + (i + 1) * each);
+    lanes_[i].tokens = from.tokens;
+    refresh(lanes_[i], 0);
+  }
+}
+
+std::byte* PagedKv::key_at(const Lane& lane, int64_t token) const {
+  return lane.pages[size_t(token / kPageTokens)]->at + token % kPageTokens * pool_->layout.key_row;
+}
+std::byte* PagedKv::value_at(const Lane& lane, int64_t token) const {
+  return lane.pages[size_t(token / kPageTokens)]->at + pool_->layout.values_at() +
+         token % kPageTokens * pool_->layout.value_row;
+}
+int32_t* PagedKv::position_at(const Lane& lane, int64_t token) const {
+  return reinterpret_cast<int32_t*>(lane.pages[size_t(token / kPageTokens)]->at +
+                                    pool_->layout.positions_at()) +
+         token % kPageTokens;
+}
+
+std::span<Lane> PagedKv::layer_lanes(int32_t layer) {
+  CHECK(layer >= 0 && layer < pool_->shape.layers, "no such layer");
+  const size_t heads = size_t(pool_->shape.kv_heads);
+  return std::span(lanes_).subspan(layer * heads, heads);
+}
+
+int64_t PagedKv::bytes() const {
+  size_t pages = spare_.size();
+  for (const Lane& lane : lanes_) pages += lane.pages.size();
+  return int64_t(pages) * pool_->layout.bytes();
+}
+
+// Pages that this many resident tokens need beyond those the lane has: new ones, and a copy of a shared tail.
+int64_t PagedKv::pages_to_grow(const Lane& lane, int64_t tokens) const {
+  const bool copies_tail = lane.tokens % kPageTokens != 0 && shared(lane.pages.back());
+  return kv_pages_for(tokens) - int64_t(lane.pages.size()) + copies_tail;
+}
+
+Status PagedKv::stock(int64_t pages) {
+  const int64_t missing = pages - int64_t(spare_.size());
+  if (missing <= 0) return {};
+  std::vector<KvPagePtr> more = TRY(pool_->take(missing));
+  std::move(more.begin(), more.end(), std::back_inserter(spare_));
+  return {};
+}
+
+Status PagedKv::reserve(int32_t more_tokens) {
+  CHECK(more_tokens >= 0, "a negative number of tokens");
+  if (more_tokens == 0) return {};
+  const int32_t budget = pool_->budget_tokens;
+  int64_t pages = 0;
+  for (const Lane& lane : lanes_) {
+    const int64_t all = int64_t(lane.tokens) + more_tokens;
+    const int64_t resident = std::max<int64_t>(lane.tokens, kv_resident_tokens(budget, all));
+    pages += std::max<int64_t>(0, pages_to_grow(lane, resident));
+    // A plan may move tokens in any page of the lane.
+    if (budget > 0 && all > budget && lane.tokens > 0) {
+      const auto full = lane.pages.begin() + lane.tokens / kPageTokens;
+      pages += std::count_if(lane.pages.begin(), full, shared);
+    }
+  }
+  return stock(pages);
+}
+
+void PagedKv::own(Lane& lane, size_t page) {
+  if (!shared(lane.pages[page])) return;
+  KvPagePtr copy = std::move(spare_.back());
+  spare_.pop_back();
+  std::memcpy(copy->at, lane.pages[page]->at, size_t(pool_->layout.bytes()));
+  lane.pages[page] = std::move(copy);
+}
+
+Status PagedKv::append(Ops& ops, int32_t layer, Rows keys, Rows values, std::span<const int32_t> positions) {
+  const int32_t more = int32_t(positions.size());
+  const KvShape& shape = pool_->shape;
+  CHECK(keys.count() == more && values.count() == more, "keys, values and positions differ in number");
+  CHECK(keys.width() == shape.kv_heads * shape.key_dim && values.width() == shape.kv_heads * shape.value_dim,
+        "keys or values of another shape");
+  std::span<Lane> lanes = layer_lanes(layer);
+  int64_t pages = 0;
+  for (const Lane& lane : lanes) pages += pages_to_grow(lane, int64_t(lane.tokens) + more);
+  TRY(stock(pages));
+  for (int32_t head = 0; head < shape.kv_heads; ++head) {
+    write(ops, lanes[head], keys.columns(head * shape.key_dim, shape.key_dim),
+          values.columns(head * shape.value_dim, shape.value_dim), positions);
+  }
+  appended_[layer] += more;
+  return {};
+}
+
+void PagedKv::write(Ops& ops, Lane& lane, Rows keys, Rows values, std::span<const int32_t> positions) {
+  const size_t first_page = size_t(lane.tokens / kPageTokens);
+  if (lane.tokens % kPageTokens != 0) own(lane, first_page);
+  const int32_t count = int32_t(positions.size());
+  for (int32_t done = 0; done < count;) {
+    if (lane.tokens % kPageTokens == 0) {
+      lane.pages.push_back(std::move(spare_.back()));
+      spare_.pop_back();
+    }
+    const int32_t rows = std::min(count - done, kPageTokens - lane.tokens % kPageTokens);
+    const KvPageLayout& layout = pool_->layout;
+    ops.encode(keys.slice(done, rows), codec(), {key_at(lane, lane.tokens), size_t(rows * layout.key_row)});
+    ops.encode(values.slice(done, rows), codec(),
+               {value_at(lane, lane.tokens), size_t(rows * layout.value_row)});
+    std::copy_n(positions.begin() + done, rows, position_at(lane, lane.tokens));
+    lane.tokens += rows;
+    done += rows;
+  }
+  refresh(lane, first_page);
+}
+
+void PagedKv::refresh(Lane& lane, size_t first_page) {
+  lane.views.resize(lane.pages.size());
+  const KvPageLayout& layout = pool_->layout;
+  for (size_t page = first_page; page < lane.pages.size(); ++page) {
+    const int64_t token = int64_t(page) * kPageTokens;
+    const size_t rows = size_t(std::min<int64_t>(kPageTokens, lane.tokens - token));
+    lane.views[page] = {.keys = {key_at(lane, token), rows * size_t(layout.key_row)},
+                        .values = {value_at(lane, token), rows * size_t(layout.value_row)},
+                        .positions = {position_at(lane, token), rows}};
+  }
+  lane_views_[size_t(&lane - lanes_.data())] = lane.views;
+}
+
+std::span<const std::span<const KvPageView>> PagedKv::lanes(int32_t layer) {
+  return std::span(lane_views_).subspan(size_t(layer) * pool_->shape.kv_heads, layer_lanes(layer).size());
+}
+
+Status PagedKv::fit() {
+  const int32_t budget = pool_->budget_tokens;
+  if (budget == 0) return {};
+  int64_t pages = 0;  // a plan may move tokens in any page of a lane; what is shared is copied first
+  for (const Lane& lane : lanes_) {
+    if (lane.tokens > budget) pages += std::count_if(lane.pages.begin(), lane.pages.end(), shared);
+  }
+  TRY(stock(pages));
+  std::vector<int32_t> positions;
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    Lane& lane = lanes_[i];
+    if (lane.tokens <= budget) continue;
+    positions.clear();
+    for (const KvPageView& view : lane.views) {
+      positions.insert(positions.end(), view.positions.begin(), view.positions.end());
+    }
+    const int heads = pool_->shape.kv_heads;
+    const KvLane shown{.layer = int(i) / heads, .head = int(i) % heads, .positions = positions};
+    const KvPlan plan = pool_->policy->plan(shown, size_t(budget));
+    CHECK(plan.fate.size() == positions.size(), "a KV plan for another lane");
+    keep(lane, plan);
+    floor_ = tokens();
+  }
+  return {};
+}
+
+void PagedKv::keep(Lane& lane, const KvPlan& plan) {
+  const auto first = std::find(plan.fate.begin(), plan.fate.end(), Fate::drop) - plan.fate.begin();
+  const size_t first_page = size_t(first / kPageTokens);
+  int64_t to = first;
+  for (int64_t from = first; from < lane.tokens; ++from) {
+    const Fate fate = plan.fate[size_t(from)];
+    CHECK(fate == Fate::keep || fate == Fate::drop, "a KV plan to spill or merge, which nothing here does");
+    if (fate == Fate::drop) continue;
+    own(lane, size_t(to / kPageTokens));
+    std::memcpy(key_at(lane, to), key_at(lane, from), size_t(pool_->layout.key_row));
+    std::memcpy(value_at(lane, to), value_at(lane, from), size_t(pool_->layout.value_row));
+    *position_at(lane, to) = *position_at(lane, from);
+    ++to;
+  }
+  cut(lane, int32_t(to));
+  refresh(lane, std::min(first_page, lane.pages.size()));
+}
+
+void PagedKv::cut(Lane& lane, int32_t tokens) {
+  lane.tokens = tokens;
+  while (int64_t(lane.pages.size()) > kv_pages_for(tokens)) {
+    if (!shared(lane.pages.back())) spare_.push_back(std::move(lane.pages.back()));
+    lane.pages.pop_back();
+  }
+}
+
+Status PagedKv::truncate(int32_t tokens) {
+  if (tokens < 0 || tokens > this->tokens()) {
+    return Status(Code::invalid, "cannot cut " + std::to_string(this->tokens()) + " cached tokens to " +
+                                     std::to_string(tokens));
+  }
+  if (tokens < floor_) return Status(Code::unsupported, "a KV policy has dropped tokens before that point");
+  const size_t heads = size_t(pool_->shape.kv_heads);
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    Lane& lane = lanes_[i];
+    cut(lane, lane.tokens - (appended_[i / heads] - tokens));
+    refresh(lane, lane.pages.empty() ? 0 : lane.pages.size() - 1);
+  }
+  std::fill(appended_.begin(), appended_.end(), tokens);
+  return {};
+}
+
+Result<KvSnapshot> PagedKv::snapshot(int32_t first_tokens) const {
+  if (first_tokens < 0 || first_tokens > tokens()) {
+    return Status(Code::invalid, "a snapshot of more tokens than there are");
+  }
+  if (floor_ > 0) return Status(Code::unsupported, "a KV policy has dropped tokens of this sequence");
+  KvSnapshot all;
+  all.tokens = first_tokens;
+  for (const Lane& lane : lanes_) {
+    all.pages.insert(all.pages.end(), lane.pages.begin(), lane.pages.begin() + kv_pages_for(first_tokens));
+  }
+  return all;
+}
+
+}  // namespace
+
+int64_t KvSnapshot::bytes() const {
+  return pages.empty() ? 0 : int64_t(pages.size()) * pages.front()->pool->layout.bytes();
+}
+
+std::unique_ptr<KvCache> make_kv_cache(std::shared_ptr<KvPool> pool, const KvSnapshot& from) {
+  CHECK(from.pages.empty() || from.pages.front()->pool == pool, "a KV snapshot of another pool");
+  return std::make_unique<PagedKv>(std::move(pool), from);
+}
+
+}  // namespace varve

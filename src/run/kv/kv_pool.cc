@@ -1,0 +1,106 @@
+#include "run/kv/kv_pool.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace varve {
+
+struct KvSlab {
+  Buffer buffer;
+  size_t pages = 0;
+  std::vector<std::byte*> free;
+};
+
+namespace {
+// All ones is not a number in every float format, and -1 is no position: who reads a page too early or too
+// late, shows.
+void poison([[maybe_unused]] std::byte* at, [[maybe_unused]] int64_t bytes) {
+#ifdef VARVE_DCHECK
+  std::memset(at, 0xFF, size_t(bytes));
+#endif
+}
+}  // namespace
+
+KvPage::~KvPage() {
+  pool->release(*this);
+}
+
+KvPool::KvPool(Ledger& ledger, KvShape of, const Codec& by, std::unique_ptr<KvPolicy> with, int32_t keep)
+    : shape(of),
+      codec(by),
+      policy(std::move(with)),
+      budget_tokens(keep),
+      layout(kv_page_layout(of, by)),
+      ledger_(ledger) {}
+
+KvPool::~KvPool() = default;
+
+Result<std::vector<KvPagePtr>> KvPool::take(int64_t pages) {
+  std::vector<KvPagePtr> taken;
+  taken.reserve(size_t(pages));
+  {
+    std::lock_guard lock(mutex_);
+    for (auto& slab : slabs_) claim(*slab, pages - int64_t(taken.size()), taken);
+  }
+  while (int64_t(taken.size()) < pages) {
+    auto slab = std::make_unique<KvSlab>();
+    slab->pages = size_t(shape.layers) * shape.kv_heads;
+    slab->buffer = TRY(Buffer::make(ledger_, Tag::kv, int64_t(slab->pages) * layout.bytes()));
+    std::byte* at = slab->buffer.bytes().data();
+    poison(at, slab->buffer.size());
+    for (size_t i = slab->pages; i-- > 0;) slab->free.push_back(at + int64_t(i) * layout.bytes());
+    std::lock_guard lock(mutex_);
+    slabs_.push_back(std::move(slab));
+    claim(*slabs_.back(), pages - int64_t(taken.size()), taken);
+  }
+  return taken;
+}
+
+void KvPool::claim(KvSlab& slab, int64_t pages, std::vector<KvPagePtr>& out) {
+  for (; pages > 0 && !slab.free.empty(); --pages) {
+    std::byte* at = slab.free.back();
+    slab.free.pop_back();
+    out.push_back(std::make_shared<KvPage>(shared_from_this(), &slab, at));
+  }
+}
+
+void KvPool::release(KvPage& page) {
+  poison(page.at, layout.bytes());
+  std::unique_ptr<KvSlab> empty;  // gives its bytes back after the lock
+  std::lock_guard lock(mutex_);
+  page.slab->free.push_back(page.at);
+  if (page.slab->free.size() < page.slab->pages) return;
+  auto found =
+      std::find_if(slabs_.begin(), slabs_.end(), [&](const auto& slab) { return slab.get() == page.slab; });
+  empty = std::move(*found);
+  slabs_.erase(found);
+}
+
+int64_t KvPool::booked_bytes() const {
+  std::lock_guard lock(mutex_);
+  int64_t bytes = 0;
+  for (const auto& slab : slabs_) bytes += slab->buffer.size();
+  return bytes;
+}
+
+Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shape, const KvRecipe& recipe) {
+  if (shape.layers < 1 || shape.kv_heads < 1 || shape.key_dim < 1 || shape.value_dim < 1) {
+    return Status(Code::invalid, "a KV shape without extent");
+  }
+  const Codec* codec = TRY(codec_named(recipe.pack));
+  const int32_t block = int32_t(codec->block_values());
+  if (shape.key_dim % block != 0 || shape.value_dim % block != 0) {
+    return Status(Code::invalid, "pack=" + recipe.pack + " stores " + std::to_string(block) +
+                                     " values at a time, but a head of this model has " +
+                                     std::to_string(shape.key_dim) + " (keys) and " +
+                                     std::to_string(shape.value_dim) + " (values); use pack=f16");
+  }
+  std::unique_ptr<KvPolicy> policy;
+  if (recipe.policy != "full") {
+    policy = TRY(kv_policies().make(recipe.policy));
+    if (recipe.budget_tokens < 1) return Status(Code::invalid, "a KV policy needs budget_tokens");
+  }
+  return std::make_shared<KvPool>(ledger, shape, *codec, std::move(policy), recipe.budget_tokens);
+}
+
+}  // namespace varve
