@@ -62,7 +62,6 @@ PagedKv::PagedKv(std::shared_ptr<KvPool> pool, const KvSnapshot& from)
       lane_views_(lanes_.size()),
       appended_(size_t(pool_->shape.layers), from.tokens) {
   const size_t each = size_t(kv_pages_for(from.tokens));
-  CHECK(from.pages.size() == each * lanes_.size(), "a KV snapshot of another shape");
   for (size_t i = 0; i < lanes_.size(); ++i) {
     lanes_[i].pages.assign(from.pages.begin() + i * each, from.pages.begin() + (i + 1) * each);
     lanes_[i].tokens = from.tokens;
@@ -278,9 +277,14 @@ int64_t KvSnapshot::bytes() const {
   return pages.empty() ? 0 : int64_t(pages.size()) * pages.front()->pool->layout.bytes();
 }
 
-std::unique_ptr<KvCache> make_kv_cache(std::shared_ptr<KvPool> pool, const KvSnapshot& from) {
-  CHECK(from.pages.empty() || from.pages.front()->pool == pool, "a KV snapshot of another pool");
-  return std::make_unique<PagedKv>(std::move(pool), from);
+Result<std::unique_ptr<KvCache>> make_kv_cache(std::shared_ptr<KvPool> pool, const KvSnapshot& from) {
+  const int64_t lanes = int64_t(pool->shape.layers) * pool->shape.kv_heads;
+  if (from.tokens < 0 || int64_t(from.pages.size()) != kv_pages_for(from.tokens) * lanes ||
+      std::any_of(from.pages.begin(), from.pages.end(),
+                  [&](const auto& page) { return page->pool != pool; })) {
+    return Status(Code::invalid, "a KV snapshot of another pool");
+  }
+  return std::unique_ptr<KvCache>(std::make_unique<PagedKv>(std::move(pool), from));
 }
 
 }  // namespace varve

@@ -68,7 +68,8 @@ class KvCache {
 
 // invalid: a shape without extent, or one that the pack cannot store (says why). `ledger` must outlive it.
 Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shape, const KvRecipe& recipe);
-std::unique_ptr<KvCache> make_kv_cache(std::shared_ptr<KvPool> pool, const KvSnapshot& from = {});
+// invalid: a snapshot of another pool or shape.
+Result<std::unique_ptr<KvCache>> make_kv_cache(std::shared_ptr<KvPool> pool, const KvSnapshot& from = {});
 // Worst case of one sequence that shares nothing: what reserve(tokens) takes from the ledger.
 int64_t kv_bytes_for(const KvShape& shape, const KvRecipe& recipe, int32_t tokens);
 
