@@ -3,8 +3,8 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/base/ports.h"
 #include "core/budget/ledger.h"
@@ -12,33 +12,47 @@
 #include "memory/cube/cube_store.h"
 #include "memory/recall/recall.h"
 #include "run/engine/engine.h"
+#include "serve/home/settings.h"
 #include "serve/session/session.h"
 
 namespace varve {
 
-struct HomeOptions {
-  std::string folder;              // empty: $VARVE_HOME or ~/.varve
-  std::string model;               // GGUF path; empty: memory on its own
-  int64_t budget_bytes = 0;        // 0: three quarters of the machine's memory
-  std::string recipe = "default";  // of recall
-  std::string embeddings;          // folder of a model2vec-format model, or empty
-  EngineOptions engine;
-};
-
 class Home {
  public:
+  // conflict: another process has this home. over_budget: the budget is below what is needed, with the
+  // arithmetic.
   static Result<std::unique_ptr<Home>> open(const HomeOptions& options, Env& env = posix_env(),
                                             const Clock& clock = system_clock());
   virtual ~Home() = default;
+  virtual const std::string& folder() const = 0;
+  virtual const HomeOptions& options() const = 0;
   virtual Ledger& ledger() = 0;
+  virtual int64_t floor_bytes()
+      const = 0;  // of the budget, what is not the ledger's: code, stacks, small heap
   virtual CubeStore& cubes() = 0;
   virtual Recall& recall() = 0;
   virtual Engine* engine() = 0;            // null without a model
   virtual const Embedder* embedder() = 0;  // null when there is none
   virtual const Clock& clock() const = 0;
-  virtual Result<std::unique_ptr<Session>> session(const Principal& who,
-                                                   const std::string& id) = 0;  // opens or begins
+  // Opens or begins a conversation. Whoever asks for the same one shares it.
+  virtual Result<std::shared_ptr<Session>> session(const Principal& who, const std::string& id) = 0;
+  // Erases a cube and what is derived from it, in the store and in every KV prefix. Always forget through
+  // here.
+  virtual Result<EraseReceipt> forget(const Principal& who, CubeId id, std::string why) = 0;
 };
+
+// $VARVE_HOME, or ~/.varve.
+Result<std::string> default_folder();
+
+// Every cube that `who` may read and whose words contain `words` (upper or lower case alike), whatever its
+// life.
+Result<std::vector<CubeHeader>> cubes_with(const CubeStore& cubes, const Principal& who,
+                                           std::string_view words);
+
+// The numbers of the newest turn of a principal, for `varve explain`. No words are kept, only ids.
+Status keep_report(Home& home, Env& env, const Principal& who, const std::string& session,
+                   const TurnReport& report);
+Result<Json> kept_report(Home& home, Env& env, const Principal& who);  // not_found: no turn yet
 
 // One table: what each Code means outside.
 struct OutsideCode {
@@ -47,8 +61,5 @@ struct OutsideCode {
   const char* type;
 };
 OutsideCode outside(Code code);
-
-Result<int64_t> parse_bytes(std::string_view text);  // "800MiB", "4GiB", "1.5GB", "123456"
-std::string format_bytes(int64_t bytes);
 
 }  // namespace varve

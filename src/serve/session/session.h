@@ -1,5 +1,8 @@
 // Session: one conversation. A turn has five named stages, each timed: recall, prompt, reuse, answer,
 // afterthought. The transcript is the evidence log itself: cubes of kind "turn" with this session's name.
+//
+// What is acknowledged is durable: the user's words are stored before the model begins, the answer (or what
+// was said of it before an interruption) when it ends.
 #pragma once
 
 #include <functional>
@@ -7,9 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "core/base/clock.h"
+#include "core/format/json.h"
 #include "memory/recall/recall.h"
 #include "memory/reflect/reflector.h"
 #include "run/engine/engine.h"
+#include "serve/session/generate.h"
 
 namespace varve {
 
@@ -17,32 +23,59 @@ struct TurnReport {  // for /why, `varve explain` and the API's `varve` object
   std::string answer;
   Finish finish = Finish::stop;
   Usage usage;
-  std::vector<Recalled> recalled;
+  std::vector<Recalled> recalled;  // what the answer could see (without a model: what it says)
+  std::vector<Sampled> sampled;    // one a token, when logprobs were asked for
   std::vector<std::pair<std::string, double>> stage_ms;
-  int64_t peak_bytes = 0;
-  std::vector<std::string> stored;  // ids of the new cubes
+  int64_t peak_bytes = 0;             // of the process, measured by the system
+  int32_t turn = 0;                   // place in the conversation, from 0
+  int32_t turns_left_out = 0;         // oldest turns that no longer stand in the prompt; still recallable
+  std::vector<std::string> stored;    // ids of the new cubes
+  std::vector<std::string> troubles;  // what went wrong after the answer; the turn itself stands
 };
+// `words` false: numbers and ids only, for what is kept on disk.
+Json to_json(const TurnReport& report, bool words);
 
 struct TurnOptions {
   SamplingOptions sampling;
   int32_t max_tokens = 512;
   bool recall = true, remember = true;
-  int32_t recall_tokens = 1000;
+  int32_t recall_tokens = 1000;  // at most; never more than a quarter of the context
   std::vector<std::string> stop;
   std::shared_ptr<const Grammar> grammar;
+  std::string system;           // words before the conversation, or empty
+  Json history;                 // null: this session's transcript; else messages that the caller keeps itself
+  Json tools;                   // null or an array, handed to the chat template
+  Json extra = Json::object();  // further variables of the chat template
 };
 
-using OnText = std::function<bool(std::string_view)>;  // whole characters; false stops
+struct Said {  // one entry of the transcript
+  CubeId cube;
+  int32_t turn = 0;
+  std::string speaker;  // "user" or "assistant"
+  std::string text;
+  TimeMs time = 0;
+};
 
 class Session {
  public:
   virtual ~Session() = default;
   virtual const std::string& id() const = 0;
-  // Without a model the answer is what was recalled, in words: memory on its own.
+  // One at a time: a second caller waits for the first. Without a model the answer is what was recalled, in
+  // words. A failed turn says whether the user's words were kept; asking again does not store them twice.
   virtual Result<TurnReport> turn(std::string_view user, const TurnOptions& options,
-                                  const OnText& on_text) = 0;
+                                  const OnPiece& on_piece) = 0;
   virtual void interrupt() = 0;  // from any thread; the turn ends with what was said so far
-  virtual Result<std::vector<std::pair<std::string, std::string>>> transcript() const = 0;  // role, text
+  virtual Result<std::vector<Said>> transcript() = 0;
 };
+
+struct SessionParts {  // what a session works with; all of it outlives the session
+  CubeStore& cubes;
+  const Recall& recall;
+  const Reflector& reflector;
+  Engine* engine = nullptr;  // null: memory on its own
+  const Clock& clock = system_clock();
+};
+Result<std::shared_ptr<Session>> open_session(const SessionParts& parts, const Principal& who,
+                                              const std::string& id);
 
 }  // namespace varve

@@ -1,0 +1,163 @@
+#include "serve/home/home.h"
+
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "serve/session/process.h"
+
+namespace varve {
+namespace {
+
+// Beside what is measured at the beginning: stacks, the database's pages, the small heap of a running home.
+constexpr int64_t kSlackBytes = 24ll << 20;
+constexpr int64_t kLeastLedgerBytes = 8ll << 20;
+
+Status make_private_folder(Env& env, const std::string& folder) {
+  TRY(env.make_folder(folder));
+  if (chmod(folder.c_str(), 0700) != 0) {
+    return Status(Code::io, folder + " is not yours to protect; choose another with --home");
+  }
+  return {};
+}
+
+Result<std::unique_ptr<File>> lock_folder(Env& env, const std::string& folder) {
+  auto lock = env.lock(folder + "/lock");
+  if (lock.code() != Code::conflict) return lock;
+  return Status(Code::conflict, "another varve process uses " + folder +
+                                    "; end it, talk to it over HTTP, or choose another home with --home");
+}
+
+struct Budget {
+  int64_t floor = 0, ledger = 0;
+};
+Result<Budget> divide_budget(int64_t wanted) {
+  const int64_t budget = wanted > 0 ? wanted : machine_bytes() / 4 * 3;
+  const int64_t floor = resident_bytes() + kSlackBytes;
+  if (budget - floor < kLeastLedgerBytes) {
+    return Status(Code::over_budget, "a budget of " + format_bytes(budget) +
+                                         " is too small: the program itself takes " + format_bytes(floor) +
+                                         ", and " + format_bytes(kLeastLedgerBytes) +
+                                         " is the least to work with; give at least --budget " +
+                                         std::to_string(((floor + kLeastLedgerBytes) >> 20) + 1) + "MiB");
+  }
+  return Budget{floor, budget - floor};
+}
+
+class Wired : public Home {
+ public:
+  Wired(HomeOptions options, Env& env, const Clock& clock, std::unique_ptr<File> lock, Budget budget)
+      : options_(std::move(options)),
+        env_(env),
+        clock_(clock),
+        lock_(std::move(lock)),
+        floor_bytes_(budget.floor),
+        ledger_(budget.ledger) {}
+  Status wire();
+
+  const std::string& folder() const override { return options_.folder; }
+  const HomeOptions& options() const override { return options_; }
+  Ledger& ledger() override { return ledger_; }
+  int64_t floor_bytes() const override { return floor_bytes_; }
+  CubeStore& cubes() override { return *cubes_; }
+  Recall& recall() override { return *recall_; }
+  Engine* engine() override { return engine_.get(); }
+  const Embedder* embedder() override { return embedder_.get(); }
+  const Clock& clock() const override { return clock_; }
+  Result<std::shared_ptr<Session>> session(const Principal& who, const std::string& id) override;
+  Result<EraseReceipt> forget(const Principal& who, CubeId id, std::string why) override;
+
+ private:
+  Status start_model();
+
+  HomeOptions options_;
+  Env& env_;
+  const Clock& clock_;
+  std::unique_ptr<File> lock_;  // first in, last out
+  int64_t floor_bytes_;
+  Ledger ledger_;
+  std::unique_ptr<CubeStore> cubes_;
+  std::unique_ptr<Embedder> embedder_;
+  std::unique_ptr<Recall> recall_;
+  std::unique_ptr<Reflector> reflector_;
+  Reservation grown_floor_;
+  std::unique_ptr<Engine> engine_;
+  std::mutex mutex_;
+  std::map<std::pair<std::string, std::string>, std::weak_ptr<Session>> sessions_;
+  std::set<std::string> scopes_;  // principals that may have left KV behind
+};
+
+Status Wired::wire() {
+  cubes_ = TRY(CubeStore::open(env_, options_.folder + "/cubes", ledger_, clock_));
+  recall_ =
+      TRY(Recall::make(options_.recipe, *cubes_, embedder_.get(), ledger_).with("the setting 'recipe'"));
+  reflector_ = TRY(reflectors().make(options_.reflector).with("the setting 'reflector'"));
+  return options_.model.empty() ? Status() : start_model();
+}
+
+Status Wired::start_model() {
+  const int64_t outside_before = resident_bytes() - ledger_.used();
+  std::shared_ptr<const Model> model = TRY(open_model(env_, options_.model, ledger_));
+  if (model->tokenizer() == nullptr) {
+    return Status(Code::invalid,
+                  options_.model +
+                      " has no tokenizer, so it cannot read or write text; convert the model again "
+                      "with its tokenizer");
+  }
+  // Vocabulary and the like lie outside the ledger: what they added is booked as measured.
+  const int64_t grown = resident_bytes() - ledger_.used() - outside_before;
+  if (grown > 0)
+    grown_floor_ = TRY(ledger_.reserve(Tag::scratch, grown).with("booking the model's vocabulary"));
+  engine_ = TRY(start_engine(std::move(model), ledger_, options_.engine));
+  return {};
+}
+
+Result<std::shared_ptr<Session>> Wired::session(const Principal& who, const std::string& id) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(sessions_, [](const auto& one) { return one.second.expired(); });
+  std::weak_ptr<Session>& place = sessions_[{who.name, id}];
+  if (auto open = place.lock()) return open;
+  const SessionParts parts{*cubes_, *recall_, *reflector_, engine_.get(), clock_};
+  std::shared_ptr<Session> session = TRY(open_session(parts, who, id));
+  place = session;
+  scopes_.insert(who.name);
+  return session;
+}
+
+Result<EraseReceipt> Wired::forget(const Principal& who, CubeId id, std::string why) {
+  EraseReceipt receipt = TRY(cubes_->erase(who, id, std::move(why)));
+  if (engine_ == nullptr) return receipt;
+  std::lock_guard lock(mutex_);
+  for (const std::string& scope : scopes_) engine_->forget_prefixes(scope);
+  return receipt;
+}
+
+}  // namespace
+
+Result<std::string> default_folder() {
+  if (const char* folder = std::getenv("VARVE_HOME"); folder != nullptr && *folder != 0)
+    return std::string(folder);
+  const passwd* user = getpwuid(getuid());
+  if (user == nullptr || user->pw_dir == nullptr || *user->pw_dir == 0) {
+    return Status(Code::not_found, "this user has no home directory; set VARVE_HOME or give --home");
+  }
+  return std::string(user->pw_dir) + "/.varve";
+}
+
+Result<std::unique_ptr<Home>> Home::open(const HomeOptions& wanted, Env& env, const Clock& clock) {
+  HomeOptions options = wanted;
+  if (options.folder.empty()) options.folder = TRY(default_folder());
+  TRY(make_private_folder(env, options.folder));
+  std::unique_ptr<File> lock = TRY(lock_folder(env, options.folder));
+  const Budget budget = TRY(divide_budget(options.budget_bytes));
+  auto home = std::make_unique<Wired>(std::move(options), env, clock, std::move(lock), budget);
+  TRY(home->wire());
+  return std::unique_ptr<Home>(std::move(home));
+}
+
+}  // namespace varve

@@ -1,0 +1,15 @@
+// Overlap: which recalled words an answer repeats. Such an answer is derived from them: it goes when they are
+// erased, and nothing in it is learnt a second time.
+#pragma once
+
+#include <string_view>
+
+namespace varve {
+
+// True when `answer` has a word of at least five letters (or two characters of a script without spaces) from
+// `recalled` that `user` did not say.
+bool repeats(std::string_view answer, std::string_view recalled, std::string_view user);
+// True when every word of `text` stands in `recalled` in the same order: nothing new is said.
+bool says_nothing_new(std::string_view text, std::string_view recalled);
+
+}  // namespace varve

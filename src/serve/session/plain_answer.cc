@@ -1,0 +1,57 @@
+#include "serve/session/plain_answer.h"
+
+#include <algorithm>
+
+namespace varve {
+namespace {
+
+constexpr size_t kShown = 5;
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && uint8_t(text.front()) <= ' ') text.remove_prefix(1);
+  while (!text.empty() && uint8_t(text.back()) <= ' ') text.remove_suffix(1);
+  return text;
+}
+bool same_words(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; };
+  a = trimmed(a), b = trimmed(b);
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+bool is_question(std::string_view text) {
+  text = trimmed(text);
+  for (std::string_view mark : {"?", "\uFF1F", "\u061F"}) {  // full-width and Arabic ones too
+    if (text.size() >= mark.size() && text.substr(text.size() - mark.size()) == mark) return true;
+  }
+  return false;
+}
+
+std::string who_said(const CubeHeader& header) {
+  if (header.kind == "note") return "you noted";
+  if (header.speaker == "user") return "you said";
+  if (header.speaker == "assistant") return "the model said";
+  if (header.speaker.empty()) return header.kind;
+  return header.speaker + " said";
+}
+
+}  // namespace
+
+std::string describe(const Recalled& recalled) {
+  const CubeHeader& header = recalled.header;
+  std::string line = format_time(header.event.value_or(header.recorded)).substr(0, 10) + ", " +
+                     who_said(header) + ": " + std::string(trimmed(recalled.text));
+  if (!header.session.empty()) line += " (" + header.session + ", turn " + std::to_string(header.turn) + ")";
+  return line;
+}
+
+std::string plain_answer(std::string_view user, std::vector<Recalled>& recalled) {
+  std::erase_if(recalled,
+                [&](const Recalled& one) { return same_words(one.text, user) || is_question(one.text); });
+  if (recalled.size() > kShown) recalled.resize(kShown);
+  if (recalled.empty()) return "Nothing that I remember speaks to that.";
+  std::string answer = "I remember:";
+  for (const Recalled& one : recalled) answer += "\n- " + describe(one);
+  return answer;
+}
+
+}  // namespace varve

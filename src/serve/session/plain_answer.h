@@ -1,0 +1,17 @@
+// PlainAnswer: what memory says on its own, without a model: the recalled words with source and date.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "memory/recall/recall.h"
+
+namespace varve {
+
+// "2024-05-08, you said: I like figs. (chat, turn 3)"
+std::string describe(const Recalled& recalled);
+// Questions and echoes of `user` are no answers: they are taken out of `recalled`.
+std::string plain_answer(std::string_view user, std::vector<Recalled>& recalled);
+
+}  // namespace varve
