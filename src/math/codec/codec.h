@@ -13,6 +13,8 @@
 
 namespace varve {
 
+enum class Format : uint8_t;  // math/kernel/format.h
+
 class Codec {
  public:
   virtual ~Codec() = default;
@@ -21,6 +23,8 @@ class Codec {
   virtual size_t block_bytes() const = 0;
   // The element type number of GGUF files, when the format has one.
   virtual std::optional<uint32_t> gguf_type() const { return std::nullopt; }
+  // The kernel rows of this format, when it has some; without, everything goes through decode().
+  virtual std::optional<Format> format() const { return std::nullopt; }
   // values.size() is a multiple of block_values() and bytes.size() fits it; anything else is a bug of the
   // caller.
   virtual void encode(std::span<const float> values, std::span<std::byte> bytes) const = 0;

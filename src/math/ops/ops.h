@@ -9,12 +9,11 @@
 #include <cstdint>
 #include <span>
 
+#include "math/kernel/kernel.h"  // Activation
 #include "math/ops/matrix.h"
 #include "math/ops/thread_pool.h"
 
 namespace varve {
-
-enum class Activation : uint8_t { silu, gelu_tanh, gelu_erf, relu };
 
 enum class RopeKind : uint8_t { none, adjacent, halves };  // pairs (0,1)(2,3).. or (i, i + dim/2)
 struct RopeSpec {
@@ -24,7 +23,8 @@ struct RopeSpec {
   float scale = 1;                 // position is multiplied by it (linear scaling)
   float attention_factor = 1;      // multiplies cos and sin (YaRN, longrope)
   std::span<const float> factors;  // dim / 2 divisors of the frequencies, or empty
-  // YaRN: extension > 1 turns it on (Peng et al. 2023).
+  // YaRN: extension > 1 turns it on (Peng et al. 2023). Slow pairs turn 1 / extension as fast, fast ones as
+  // ever. The factor 0.1 ln(extension) + 1 that goes with it is the caller's to put into attention_factor.
   float yarn_extension = 1, yarn_beta_fast = 32, yarn_beta_slow = 1;
   int32_t original_context = 0;
 };
@@ -66,7 +66,8 @@ class Ops {
   void scatter_add(Rows in, std::span<const int32_t> rows, std::span<const float> weights,
                    Rows out);  // out[rows[i]] += w[i] in[i]
 
-  // Over each group of `group` values of a row (0: the whole row). weight/bias may be empty.
+  // Over each group of `group` values of a row (0: the whole row). weight/bias may be empty; else their cols
+  // are those of the group, and of the row where there are no groups.
   void rms_norm(Rows x, const Matrix& weight, float epsilon, Rows out, int32_t group = 0);
   void layer_norm(Rows x, const Matrix& weight, const Matrix& bias, float epsilon, Rows out);
   void rope(Rows x, int32_t heads, const RopeSpec& spec, std::span<const int32_t> positions);  // in place
@@ -87,6 +88,8 @@ class Ops {
   void encode(Rows x, const Codec& codec, std::span<std::byte> out);  // row after row, e.g. into a KV page
 
  private:
+  void each_row(Rows x, int64_t cost, const std::function<void(int32_t)>& task);
+
   ThreadPool& pool_;
   Precision precision_;
 };

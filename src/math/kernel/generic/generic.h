@@ -1,0 +1,12 @@
+// The parts of the generic table; each fills its rows.
+#pragma once
+
+#include "math/kernel/kernel.h"
+
+namespace varve::generic {
+
+void add_formats(Kernels& table);
+void add_products(Kernels& table);
+void add_rows(Kernels& table);
+
+}  // namespace varve::generic

@@ -1,0 +1,17 @@
+#include "math/kernel/generic/generic.h"
+
+namespace varve {
+
+const Kernels& kernels_generic() {
+  static const Kernels table = [] {
+    Kernels all{};
+    all.isa = "generic";
+    generic::add_formats(all);
+    generic::add_products(all);
+    generic::add_rows(all);
+    return all;
+  }();
+  return table;
+}
+
+}  // namespace varve

@@ -1,0 +1,110 @@
+// y = x w^T. A few weight rows are decoded (exact) or unpacked to 8 bits (fast) a tile at a time and used for
+// all rows of x at hand. Each output has one Lanes that walks the columns in order, whatever the tiling: that
+// is what makes a row's bits independent of its company.
+#include <algorithm>
+
+#include "math/ops/ops.h"
+#include "math/ops/tile.h"
+
+namespace varve {
+namespace {
+
+constexpr int32_t kGroup = 8;       // weight rows in flight
+constexpr int32_t kTile = 512;      // columns of a tile: whole panels, and whole blocks of every codec
+constexpr int32_t kChunkRows = 64;  // rows of x that share a decoded tile
+
+struct Job {
+  Rows x;
+  const Matrix& w;
+  Rows y;
+  bool add;
+  const InputPanel* panels = nullptr;  // x in 8 bits, or null: exact
+  int64_t panels_a_row = 0;
+};
+
+struct Tile {
+  alignas(64) Lanes sums[kGroup * kChunkRows];
+  union {
+    alignas(64) float floats[kGroup * kTile];
+    WeightPanel panels[kGroup * kTile / kPanel];
+  };
+};
+
+void exact_tile(const Job& job, Tile& tile, int32_t first, int32_t rows, int32_t column, int32_t width) {
+  for (int32_t i = 0; i < rows; ++i) {
+    decode_part(job.w, first + i, column, width, tile.floats + i * kTile);
+  }
+  kernels().dot_f32(tile.floats, kTile, size_t(rows), RowsAccess::row(job.x, 0) + column,
+                    size_t(RowsAccess::stride(job.x)), size_t(job.x.count()), size_t(width), tile.sums);
+}
+
+void fast_tile(const Job& job, Tile& tile, int32_t first, int32_t rows, int32_t column, int32_t width) {
+  constexpr int32_t kPanels = kTile / int32_t(kPanel);
+  const auto unpack = kernels().unpack[size_t(*job.w.codec->format())];
+  for (int32_t i = 0; i < rows; ++i) {
+    const int64_t at = job.w.codec->bytes_for(int64_t(first + i) * job.w.cols + column);
+    unpack(job.w.bytes.data() + at, size_t(width), tile.panels + i * kPanels);
+  }
+  kernels().dot_panels(tile.panels, kPanels, size_t(rows), job.panels + column / int32_t(kPanel),
+                       size_t(job.panels_a_row), size_t(job.x.count()), (size_t(width) + kPanel - 1) / kPanel,
+                       tile.sums);
+}
+
+void product(const Job& job, int32_t first, int32_t rows) {  // of up to kGroup weight rows
+  Tile tile;
+  std::fill_n(tile.sums, rows * job.x.count(), Lanes{});
+  for (int32_t column = 0; column < job.w.cols; column += kTile) {
+    const int32_t width = std::min(kTile, job.w.cols - column);
+    (job.panels != nullptr ? fast_tile : exact_tile)(job, tile, first, rows, column, width);
+  }
+  float out[kGroup * kChunkRows];
+  kernels().finish(tile.sums, size_t(rows * job.x.count()), out);
+  for (int32_t j = 0; j < job.x.count(); ++j) {
+    float* y = RowsAccess::row(job.y, j) + first;
+    for (int32_t i = 0; i < rows; ++i) {
+      const float value = out[i * job.x.count() + j];
+      y[i] = job.add ? y[i] + value : value;
+    }
+  }
+}
+
+bool has_integer_kernel(const Codec& codec) {
+  return codec.format() && kernels().unpack[size_t(*codec.format())] != nullptr;
+}
+
+}  // namespace
+
+void Ops::matmul(Rows x, const Matrix& w, Rows y, bool add) {
+  check_matrix(w);
+  CHECK(x.width() == w.cols && y.width() == w.rows && x.count() == y.count(), "shapes of a product");
+  const bool fast = precision_ == Precision::fast && has_integer_kernel(*w.codec);
+  const int64_t panels = (w.cols + int64_t(kPanel) - 1) / int64_t(kPanel);
+  auto* staged = reinterpret_cast<InputPanel*>(pool_.staging().data());
+  const int64_t room = int64_t(pool_.staging().size() / sizeof(InputPanel)) / std::max<int64_t>(panels, 1);
+  CHECK(!fast || room >= 1, "rows too wide to stage");
+  const int32_t at_once = fast ? int32_t(std::min<int64_t>(room, kChunkRows)) : kChunkRows;
+
+  for (int32_t from = 0; from < x.count(); from += at_once) {
+    const int32_t count = std::min(at_once, x.count() - from);
+    Job job{x.slice(from, count), w, y.slice(from, count), add};
+    if (fast) {
+      job.panels = staged, job.panels_a_row = panels;
+      each_row(job.x, w.cols, [&](int32_t row) {
+        kernels().quantize(RowsAccess::row(job.x, row), size_t(w.cols), staged + row * panels);
+      });
+    }
+    // Tasks are large enough to be worth a wake-up and small enough to even out two uneven cores.
+    const int64_t work = int64_t(w.cols) * (16 + count);
+    const int32_t groups = (w.rows + kGroup - 1) / kGroup;
+    const auto per_task =
+        int32_t(std::clamp<int64_t>((1 << 20) / std::max<int64_t>(work * kGroup, 1), 1, 64));
+    pool_.run((groups + per_task - 1) / per_task, [&](int64_t task) {
+      const auto begin = int32_t(task) * per_task;
+      for (int32_t group = begin; group < std::min(begin + per_task, groups); ++group) {
+        product(job, group * kGroup, std::min(kGroup, w.rows - group * kGroup));
+      }
+    });
+  }
+}
+
+}  // namespace varve

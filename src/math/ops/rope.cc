@@ -1,0 +1,81 @@
+// Rotary positions (Su et al. 2021). Angles in double: at position 100,000 a float has lost three digits.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include "math/ops/access.h"
+#include "math/ops/ops.h"
+
+namespace varve {
+namespace {
+
+constexpr int32_t kPairs = 512;  // of a head, at most
+
+struct Turns {
+  std::array<double, kPairs> speed;
+};
+
+// The pair that turns `turns` times within the original context (Peng et al. 2023, equation 14 solved for
+// it).
+double pair_of(const RopeSpec& spec, double turns) {
+  return spec.dim * std::log(spec.original_context / (turns * 2 * std::numbers::pi)) /
+         (2 * std::log(double(spec.base)));
+}
+
+Turns turns_of(const RopeSpec& spec) {
+  Turns turns;
+  const double low = std::max(std::floor(pair_of(spec, double(spec.yarn_beta_fast))), 0.0);
+  const double high = std::min(std::ceil(pair_of(spec, double(spec.yarn_beta_slow))), spec.dim - 1.0);
+  for (int32_t i = 0; i < spec.dim / 2; ++i) {
+    double speed = std::pow(double(spec.base), -2.0 * i / spec.dim) * double(spec.scale);
+    if (!spec.factors.empty()) speed /= double(spec.factors[size_t(i)]);
+    if (spec.yarn_extension > 1) {
+      const double slow = std::clamp((i - low) / std::max(0.001, high - low), 0.0, 1.0);
+      speed *= (1 - slow) + slow / double(spec.yarn_extension);
+    }
+    turns.speed[size_t(i)] = speed;
+  }
+  return turns;
+}
+
+struct Rotation {
+  std::array<float, kPairs> cos, sin;
+};
+
+void rotate(float* head, const RopeSpec& spec, const Rotation& by) {
+  const int32_t pairs = spec.dim / 2;
+  const bool adjacent = spec.kind == RopeKind::adjacent;
+  const int32_t step = adjacent ? 2 : 1, apart = adjacent ? 1 : pairs;
+  for (int32_t i = 0; i < pairs; ++i) {
+    float &a = head[i * step], &b = head[i * step + apart];
+    const float c = by.cos[size_t(i)], s = by.sin[size_t(i)], old = a;
+    a = old * c - b * s;
+    b = old * s + b * c;
+  }
+}
+
+}  // namespace
+
+void Ops::rope(Rows x, int32_t heads, const RopeSpec& spec, std::span<const int32_t> positions) {
+  if (spec.kind == RopeKind::none) return;
+  CHECK(heads > 0 && x.width() % heads == 0 && int32_t(positions.size()) == x.count(), "shapes of a rope");
+  const int32_t width = x.width() / heads, pairs = spec.dim / 2;
+  CHECK(spec.dim % 2 == 0 && spec.dim <= width && pairs <= kPairs, "a head rotates an even part of itself");
+  CHECK(spec.factors.empty() || int32_t(spec.factors.size()) == pairs, "a factor a pair");
+  CHECK(spec.yarn_extension <= 1 || spec.original_context > 0, "YaRN needs the original context");
+  const Turns turns = turns_of(spec);
+  each_row(x, 64 * pairs + 2 * x.width(), [&](int32_t row) {
+    Rotation by;
+    for (int32_t i = 0; i < pairs; ++i) {
+      const double angle = positions[size_t(row)] * turns.speed[size_t(i)];
+      by.cos[size_t(i)] = float(std::cos(angle) * double(spec.attention_factor));
+      by.sin[size_t(i)] = float(std::sin(angle) * double(spec.attention_factor));
+    }
+    for (int32_t head = 0; head < heads; ++head) {
+      rotate(RowsAccess::row(x, row) + head * width, spec, by);
+    }
+  });
+}
+
+}  // namespace varve

@@ -1,0 +1,108 @@
+// Moving rows about, and the border to the host.
+#include <algorithm>
+
+#include "math/ops/ops.h"
+#include "math/ops/tile.h"
+
+namespace varve {
+namespace {
+
+constexpr int64_t kWorthAThread = 1 << 15;  // values; below, waking a worker costs more than it saves
+float* row(Rows rows, int32_t index) {
+  return RowsAccess::row(rows, index);
+}
+
+void check_same(Rows x, Rows y) {
+  CHECK(x.count() == y.count() && x.width() == y.width(), "rows of unequal shape");
+}
+void check_row(int32_t index, Rows rows) {
+  CHECK(index >= 0 && index < rows.count(), "no such row");
+}
+
+}  // namespace
+
+// cost: of one row, in about the time of touching a value.
+void Ops::each_row(Rows x, int64_t cost, const std::function<void(int32_t)>& task) {
+  const int64_t per_task = std::max<int64_t>(1, kWorthAThread / std::max<int64_t>(cost, 1));
+  pool_.run((x.count() + per_task - 1) / per_task, [&](int64_t one) {
+    const int64_t end = std::min<int64_t>((one + 1) * per_task, x.count());
+    for (int64_t i = one * per_task; i < end; ++i) task(int32_t(i));
+  });
+}
+
+void Ops::gather(const Matrix& table, std::span<const int32_t> rows, Rows out) {
+  check_matrix(table);
+  CHECK(int32_t(rows.size()) == out.count() && table.cols == out.width(), "shapes of a gather");
+  for (int32_t i = 0; i < out.count(); ++i) {
+    CHECK(rows[size_t(i)] >= 0 && rows[size_t(i)] < table.rows, "no such row");
+    decode_part(table, rows[size_t(i)], 0, table.cols, row(out, i));
+  }
+}
+
+void Ops::gather_rows(Rows in, std::span<const int32_t> rows, Rows out) {
+  CHECK(int32_t(rows.size()) == out.count() && in.width() == out.width(), "shapes of a gather");
+  for (int32_t i = 0; i < out.count(); ++i) {
+    check_row(rows[size_t(i)], in);
+    std::copy_n(row(in, rows[size_t(i)]), in.width(), row(out, i));
+  }
+}
+
+void Ops::scatter_add(Rows in, std::span<const int32_t> rows, std::span<const float> weights, Rows out) {
+  CHECK(int32_t(rows.size()) == in.count() && rows.size() == weights.size() && in.width() == out.width(),
+        "shapes of a scatter");
+  for (int32_t i = 0; i < in.count(); ++i) {
+    check_row(rows[size_t(i)], out);
+    kernels().mix(&weights[size_t(i)], 1, row(in, i), 0, size_t(in.width()), row(out, rows[size_t(i)]));
+  }
+}
+
+void Ops::add(Rows x, Rows y) {
+  check_same(x, y);
+  each_row(x, x.width(), [&](int32_t i) {
+    float *to = row(y, i), *from = row(x, i);
+    for (int32_t j = 0; j < x.width(); ++j) to[j] += from[j];
+  });
+}
+
+void Ops::copy(Rows x, Rows y) {
+  check_same(x, y);
+  for (int32_t i = 0; i < x.count(); ++i) std::copy_n(row(x, i), x.width(), row(y, i));
+}
+
+void Ops::scale(Rows x, float factor) {
+  for (int32_t i = 0; i < x.count(); ++i) kernels().scale(row(x, i), factor, size_t(x.width()));
+}
+
+void Ops::mean(Rows x, std::span<float> out) {
+  CHECK(int32_t(out.size()) == x.width() && x.count() > 0, "shapes of a mean");
+  for (int32_t j = 0; j < x.width(); ++j) {
+    double sum = 0;
+    for (int32_t i = 0; i < x.count(); ++i) sum += double(row(x, i)[j]);
+    out[size_t(j)] = float(sum / x.count());
+  }
+}
+
+void Ops::load(std::span<const float> values, Rows out) {
+  CHECK(int64_t(values.size()) == int64_t(out.count()) * out.width(), "shapes of a load");
+  for (int32_t i = 0; i < out.count(); ++i) {
+    std::copy_n(values.data() + int64_t(i) * out.width(), out.width(), row(out, i));
+  }
+}
+
+void Ops::store(Rows x, std::span<float> out) {
+  CHECK(int64_t(out.size()) == int64_t(x.count()) * x.width(), "shapes of a store");
+  for (int32_t i = 0; i < x.count(); ++i) {
+    std::copy_n(row(x, i), x.width(), out.data() + int64_t(i) * x.width());
+  }
+}
+
+void Ops::encode(Rows x, const Codec& codec, std::span<std::byte> out) {
+  CHECK(x.width() % int32_t(codec.block_values()) == 0, "a row is whole blocks");
+  const int64_t bytes = codec.bytes_for(x.width());
+  CHECK(int64_t(out.size()) == bytes * x.count(), "shapes of an encode");
+  for (int32_t i = 0; i < x.count(); ++i) {
+    codec.encode({row(x, i), size_t(x.width())}, out.subspan(size_t(i * bytes), size_t(bytes)));
+  }
+}
+
+}  // namespace varve
