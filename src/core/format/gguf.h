@@ -1,8 +1,8 @@
 // GGUF: the file format of quantised models (versions 2 and 3, little-endian), read and written.
 //
 // The reader trusts nothing: every count, length and offset is checked against the file before it is used,
-// tensors lie inside the file and do not overlap, and no more memory is taken than the file has bytes plus a
-// constant.
+// tensors lie inside the file and do not overlap, and what is taken for the result is at most the file's
+// bytes and 64 MiB.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ enum class GgufType : uint32_t {  // of metadata values; numbers are the format'
   f64 = 12
 };
 
-// A metadata value. Integers are widened (u64 beyond int64 is refused as invalid), f32 to double; `type`
-// keeps what the file said, so that it is written back alike.
+// A metadata value. Integers are widened (u64 beyond int64 is unsupported), f32 to double; `type` keeps what
+// the file said, so that it is written back alike.
 struct GgufValue {
   using Strings = std::vector<std::string>;
   using Ints = std::vector<int64_t>;
@@ -44,6 +44,7 @@ struct GgufValue {
   bool array = false;
   std::variant<int64_t, double, bool, std::string, Ints, Floats, Strings>
       held;  // bool arrays are Ints of 0 and 1
+  bool operator==(const GgufValue&) const = default;
 };
 
 // The element types of tensors; numbers are the format's. Types without a codec here can still be listed.
@@ -54,19 +55,24 @@ struct GgufTensor {
   int64_t offset = 0;          // of the first byte, from the beginning of the file
   int64_t bytes = 0;
   int64_t elements() const;
+  bool operator==(const GgufTensor&) const = default;
 };
 
-// Block geometry of a tensor type, for sizes: values and bytes of one block. not_found when the type is
-// unknown.
+// Block geometry of a tensor type: values and bytes of one block. not_found when the type is unknown.
 struct GgufBlock {
   int64_t values, bytes;
   std::string_view name;
 };
 Result<GgufBlock> gguf_block(uint32_t type);
+// The bytes of a tensor: invalid when the shape is not 1 to 4 positive dimensions whose rows are whole
+// blocks, or when it has more elements or bytes than int64 can count; not_found when the type is unknown.
+Result<int64_t> gguf_bytes(uint32_t type, std::span<const int64_t> shape);
 
 class Gguf {
  public:
   // Parses the head of a file. `file` holds the whole file (a mapping); nothing keeps a reference to it.
+  // corrupt when the bytes contradict themselves or the file's size, unsupported when they are well and this
+  // build cannot read them.
   static Result<Gguf> parse(std::span<const std::byte> file);
 
   uint32_t version() const { return version_; }
@@ -88,6 +94,7 @@ class Gguf {
   Result<std::vector<double>> numbers(std::string_view key) const;
 
  private:
+  Result<const GgufValue*> need(std::string_view key) const;
   uint32_t version_ = 3;
   int64_t head_bytes_ = 0;
   std::map<std::string, GgufValue, std::less<>> metadata_;
@@ -95,11 +102,13 @@ class Gguf {
   std::map<std::string, size_t, std::less<>> by_name_;
 };
 
-// Writes version 3. Metadata and tensor declarations first, then the tensors' bytes in the order declared.
+// Writes version 3: metadata sorted by key, tensor declarations, the tensors' bytes in the order declared.
+// general.alignment is obeyed when set (32 otherwise). What write() accepts, Gguf::parse() reads back equal.
 class GgufWriter {
  public:
   GgufWriter& set(std::string key, GgufValue value);
   GgufWriter& set(std::string key, std::string value);
+  GgufWriter& set(std::string key, const char* value) { return set(std::move(key), std::string(value)); }
   GgufWriter& set(std::string key, uint32_t value);
   GgufWriter& set(std::string key, float value);
   GgufWriter& set(std::string key, bool value);

@@ -1,9 +1,10 @@
 // A lane is a list of pages; every lane of a layer grows alike, but a policy may keep other tokens in each.
-// A page that somebody else holds too is never written: own() puts a copy in its place first.
+// A page that somebody else holds too is never written: make_room() puts a copy in its place first.
 #include "run/kv/kv_cache.h"
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "run/kv/kv_pool.h"
 
@@ -11,7 +12,7 @@ namespace varve {
 namespace {
 
 struct Lane {
-  std::vector<KvPagePtr> pages;
+  std::vector<KvPagePtr> pages;  // those in use, then those reserved
   std::vector<KvPageView> views;
   int32_t tokens = 0;  // resident
 };
@@ -40,18 +41,20 @@ class PagedKv : public KvCache {
   int32_t* position_at(const Lane& lane, int64_t token) const;
   std::span<Lane> layer_lanes(int32_t layer);
 
-  int64_t pages_to_grow(const Lane& lane, int64_t tokens) const;
-  Status stock(int64_t pages);                  // spare_ holds at least so many
-  void own(Lane& lane, size_t page);            // from spare_, when it is shared
-  void cut(Lane& lane, int32_t tokens);         // gives whole pages back to spare_
-  void refresh(Lane& lane, size_t first_page);  // views of this page and the later ones
+  struct Room {
+    int64_t more = 0;                                       // tokens
+    int64_t at_most = std::numeric_limits<int64_t>::max();  // resident at one time
+    bool compaction = false;                                // any page may be written, not only the newest
+  };
+  Status make_room(std::span<Lane> lanes, const Room& room);
   void keep(Lane& lane, const KvPlan& plan);    // compacts
+  void cut(Lane& lane, int32_t tokens);         // whole pages stay reserved
+  void refresh(Lane& lane, size_t first_page);  // views of this page and the later ones
   void write(Ops& ops, Lane& lane, Rows keys, Rows values, std::span<const int32_t> positions);
 
   std::shared_ptr<KvPool> pool_;
   std::vector<Lane> lanes_;                              // layer by layer
   std::vector<std::span<const KvPageView>> lane_views_;  // likewise
-  std::vector<KvPagePtr> spare_;                         // reserved, not yet in a lane
   std::vector<int32_t> appended_;                        // to each layer
   int32_t floor_ = 0;                                    // tokens() when a policy last dropped any
 };
@@ -89,49 +92,52 @@ std::span<Lane> PagedKv::layer_lanes(int32_t layer) {
 }
 
 int64_t PagedKv::bytes() const {
-  size_t pages = spare_.size();
+  size_t pages = 0;
   for (const Lane& lane : lanes_) pages += lane.pages.size();
   return int64_t(pages) * pool_->layout.bytes();
-}
-
-// Pages that this many resident tokens need beyond those the lane has: new ones, and a copy of a shared tail.
-int64_t PagedKv::pages_to_grow(const Lane& lane, int64_t tokens) const {
-  const bool copies_tail = lane.tokens % kPageTokens != 0 && shared(lane.pages.back());
-  return kv_pages_for(tokens) - int64_t(lane.pages.size()) + copies_tail;
-}
-
-Status PagedKv::stock(int64_t pages) {
-  const int64_t missing = pages - int64_t(spare_.size());
-  if (missing <= 0) return {};
-  std::vector<KvPagePtr> more = TRY(pool_->take(missing));
-  std::move(more.begin(), more.end(), std::back_inserter(spare_));
-  return {};
 }
 
 Status PagedKv::reserve(int32_t more_tokens) {
   CHECK(more_tokens >= 0, "a negative number of tokens");
   if (more_tokens == 0) return {};
-  const int32_t budget = pool_->budget_tokens;
-  int64_t pages = 0;
-  for (const Lane& lane : lanes_) {
-    const int64_t all = int64_t(lane.tokens) + more_tokens;
-    const int64_t resident = std::max<int64_t>(lane.tokens, kv_resident_tokens(budget, all));
-    pages += std::max<int64_t>(0, pages_to_grow(lane, resident));
-    // A plan may move tokens in any page of the lane.
-    if (budget > 0 && all > budget && lane.tokens > 0) {
-      const auto full = lane.pages.begin() + lane.tokens / kPageTokens;
-      pages += std::count_if(lane.pages.begin(), full, shared);
-    }
+  Room room{.more = more_tokens};
+  if (const int32_t budget = pool_->budget_tokens; budget > 0) {
+    room.at_most = int64_t(budget) + kPageTokens;
+    room.compaction = int64_t(tokens()) + more_tokens > budget;
   }
-  return stock(pages);
+  return make_room(lanes_, room);
 }
 
-void PagedKv::own(Lane& lane, size_t page) {
-  if (!shared(lane.pages[page])) return;
-  KvPagePtr copy = std::move(spare_.back());
-  spare_.pop_back();
-  std::memcpy(copy->at, lane.pages[page]->at, size_t(pool_->layout.bytes()));
-  lane.pages[page] = std::move(copy);
+// Pages are given out block by block: those of the same tokens lie in one slab, and leave it together.
+Status PagedKv::make_room(std::span<Lane> lanes, const Room& room) {
+  const auto target = [&](const Lane& lane) {
+    const int64_t resident = std::min(room.at_most, lane.tokens + room.more);
+    return size_t(kv_pages_for(std::max<int64_t>(lane.tokens, resident)));
+  };
+  int64_t missing = 0;
+  std::vector<KvPagePtr*> copied;
+  for (Lane& lane : lanes) {
+    missing += std::max<int64_t>(0, int64_t(target(lane)) - int64_t(lane.pages.size()));
+    const size_t used = size_t(kv_pages_for(lane.tokens));
+    for (size_t page = room.compaction ? 0 : size_t(lane.tokens / kPageTokens); page < used; ++page) {
+      if (shared(lane.pages[page])) copied.push_back(&lane.pages[page]);
+    }
+  }
+  std::vector<KvPagePtr> taken = TRY(pool_->take(missing + int64_t(copied.size())));
+  auto next = taken.begin();
+  for (KvPagePtr* page : copied) {
+    std::memcpy((*next)->at, (*page)->at, size_t(pool_->layout.bytes()));
+    *page = std::move(*next++);
+  }
+  for (size_t block = 0; next != taken.end(); ++block) {
+    for (Lane& lane : lanes) {
+      if (lane.pages.size() == block && block < target(lane)) lane.pages.push_back(std::move(*next++));
+    }
+  }
+  if (!copied.empty()) {
+    for (Lane& lane : lanes) refresh(lane, 0);
+  }
+  return {};
 }
 
 Status PagedKv::append(Ops& ops, int32_t layer, Rows keys, Rows values, std::span<const int32_t> positions) {
@@ -141,9 +147,7 @@ Status PagedKv::append(Ops& ops, int32_t layer, Rows keys, Rows values, std::spa
   CHECK(keys.width() == shape.kv_heads * shape.key_dim && values.width() == shape.kv_heads * shape.value_dim,
         "keys or values of another shape");
   std::span<Lane> lanes = layer_lanes(layer);
-  int64_t pages = 0;
-  for (const Lane& lane : lanes) pages += pages_to_grow(lane, int64_t(lane.tokens) + more);
-  TRY(stock(pages));
+  TRY(make_room(lanes, {.more = more}));
   for (int32_t head = 0; head < shape.kv_heads; ++head) {
     write(ops, lanes[head], keys.columns(head * shape.key_dim, shape.key_dim),
           values.columns(head * shape.value_dim, shape.value_dim), positions);
@@ -154,13 +158,8 @@ Status PagedKv::append(Ops& ops, int32_t layer, Rows keys, Rows values, std::spa
 
 void PagedKv::write(Ops& ops, Lane& lane, Rows keys, Rows values, std::span<const int32_t> positions) {
   const size_t first_page = size_t(lane.tokens / kPageTokens);
-  if (lane.tokens % kPageTokens != 0) own(lane, first_page);
   const int32_t count = int32_t(positions.size());
   for (int32_t done = 0; done < count;) {
-    if (lane.tokens % kPageTokens == 0) {
-      lane.pages.push_back(std::move(spare_.back()));
-      spare_.pop_back();
-    }
     const int32_t rows = std::min(count - done, kPageTokens - lane.tokens % kPageTokens);
     const KvPageLayout& layout = pool_->layout;
     ops.encode(keys.slice(done, rows), codec(), {key_at(lane, lane.tokens), size_t(rows * layout.key_row)});
@@ -174,9 +173,9 @@ void PagedKv::write(Ops& ops, Lane& lane, Rows keys, Rows values, std::span<cons
 }
 
 void PagedKv::refresh(Lane& lane, size_t first_page) {
-  lane.views.resize(lane.pages.size());
+  lane.views.resize(size_t(kv_pages_for(lane.tokens)));
   const KvPageLayout& layout = pool_->layout;
-  for (size_t page = first_page; page < lane.pages.size(); ++page) {
+  for (size_t page = first_page; page < lane.views.size(); ++page) {
     const int64_t token = int64_t(page) * kPageTokens;
     const size_t rows = size_t(std::min<int64_t>(kPageTokens, lane.tokens - token));
     lane.views[page] = {.keys = {key_at(lane, token), rows * size_t(layout.key_row)},
@@ -193,11 +192,10 @@ std::span<const std::span<const KvPageView>> PagedKv::lanes(int32_t layer) {
 Status PagedKv::fit() {
   const int32_t budget = pool_->budget_tokens;
   if (budget == 0) return {};
-  int64_t pages = 0;  // a plan may move tokens in any page of a lane; what is shared is copied first
-  for (const Lane& lane : lanes_) {
-    if (lane.tokens > budget) pages += std::count_if(lane.pages.begin(), lane.pages.end(), shared);
+  if (std::all_of(lanes_.begin(), lanes_.end(), [&](const Lane& lane) { return lane.tokens <= budget; })) {
+    return {};
   }
-  TRY(stock(pages));
+  TRY(make_room(lanes_, {.compaction = true}));
   std::vector<int32_t> positions;
   for (size_t i = 0; i < lanes_.size(); ++i) {
     Lane& lane = lanes_[i];
@@ -218,28 +216,24 @@ Status PagedKv::fit() {
 
 void PagedKv::keep(Lane& lane, const KvPlan& plan) {
   const auto first = std::find(plan.fate.begin(), plan.fate.end(), Fate::drop) - plan.fate.begin();
-  const size_t first_page = size_t(first / kPageTokens);
   int64_t to = first;
   for (int64_t from = first; from < lane.tokens; ++from) {
     const Fate fate = plan.fate[size_t(from)];
     CHECK(fate == Fate::keep || fate == Fate::drop, "a KV plan to spill or merge, which nothing here does");
     if (fate == Fate::drop) continue;
-    own(lane, size_t(to / kPageTokens));
     std::memcpy(key_at(lane, to), key_at(lane, from), size_t(pool_->layout.key_row));
     std::memcpy(value_at(lane, to), value_at(lane, from), size_t(pool_->layout.value_row));
     *position_at(lane, to) = *position_at(lane, from);
     ++to;
   }
   cut(lane, int32_t(to));
-  refresh(lane, std::min(first_page, lane.pages.size()));
+  refresh(lane, size_t(first / kPageTokens));
 }
 
 void PagedKv::cut(Lane& lane, int32_t tokens) {
   lane.tokens = tokens;
-  while (int64_t(lane.pages.size()) > kv_pages_for(tokens)) {
-    if (!shared(lane.pages.back())) spare_.push_back(std::move(lane.pages.back()));
-    lane.pages.pop_back();
-  }
+  const auto unused = lane.pages.begin() + kv_pages_for(tokens);
+  lane.pages.erase(std::remove_if(unused, lane.pages.end(), shared), lane.pages.end());
 }
 
 Status PagedKv::truncate(int32_t tokens) {
@@ -252,7 +246,7 @@ Status PagedKv::truncate(int32_t tokens) {
   for (size_t i = 0; i < lanes_.size(); ++i) {
     Lane& lane = lanes_[i];
     cut(lane, lane.tokens - (appended_[i / heads] - tokens));
-    refresh(lane, lane.pages.empty() ? 0 : lane.pages.size() - 1);
+    refresh(lane, size_t(lane.tokens / kPageTokens));
   }
   std::fill(appended_.begin(), appended_.end(), tokens);
   return {};
