@@ -35,12 +35,23 @@ Status Reservation::resize(int64_t bytes) {
 Result<Reservation> Ledger::reserve(Tag tag, int64_t bytes) {
   if (bytes < 0) return Status(Code::invalid, "negative reservation");
   if (take(tag, bytes)) return Reservation(this, tag, bytes);
+  std::shared_lock lock(shrinkers_mutex_);
   for (Shrinker* shrinker : shrinkers_) {
     shrinker->shrink(bytes - (limit_ - used()));
     if (take(tag, bytes)) return Reservation(this, tag, bytes);
   }
   return Status(Code::over_budget, std::to_string(bytes) + " bytes do not fit: " + std::to_string(used()) +
                                        " of " + std::to_string(limit_) + " are in use");
+}
+
+void Ledger::add_shrinker(Shrinker* shrinker) {
+  std::lock_guard lock(shrinkers_mutex_);
+  shrinkers_.push_back(shrinker);
+}
+
+void Ledger::remove_shrinker(Shrinker* shrinker) {
+  std::lock_guard lock(shrinkers_mutex_);
+  std::erase(shrinkers_, shrinker);
 }
 
 bool Ledger::take(Tag tag, int64_t bytes) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <mutex>
+#include <shared_mutex>
 #include <string_view>
 #include <vector>
 
@@ -42,7 +43,8 @@ class Reservation {
 class Shrinker {
  public:
   virtual ~Shrinker() = default;
-  // Releases reservations worth about `bytes`; called without the ledger's lock.
+  // Releases reservations worth about `bytes`; called on any thread, without the ledger's lock. Must not
+  // reserve, nor wait for a thread that may.
   virtual void shrink(int64_t bytes) = 0;
 };
 
@@ -51,7 +53,8 @@ class Ledger {
   explicit Ledger(int64_t limit_bytes) : limit_(limit_bytes) {}
 
   Result<Reservation> reserve(Tag tag, int64_t bytes);
-  void add_shrinker(Shrinker* shrinker) { shrinkers_.push_back(shrinker); }
+  void add_shrinker(Shrinker* shrinker);
+  void remove_shrinker(Shrinker* shrinker);  // waits for a shrink() under way
 
   int64_t limit() const { return limit_; }
   int64_t used() const;
@@ -68,6 +71,7 @@ class Ledger {
   int64_t used_ = 0;
   int64_t peak_ = 0;
   std::array<int64_t, static_cast<size_t>(Tag::count)> by_tag_{};
+  std::shared_mutex shrinkers_mutex_;
   std::vector<Shrinker*> shrinkers_;
 };
 
