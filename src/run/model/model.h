@@ -41,18 +41,27 @@ class Model {
   virtual const ModelShape& shape() const = 0;
   virtual const std::string& name() const = 0;
   virtual const Tokenizer* tokenizer() const = 0;         // null when the file has none
-  virtual const ChatTemplate* chat_template() const = 0;  // null when the file has none
+  virtual const ChatTemplate* chat_template() const = 0;  // null when the file has none that parses
+  // Why chat_template() is null although the file has a template; else empty.
+  virtual const std::string& chat_template_problem() const {
+    static const std::string kNone;
+    return kNone;
+  }
   virtual const WeightStore& weights() const = 0;
+  // What forward() and hidden() take at most, logits not counted; adapters add the largest of their
+  // Delta::scratch_bytes(rows).
   virtual int64_t scratch_bytes(int32_t rows, int32_t outputs) const = 0;
-  // logits: [outputs][vocabulary].
+  // logits: [outputs][vocabulary]. invalid: a token or position that the model does not have. A batch whose
+  // parts do not fit each other is a bug of the caller.
   virtual Status forward(const Batch& batch, Ops& ops, Scratch& scratch, Rows logits) const = 0;
   // hidden: [outputs][width], after the final norm. For embeddings.
   virtual Status hidden(const Batch& batch, Ops& ops, Scratch& scratch, Rows hidden) const = 0;
 };
 
-// Opens a model. corrupt or invalid: a bad file, an unknown family (lists the known); over_budget: one
-// sentence with the arithmetic, before any weight is read. A file without a tokenizer opens: tokenizer() is
-// null.
+// Opens a model. corrupt, invalid or unsupported: a bad file, named to the tensor or key; an unknown family
+// (lists the known); over_budget: one sentence with the arithmetic, before any weight is read. A file without
+// a tokenizer opens: tokenizer() is null. A chat template that does not parse costs only the chat: see
+// chat_template_problem().
 Result<std::shared_ptr<const Model>> open_model(Env& env, const std::string& path, Ledger& ledger);
 
 }  // namespace varve

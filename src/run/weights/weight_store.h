@@ -56,8 +56,14 @@ class WeightStore {
 };
 
 // Reads every tensor into booked memory. over_budget comes before the first byte is read, with the
-// arithmetic.
+// arithmetic: the weights and `working_bytes`, what their user will need besides, must fit together (only the
+// weights stay booked). unsupported: a number format without a codec, named; corrupt: the file is shorter
+// than its head says.
 Result<std::unique_ptr<WeightStore>> open_resident_weights(Env& env, const std::string& path,
-                                                           const Gguf& gguf, Ledger& ledger);
+                                                           const Gguf& gguf, Ledger& ledger,
+                                                           int64_t working_bytes = 0);
+
+// What the tensors of a file are, in the order of the file; ids are indices. No byte of them is read.
+Result<std::vector<WeightEntry>> list_weights(const Gguf& gguf);
 
 }  // namespace varve

@@ -1,0 +1,145 @@
+// What all families read alike.
+#include <cmath>
+
+#include "run/model/arch/family.h"
+
+namespace varve::arch {
+namespace {
+
+constexpr int32_t kMost = (int64_t(1) << 31) - 1;
+constexpr int32_t kMostLayers = 1024, kMostWidth = 1 << 20, kMostHeads = 4096, kMostExperts = 4096;
+
+Status sizes(const HyperParameters& from, DecoderSpec& spec) {
+  spec.width = TRY(from.count("embedding_length", 1, kMostWidth));
+  spec.layers.resize(size_t(TRY(from.count("block_count", 1, kMostLayers))));
+  spec.context = TRY(from.count("context_length", 1, kMost));
+  spec.hidden = TRY(from.count_all_layers("feed_forward_length", 0, 0, kMostWidth));
+  const GgufTensor* table = from.gguf().tensor("token_embd.weight");
+  if (table == nullptr || table->shape.size() != 2) {
+    return Status(Code::invalid, "the file has no matrix token_embd.weight");
+  }
+  if (table->shape[1] > kMost) return Status(Code::invalid, "the vocabulary is too large");
+  spec.vocabulary = int32_t(table->shape[1]);
+  return {};
+}
+
+Status heads(const HyperParameters& from, DecoderSpec& spec) {
+  const std::string at = from.prefix() + ".attention.";
+  spec.heads = TRY(from.count_all_layers("attention.head_count", 0, 1, kMostHeads));
+  if (spec.heads == 0) return Status(Code::invalid, at + "head_count is missing");
+  spec.kv_heads = TRY(from.count_all_layers("attention.head_count_kv", spec.heads, 1, kMostHeads));
+  if (spec.heads % spec.kv_heads != 0) {
+    return Status(Code::invalid, at + "head_count " + std::to_string(spec.heads) + " is no multiple of " +
+                                     at + "head_count_kv " + std::to_string(spec.kv_heads));
+  }
+  if (!from.has("attention.key_length") && spec.width % spec.heads != 0) {
+    return Status(Code::invalid, "the width " + std::to_string(spec.width) + " is no multiple of the " +
+                                     std::to_string(spec.heads) + " heads");
+  }
+  const int32_t each = spec.width / spec.heads;
+  spec.key_dim = TRY(from.count_or("attention.key_length", each, 1, 8192));
+  spec.value_dim = TRY(from.count_or("attention.value_length", each, 1, 8192));
+  spec.attention_scale = TRY(from.number_or("attention.scale", 0, 0, 1e6));
+  if (spec.attention_scale == 0) spec.attention_scale = 1 / std::sqrt(float(spec.key_dim));
+  return {};
+}
+
+Status norms(const HyperParameters& from, DecoderSpec& spec) {
+  const char* key =
+      spec.norm == NormKind::rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon";
+  spec.epsilon = TRY(from.number(key, 0, 1));
+  return {};
+}
+
+Status yarn(const HyperParameters& from, float factor, RopeTable& rope) {
+  rope.yarn_extension = factor;
+  rope.yarn_beta_fast = TRY(from.number_or("rope.scaling.yarn_beta_fast", 32, 1e-3, 1e6));
+  rope.yarn_beta_slow = TRY(from.number_or("rope.scaling.yarn_beta_slow", 1, 1e-3, 1e6));
+  rope.attention_factor *= 1 + 0.1f * std::log(factor);
+  return {};
+}
+
+Status longrope(const HyperParameters& from, const DecoderSpec& spec, RopeTable& rope) {
+  // The file holds factors for short and for long contexts; one set must serve a whole sequence, because
+  // cached keys are already rotated.
+  const char* role = spec.context > rope.original_context ? "rope_factors_long" : "rope_factors_short";
+  if (!from.has_tensor(role))
+    return Status(Code::invalid, std::string("the file has no ") + role + ".weight");
+  rope.factors = role;
+  return {};
+}
+
+Status ropes(const HyperParameters& from, DecoderSpec& spec) {
+  RopeTable& rope = spec.rope;
+  if (rope.kind == RopeKind::none) return {};
+  rope.dim = TRY(from.count_or("rope.dimension_count", spec.key_dim, 2, 8192));
+  if (rope.dim % 2 != 0 || rope.dim > spec.key_dim) {
+    return Status(Code::invalid, from.prefix() + ".rope.dimension_count is " + std::to_string(rope.dim) +
+                                     ": it must be even and at most the " + std::to_string(spec.key_dim) +
+                                     " values of a head");
+  }
+  rope.base = TRY(from.number_or("rope.freq_base", 10000, 1, 1e12));
+  rope.original_context = TRY(from.count_or("rope.scaling.original_context_length", spec.context, 1, kMost));
+  rope.attention_factor = TRY(from.number_or("rope.scaling.attn_factor", 1, 1e-3, 1e3));
+  float factor = TRY(from.number_or("rope.scale_linear", 1, 0, 1e6));
+  factor = TRY(from.number_or("rope.scaling.factor", factor, 0, 1e6));
+  if (factor == 0) factor = 1;  // "not set" in old files
+  const std::string kind = TRY(from.text_or("rope.scaling.type", "linear"));
+  if (kind == "yarn" && factor > 1) return yarn(from, factor, rope);
+  if (kind == "longrope" || from.has_tensor("rope_factors_long")) return longrope(from, spec, rope);
+  if (kind == "linear") rope.scale = 1 / factor;
+  if (kind != "linear" && kind != "none" && kind != "yarn") {
+    return Status(Code::unsupported,
+                  "rope scaling '" + kind.substr(0, 64) + "'; there are linear, longrope, none, yarn");
+  }
+  if (from.has_tensor("rope_freqs")) rope.factors = "rope_freqs";
+  return {};
+}
+
+Status experts(const HyperParameters& from, DecoderSpec& spec) {
+  ExpertSpec& experts = spec.experts;
+  experts.count = TRY(from.count_or("expert_count", 0, 0, kMostExperts));
+  if (experts.count == 0) return {};
+  experts.used = TRY(from.count("expert_used_count", 1, experts.count));
+  experts.hidden = TRY(from.count_or("expert_feed_forward_length", spec.hidden, 1, kMostWidth));
+  experts.scale = TRY(from.number_or("expert_weights_scale", 1, 0, 1e6));
+  if (experts.scale == 0) experts.scale = 1;  // "not set"
+  experts.normalise = TRY(from.flag_or("expert_weights_norm", experts.normalise));
+  const int32_t dense = TRY(from.count_or("leading_dense_block_count", 0, 0, kMostLayers));
+  for (size_t i = 0; i < spec.layers.size(); ++i) spec.layers[i].experts = int32_t(i) >= dense;
+  return {};
+}
+
+}  // namespace
+
+Result<DecoderSpec> common(const HyperParameters& from, DecoderSpec spec) {
+  TRY(sizes(from, spec));
+  TRY(heads(from, spec));
+  TRY(norms(from, spec));
+  TRY(ropes(from, spec));
+  TRY(experts(from, spec));
+  bool dense = false;
+  for (const LayerSpec& layer : spec.layers) dense |= !layer.experts;
+  if (dense && spec.hidden == 0) {
+    return Status(Code::invalid, from.prefix() + ".feed_forward_length is missing");
+  }
+  return spec;
+}
+
+Status windows(const HyperParameters& from, int32_t period, int32_t absent_window, DecoderSpec& spec) {
+  const int32_t window = TRY(from.count_or("attention.sliding_window", absent_window, 0, kMost));
+  if (window == 0) return {};
+  constexpr const char* kPattern = "attention.sliding_window_pattern";
+  const auto listed = TRY(from.per_layer(kPattern));
+  if (!listed.empty() && listed.size() < spec.layers.size()) {
+    return Status(Code::invalid, from.prefix() + "." + kPattern + " names fewer layers than there are");
+  }
+  if (listed.empty()) period = TRY(from.count_or(kPattern, period, 0, kMostLayers));
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    const bool windowed = listed.empty() ? period == 0 || int32_t(i) % period < period - 1 : listed[i] != 0;
+    spec.layers[i].window = windowed ? window : 0;
+  }
+  return {};
+}
+
+}  // namespace varve::arch

@@ -1,0 +1,34 @@
+// The families: each maps a model file's metadata to a DecoderSpec. One file a family in arch/, one line in
+// arch/all.def; the name is the architecture name of GGUF files with '-' written as '_'.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "run/model/arch/hyper.h"
+#include "run/model/block/decoder_spec.h"
+
+namespace varve {
+
+struct Family {
+  std::string_view name, summary;
+  Result<DecoderSpec> (*read)(const HyperParameters& from);
+};
+
+std::span<const Family> families();
+std::string known_families();  // "gemma2, gemma3, ..."
+// The spec of a file, complete and checked. unsupported: an unknown family (lists the known); invalid: a
+// hyper-parameter that is absent or out of range.
+Result<DecoderSpec> read_decoder_spec(const Gguf& gguf);
+
+namespace arch {  // what family files are made of
+
+// The fields that all families share: sizes, context, norm epsilon (whichever kind of norm the family sets
+// first in `spec`), rope base and scaling, attention scale, experts when the file has any.
+Result<DecoderSpec> common(const HyperParameters& from, DecoderSpec spec);
+// Window layers by the file's own array, else `period - 1` layers of each `period` (0: all of them).
+Status windows(const HyperParameters& from, int32_t period, int32_t absent_window, DecoderSpec& spec);
+
+}  // namespace arch
+}  // namespace varve

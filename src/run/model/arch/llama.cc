@@ -1,0 +1,16 @@
+// Llama (Touvron et al. 2023) and what has its shape: Mistral, Mixtral (experts), TinyLlama, Yi, SmolLM.
+// GGUF files hold queries and keys permuted, so that rope pairs neighbours.
+#include "run/model/arch/family.h"
+
+namespace varve::arch {
+
+Result<DecoderSpec> llama(const HyperParameters& from) {
+  DecoderSpec spec;
+  spec.rope.kind = RopeKind::adjacent;
+  spec.experts.normalise = true;
+  spec = TRY(common(from, std::move(spec)));
+  TRY(windows(from, 0, 0, spec));
+  return spec;
+}
+
+}  // namespace varve::arch

@@ -1,0 +1,63 @@
+#include "run/model/block/decoder_block.h"
+
+#include <algorithm>
+
+#include "run/model/block/feed_forward.h"
+#include "run/model/block/project.h"
+
+namespace varve {
+
+DecoderBlock::DecoderBlock(const DecoderParts& parts, int32_t layer, LayerWeights weights)
+    : parts_(parts), layer_(layer), weights_(weights), ids_(weights.all()) {}
+
+Status DecoderBlock::enter(Step& step, const Affine& norm, Rows in, Rows out) const {
+  if (parts_.spec.norm_before) return normalise(step, parts_.store, parts_.spec, norm, in, out);
+  step.ops.copy(in, out);
+  return {};
+}
+
+Status DecoderBlock::leave(Step& step, const Affine& norm, Rows rows) const {
+  if (parts_.spec.norm_after) TRY(normalise(step, parts_.store, parts_.spec, norm, rows, rows));
+  if (parts_.spec.residual_scale != 1) step.ops.scale(rows, parts_.spec.residual_scale);
+  return {};
+}
+
+Status DecoderBlock::feed_forward(Step& step, Rows rows) const {
+  return parts_.spec.layers[size_t(layer_)].experts ? experts_forward(step, parts_, weights_, rows)
+                                                    : dense_forward(step, parts_, weights_, rows);
+}
+
+Status DecoderBlock::forward(Step& step) const {
+  const DecoderSpec& spec = parts_.spec;
+  const int64_t mark = step.scratch.mark();
+  Rows added = step.scratch.take(step.x.count(), spec.width);
+  TRY(enter(step, weights_.attention_norm, step.x, added));
+  TRY(attention(step, added));
+  TRY(leave(step, weights_.attention_post_norm, added));
+  Rows second = added;
+  if (spec.parallel) {
+    second = step.scratch.take(step.x.count(), spec.width);
+  } else {
+    step.ops.add(added, step.x);
+  }
+  TRY(enter(step, spec.one_norm ? weights_.attention_norm : weights_.ffn_norm, step.x, second));
+  TRY(feed_forward(step, second));
+  TRY(leave(step, weights_.ffn_post_norm, second));
+  if (spec.parallel) step.ops.add(added, step.x);
+  step.ops.add(second, step.x);
+  step.scratch.release(mark);
+  return {};
+}
+
+int64_t DecoderBlock::scratch_bytes(int32_t rows) const {
+  const DecoderSpec& spec = parts_.spec;
+  const int64_t row = Scratch::bytes_for(rows, spec.width);
+  const int64_t attention =
+      Scratch::bytes_for(rows, spec.query_width() + spec.key_width() + spec.value_width()) +
+      Scratch::bytes_for(rows, spec.output_width());
+  const int64_t network = spec.layers[size_t(layer_)].experts ? experts_scratch_bytes(spec, rows)
+                                                              : dense_scratch_bytes(spec, rows);
+  return row + std::max(attention, (spec.parallel ? row : 0) + network);
+}
+
+}  // namespace varve

@@ -1,0 +1,171 @@
+// A mixture of experts (Shazeer et al. 2017): a router picks a few networks for each row. The choice is made
+// on the host, row by row, and experts run in ascending order: a row's sum does not depend on its neighbours.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "run/model/block/feed_forward.h"
+#include "run/model/block/project.h"
+
+namespace varve {
+namespace {
+
+struct Choice {  // which rows an expert gets, and with which weight
+  std::vector<int32_t> rows;
+  std::vector<float> weights;
+};
+
+void softmax(std::span<float> values) {
+  const float most = *std::max_element(values.begin(), values.end());
+  float sum = 0;
+  for (float& value : values) sum += value = std::exp(value - most);
+  for (float& value : values) value /= sum;
+}
+
+// Weights of the chosen experts from a row's router logits, in the order of `chosen`.
+class Router {
+ public:
+  Router(const ExpertSpec& spec, std::vector<float> bias)
+      : spec_(spec), bias_(std::move(bias)), scores_(size_t(spec.count)), ranked_(size_t(spec.count)) {}
+
+  std::span<float> logits() { return scores_; }
+  // Reads logits(); the chosen experts by falling score, the lower index first among equals.
+  std::span<const int32_t> choose() {
+    if (spec_.gate == RouterGate::softmax) softmax(scores_);
+    if (spec_.gate == RouterGate::sigmoid) {
+      for (float& score : scores_) score = 1 / (1 + std::exp(-score));
+    }
+    auto rank = [&](int32_t i) {
+      const float score = scores_[size_t(i)] + (bias_.empty() ? 0 : bias_[size_t(i)]);
+      return std::isnan(score) ? -INFINITY
+                               : score;  // sorting needs an order, even of a broken model's scores
+    };
+    auto before = [&](int32_t a, int32_t b) { return rank(a) != rank(b) ? rank(a) > rank(b) : a < b; };
+    std::iota(ranked_.begin(), ranked_.end(), 0);
+    std::partial_sort(ranked_.begin(), ranked_.begin() + spec_.used, ranked_.end(), before);
+    return std::span<const int32_t>(ranked_).first(size_t(spec_.used));
+  }
+  std::vector<float> weights() const {
+    std::vector<float> chosen(size_t(spec_.used));
+    for (size_t i = 0; i < chosen.size(); ++i) chosen[i] = scores_[size_t(ranked_[i])];
+    if (spec_.gate == RouterGate::softmax_chosen) softmax(chosen);
+    float sum = 0;
+    for (float weight : chosen) sum += weight;
+    const float scale = spec_.scale / (spec_.normalise ? std::max(sum, 6.103515625e-5f) : 1.0f);
+    for (float& weight : chosen) weight *= scale;
+    return chosen;
+  }
+
+ private:
+  const ExpertSpec& spec_;
+  std::vector<float> bias_;
+  std::vector<float> scores_;
+  std::vector<int32_t> ranked_;
+};
+
+Result<std::vector<float>> host_vector(const WeightStore& store, WeightId id) {
+  if (id == kNoWeight) return std::vector<float>();
+  const WeightPin pin = TRY(store.pin(id));
+  std::vector<float> values(size_t((*pin).cols));
+  (*pin).codec->decode((*pin).bytes, values);
+  return values;
+}
+
+Result<std::vector<Choice>> route(Step& step, const DecoderParts& parts, const LayerWeights& weights,
+                                  Rows rows) {
+  const ExpertSpec& spec = parts.spec.experts;
+  const int64_t mark = step.scratch.mark();
+  Rows logits = step.scratch.take(rows.count(), spec.count);
+  TRY(project(step, parts.store, Affine{weights.router.weight, kNoWeight}, rows, logits));
+  Router router(spec, TRY(host_vector(parts.store, weights.router.bias)));
+  std::vector<Choice> choices(size_t(spec.count));
+  for (int32_t row = 0; row < rows.count(); ++row) {
+    step.ops.store(logits.slice(row, 1), router.logits());
+    const auto chosen = router.choose();
+    const auto shares = router.weights();
+    for (size_t i = 0; i < chosen.size(); ++i) {
+      choices[size_t(chosen[i])].rows.push_back(row);
+      choices[size_t(chosen[i])].weights.push_back(shares[i]);
+    }
+  }
+  step.scratch.release(mark);
+  return choices;
+}
+
+Status run_expert(Step& step, const DecoderParts& parts, const LayerWeights& weights, int32_t expert,
+                  const Choice& choice, Rows rows, Rows sum) {
+  const int32_t hidden = parts.spec.experts.hidden, count = int32_t(choice.rows.size());
+  const WeightPin gate = TRY(parts.store.pin(weights.expert_gate.weight, expert)),
+                  up = TRY(parts.store.pin(weights.expert_up.weight, expert)),
+                  down = TRY(parts.store.pin(weights.expert_down.weight, expert));
+  const int64_t mark = step.scratch.mark();
+  Rows own = step.scratch.take(count, parts.spec.width);
+  Rows wide = step.scratch.take(count, 2 * hidden);
+  step.ops.gather_rows(rows, choice.rows, own);
+  step.ops.matmul(own, *gate, wide.columns(0, hidden));
+  step.ops.matmul(own, *up, wide.columns(hidden, hidden));
+  step.ops.activate_times(parts.spec.activation, wide.columns(0, hidden), wide.columns(hidden, hidden));
+  step.ops.matmul(wide.columns(0, hidden), *down, own);
+  step.ops.scatter_add(own, choice.rows, choice.weights, sum);
+  step.scratch.release(mark);
+  return {};
+}
+
+// The expert that every row passes, weighted by a sigmoid of its own where the family has one.
+Status run_shared(Step& step, const DecoderParts& parts, const LayerWeights& weights, Rows rows, Rows sum) {
+  const int32_t hidden = parts.spec.experts.shared_hidden;
+  const int64_t mark = step.scratch.mark();
+  Rows wide = step.scratch.take(rows.count(), 2 * hidden);
+  Rows own = step.scratch.take(rows.count(), parts.spec.width);
+  TRY(project(step, parts.store, weights.shared_gate, rows, wide.columns(0, hidden)));
+  TRY(project(step, parts.store, weights.shared_up, rows, wide.columns(hidden, hidden)));
+  step.ops.activate_times(parts.spec.activation, wide.columns(0, hidden), wide.columns(hidden, hidden));
+  TRY(project(step, parts.store, weights.shared_down, wide.columns(0, hidden), own));
+  if (weights.shared_router.empty()) {
+    step.ops.add(own, sum);
+  } else {
+    Rows logit = step.scratch.take(rows.count(), 1);
+    TRY(project(step, parts.store, weights.shared_router, rows, logit));
+    std::vector<float> shares(size_t(rows.count()));
+    std::vector<int32_t> all(size_t(rows.count()));
+    std::iota(all.begin(), all.end(), 0);
+    step.ops.store(logit, shares);
+    for (float& share : shares) share = 1 / (1 + std::exp(-share));
+    step.ops.scatter_add(own, all, shares, sum);
+  }
+  step.scratch.release(mark);
+  return {};
+}
+
+}  // namespace
+
+Status experts_forward(Step& step, const DecoderParts& parts, const LayerWeights& weights, Rows rows) {
+  const int64_t mark = step.scratch.mark();
+  const auto choices = TRY(route(step, parts, weights, rows));
+  Rows sum = step.scratch.take(rows.count(), parts.spec.width);
+  const std::vector<float> zeros(size_t(parts.spec.width));
+  for (int32_t row = 0; row < rows.count(); ++row) step.ops.load(zeros, sum.slice(row, 1));
+  for (int32_t expert = 0; expert < parts.spec.experts.count; ++expert) {
+    const Choice& choice = choices[size_t(expert)];
+    if (choice.rows.empty()) continue;
+    TRY(run_expert(step, parts, weights, expert, choice, rows, sum));
+  }
+  if (parts.spec.experts.shared_hidden > 0) TRY(run_shared(step, parts, weights, rows, sum));
+  step.ops.copy(sum, rows);
+  step.scratch.release(mark);
+  return {};
+}
+
+int64_t experts_scratch_bytes(const DecoderSpec& spec, int32_t rows) {
+  const ExpertSpec& experts = spec.experts;
+  const int64_t row = Scratch::bytes_for(rows, spec.width);
+  const int64_t routing = Scratch::bytes_for(rows, experts.count);
+  const int64_t one = row + Scratch::bytes_for(rows, 2 * experts.hidden);
+  const int64_t shared =
+      experts.shared_hidden == 0
+          ? 0
+          : row + Scratch::bytes_for(rows, 2 * experts.shared_hidden) + Scratch::bytes_for(rows, 1);
+  return std::max(routing, row + std::max(one, shared));
+}
+
+}  // namespace varve

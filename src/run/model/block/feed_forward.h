@@ -1,0 +1,15 @@
+// The two kinds of feed-forward network of a DecoderBlock.
+#pragma once
+
+#include "run/model/block/decoder_block.h"
+
+namespace varve {
+
+// Rows in, what is added out, in place.
+Status dense_forward(Step& step, const DecoderParts& parts, const LayerWeights& weights, Rows rows);
+int64_t dense_scratch_bytes(const DecoderSpec& spec, int32_t rows);
+
+Status experts_forward(Step& step, const DecoderParts& parts, const LayerWeights& weights, Rows rows);
+int64_t experts_scratch_bytes(const DecoderSpec& spec, int32_t rows);
+
+}  // namespace varve

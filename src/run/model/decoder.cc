@@ -1,0 +1,190 @@
+#include "run/model/decoder.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "run/model/block/project.h"
+
+namespace varve {
+namespace {
+
+RopeSpec rope_of(const RopeTable& table, std::span<const float> factors) {
+  return {.kind = table.kind,
+          .dim = table.dim,
+          .base = table.base,
+          .scale = table.scale,
+          .attention_factor = table.attention_factor,
+          .factors = factors,
+          .yarn_extension = table.yarn_extension,
+          .yarn_beta_fast = table.yarn_beta_fast,
+          .yarn_beta_slow = table.yarn_beta_slow,
+          .original_context = table.original_context};
+}
+
+Result<std::vector<float>> read_factors(const WeightStore& store, const RopeTable& table) {
+  if (table.factors.empty()) return std::vector<float>();
+  const WeightId id = store.find(table.factors);
+  if (id == kNoWeight) return Status(Code::invalid, "the file has no " + table.factors + ".weight");
+  const WeightPin pin = TRY(store.pin(id));
+  if ((*pin).rows != 1 || (*pin).cols != table.dim / 2) {
+    return Status(Code::invalid, table.factors + " holds " + std::to_string((*pin).cols) +
+                                     " factors; its model wants " + std::to_string(table.dim / 2));
+  }
+  std::vector<float> factors(size_t((*pin).cols));
+  (*pin).codec->decode((*pin).bytes, factors);
+  for (float factor : factors) {
+    if (!(factor > 0) || std::isinf(factor)) {
+      return Status(Code::invalid, table.factors + " holds a factor that is not positive");
+    }
+  }
+  return factors;
+}
+
+}  // namespace
+
+ModelShape shape_of(const DecoderSpec& spec) {
+  return {.family = spec.family,
+          .layers = int32_t(spec.layers.size()),
+          .width = spec.width,
+          .heads = spec.heads,
+          .vocabulary = spec.vocabulary,
+          .context = spec.context,
+          .kv = {.layers = int32_t(spec.layers.size()),
+                 .kv_heads = spec.kv_heads,
+                 .key_dim = spec.key_dim,
+                 .value_dim = spec.value_dim}};
+}
+
+Decoder::Decoder(DecoderSpec spec, std::unique_ptr<WeightStore> store, ModelIdentity identity)
+    : spec_(std::move(spec)),
+      store_(std::move(store)),
+      identity_(std::move(identity)),
+      shape_(shape_of(spec_)) {}
+
+Result<std::shared_ptr<const Model>> Decoder::make(DecoderSpec spec, std::unique_ptr<WeightStore> store,
+                                                   ModelIdentity identity) {
+  std::shared_ptr<Decoder> decoder(new Decoder(std::move(spec), std::move(store), std::move(identity)));
+  TRY(decoder->bind());
+  return std::shared_ptr<const Model>(std::move(decoder));
+}
+
+Status Decoder::bind() {
+  weights_ = TRY(find_weights(spec_, *store_));
+  rope_factors_ = TRY(read_factors(*store_, spec_.rope));
+  rope_ = rope_of(spec_.rope, rope_factors_);
+  rope_local_ = rope_of(spec_.rope_local, {});
+  const DecoderParts parts{spec_, *store_, rope_, rope_local_};
+  for (size_t i = 0; i < spec_.layers.size(); ++i)
+    blocks_.emplace_back(parts, int32_t(i), weights_.layers[i]);
+  return {};
+}
+
+const ChatTemplate* Decoder::chat_template() const {
+  return identity_.chat_template ? &*identity_.chat_template : nullptr;
+}
+
+int64_t Decoder::scratch_bytes(int32_t rows, int32_t outputs) const {
+  const int64_t row = Scratch::bytes_for(rows, spec_.width);
+  int64_t most = spec_.learned_positions ? row : 0;
+  for (const DecoderBlock& block : blocks_) most = std::max(most, block.scratch_bytes(rows));
+  return row + Scratch::bytes_for(outputs, spec_.width) + most;
+}
+
+// Tokens and positions come from outside; how a batch is put together is the engine's own doing.
+Status Decoder::check(const Batch& batch, const Rows& out, int32_t width) const {
+  const size_t rows = batch.tokens.size();
+  CHECK(batch.positions.size() == rows, "a position for each token");
+  CHECK(out.count() == int32_t(batch.outputs.size()) && out.width() == width, "a row for each output");
+  int32_t covered = 0;
+  for (const Segment& segment : batch.segments) {
+    CHECK(segment.first == covered && segment.rows > 0 && segment.kv != nullptr, "segments in order, no gap");
+    covered += segment.rows;
+  }
+  CHECK(size_t(covered) == rows, "segments cover all rows");
+  for (size_t i = 0; i < batch.outputs.size(); ++i) {
+    const bool ascends = i == 0 || batch.outputs[i] > batch.outputs[i - 1];
+    CHECK(ascends && batch.outputs[i] >= 0 && batch.outputs[i] < covered, "outputs are ascending rows");
+  }
+  for (size_t i = 0; i < rows; ++i) {
+    if (batch.tokens[i] < 0 || batch.tokens[i] >= spec_.vocabulary) {
+      return Status(Code::invalid, "token " + std::to_string(batch.tokens[i]) +
+                                       " is outside of the vocabulary of " +
+                                       std::to_string(spec_.vocabulary));
+    }
+    const bool beyond = spec_.learned_positions && batch.positions[i] >= spec_.context;
+    if (batch.positions[i] < 0 || beyond) {
+      return Status(Code::invalid, "position " + std::to_string(batch.positions[i]) +
+                                       " is outside of the context of " + std::to_string(spec_.context));
+    }
+  }
+  return {};
+}
+
+Status Decoder::embed(const Batch& batch, Step& step) const {
+  const WeightPin table = TRY(store_->pin(weights_.token_embedding));
+  step.ops.gather(*table, batch.tokens, step.x);
+  if (spec_.embedding_scale != 1) step.ops.scale(step.x, spec_.embedding_scale);
+  if (!spec_.learned_positions) return {};
+  const int64_t mark = step.scratch.mark();
+  const WeightPin places = TRY(store_->pin(weights_.position_embedding));
+  Rows where = step.scratch.take(step.x.count(), spec_.width);
+  step.ops.gather(*places, batch.positions, where);
+  step.ops.add(where, step.x);
+  step.scratch.release(mark);
+  return {};
+}
+
+Status Decoder::run(const Batch& batch, Step& step, Rows out) const {
+  TRY(embed(batch, step));
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    if (i + 1 < blocks_.size()) store_->hint(blocks_[i + 1].weights());
+    TRY(blocks_[i].forward(step));
+  }
+  if (batch.outputs.empty()) return {};  // a prompt's earlier chunk: only its KV is wanted
+  step.ops.gather_rows(step.x, batch.outputs, out);
+  return normalise(step, *store_, spec_, weights_.output_norm, out, out);
+}
+
+Status Decoder::head(const Batch& batch, Step& step, Rows rows, Rows logits) const {
+  if (batch.outputs.empty()) return {};
+  // The rows of the outputs lie in the same order of sequences, but fewer.
+  std::vector<Segment> segments;
+  for (const Segment& segment : batch.segments) {
+    const auto begin = std::lower_bound(batch.outputs.begin(), batch.outputs.end(), segment.first);
+    const auto end = std::lower_bound(begin, batch.outputs.end(), segment.first + segment.rows);
+    if (begin == end) continue;
+    segments.push_back({.first = int32_t(begin - batch.outputs.begin()),
+                        .rows = int32_t(end - begin),
+                        .kv = segment.kv,
+                        .adapter = segment.adapter});
+  }
+  Step last{.x = rows, .positions = {}, .segments = segments, .ops = step.ops, .scratch = step.scratch};
+  TRY(project(last, *store_, weights_.output, rows, logits));
+  if (spec_.logit_scale != 1) step.ops.scale(logits, spec_.logit_scale);
+  if (spec_.logit_soft_cap > 0) step.ops.soft_cap(logits, spec_.logit_soft_cap);
+  return {};
+}
+
+Status Decoder::forward(const Batch& batch, Ops& ops, Scratch& scratch, Rows logits) const {
+  TRY(check(batch, logits, spec_.vocabulary));
+  const int64_t mark = scratch.mark();
+  Step step{scratch.take(int32_t(batch.tokens.size()), spec_.width), batch.positions, batch.segments, ops,
+            scratch};
+  Rows out = scratch.take(int32_t(batch.outputs.size()), spec_.width);
+  TRY(run(batch, step, out));
+  TRY(head(batch, step, out, logits));
+  scratch.release(mark);
+  return {};
+}
+
+Status Decoder::hidden(const Batch& batch, Ops& ops, Scratch& scratch, Rows hidden) const {
+  TRY(check(batch, hidden, spec_.width));
+  const int64_t mark = scratch.mark();
+  Step step{scratch.take(int32_t(batch.tokens.size()), spec_.width), batch.positions, batch.segments, ops,
+            scratch};
+  TRY(run(batch, step, hidden));
+  scratch.release(mark);
+  return {};
+}
+
+}  // namespace varve

@@ -1,0 +1,86 @@
+// From a GGUF file to a Model: head, spec, tokenizer, template, fingerprint, then the weights.
+#include <algorithm>
+
+#include "run/model/arch/family.h"
+#include "run/model/decoder.h"
+
+namespace varve {
+namespace {
+
+constexpr int64_t kSampleBytes = 4096;  // of each end of each tensor
+constexpr int32_t kLeastTokens = 256, kLeastRows = 64;
+
+// The head (metadata with tokenizer and template, tensor table), the size, and both ends of each tensor:
+// cheap at open, and no two models that anybody keeps beside each other agree in all of it.
+Hash256 fingerprint_of(std::span<const std::byte> file, const Gguf& gguf) {
+  Sha256 hash;
+  hash.add(file.first(size_t(gguf.head_bytes())));
+  const int64_t size = int64_t(file.size());
+  hash.add(std::as_bytes(std::span(&size, 1)));
+  for (const GgufTensor& tensor : gguf.tensors()) {
+    const auto bytes = file.subspan(size_t(tensor.offset), size_t(tensor.bytes));
+    const size_t sample = size_t(std::min(kSampleBytes, tensor.bytes));
+    hash.add(bytes.first(sample)).add(bytes.last(sample));
+  }
+  return hash.finish();
+}
+
+Status read_tokenizer(const Gguf& gguf, ModelIdentity& identity) {
+  const auto kind = gguf.string("tokenizer.ggml.model");
+  if (gguf.find("tokenizer.ggml.model") == nullptr ||
+      (kind.ok() && (*kind == "none" || *kind == "no_vocab"))) {
+    return {};
+  }
+  identity.tokenizer = TRY(open_tokenizer(gguf).with("reading the tokenizer"));
+  return {};
+}
+
+// A template that this build cannot parse costs the chat, not the model.
+void read_chat_template(const Gguf& gguf, ModelIdentity& identity) {
+  constexpr const char* kKey = "tokenizer.chat_template";
+  if (gguf.find(kKey) == nullptr) return;
+  auto source = gguf.string(kKey);
+  auto parsed = source.ok() ? ChatTemplate::parse(*source) : Result<ChatTemplate>(std::move(source).status());
+  if (parsed.ok()) {
+    identity.chat_template = std::move(parsed).value();
+  } else {
+    identity.chat_template_problem = std::move(parsed).status().message();
+  }
+}
+
+Status read_identity(const Gguf& gguf, const DecoderSpec& spec, ModelIdentity& identity) {
+  auto name = gguf.string("general.name");
+  identity.name = name.ok() ? *name : spec.family;
+  TRY(read_tokenizer(gguf, identity));
+  if (identity.tokenizer != nullptr && identity.tokenizer->size() > spec.vocabulary) {
+    return Status(Code::invalid, "the tokenizer has " + std::to_string(identity.tokenizer->size()) +
+                                     " tokens, the model " + std::to_string(spec.vocabulary));
+  }
+  read_chat_template(gguf, identity);
+  return {};
+}
+
+// What a short conversation takes beside the weights: with less, opening the model would be useless.
+int64_t least_working_bytes(const DecoderSpec& spec) {
+  const int64_t kv_token = int64_t(spec.layers.size()) * (spec.key_width() + spec.value_width()) * 2;
+  const int64_t widest =
+      std::max(2 * spec.hidden, spec.query_width() + spec.key_width() + spec.value_width());
+  return kLeastTokens * kv_token + Scratch::bytes_for(kLeastRows, 2 * spec.width + widest) +
+         Scratch::bytes_for(1, spec.vocabulary);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Model>> open_model(Env& env, const std::string& path, Ledger& ledger) {
+  auto mapping = TRY(env.map(path));
+  const Gguf gguf = TRY(Gguf::parse(mapping->bytes()).with("reading " + path));
+  DecoderSpec spec = TRY(read_decoder_spec(gguf).with("reading " + path));
+  ModelIdentity identity;
+  TRY(read_identity(gguf, spec, identity).with("reading " + path));
+  identity.fingerprint = fingerprint_of(mapping->bytes(), gguf);
+  mapping.reset();  // the weights are read, not mapped
+  auto store = TRY(open_resident_weights(env, path, gguf, ledger, least_working_bytes(spec)));
+  return Decoder::make(std::move(spec), std::move(store), std::move(identity)).with("opening " + path);
+}
+
+}  // namespace varve

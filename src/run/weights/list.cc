@@ -1,0 +1,82 @@
+// From the tensor table of a GGUF file to roles and matrices.
+#include <algorithm>
+#include <set>
+
+#include "run/weights/weight_store.h"
+
+namespace varve {
+namespace {
+
+constexpr std::string_view kWeight = ".weight";
+constexpr int64_t kMost = (int64_t(1) << 31) - 1;  // rows and columns are int32
+
+std::string role_of(const std::string& name) {
+  const bool suffixed = name.size() > kWeight.size() && name.ends_with(kWeight);
+  return suffixed ? name.substr(0, name.size() - kWeight.size()) : name;
+}
+
+Result<const Codec*> codec_for(const GgufTensor& tensor) {
+  auto codec = codec_of_gguf(tensor.type);
+  if (codec.ok()) return codec;
+  auto block = gguf_block(tensor.type);
+  const std::string format = block.ok() ? std::string(block->name) : "type " + std::to_string(tensor.type);
+  return Status(Code::unsupported, tensor.name + " is stored as " + format +
+                                       "; the number formats here are " + codecs().known());
+}
+
+Result<WeightEntry> entry_of(const GgufTensor& tensor) {
+  WeightEntry entry;
+  entry.role = role_of(tensor.name);
+  entry.codec = TRY(codec_for(tensor));
+  auto extent = [&](size_t i) { return i < tensor.shape.size() ? tensor.shape[i] : 1; };
+  for (size_t i = 0; i < 3; ++i) {
+    if (extent(i) < 1 || extent(i) > kMost) {
+      return Status(Code::corrupt, tensor.name + " has an extent of " + std::to_string(extent(i)));
+    }
+  }
+  if (extent(3) != 1) return Status(Code::unsupported, tensor.name + " has four dimensions");
+  entry.cols = int32_t(extent(0));
+  entry.rows = int32_t(extent(1));
+  entry.stack = int32_t(extent(2));
+  entry.offset = tensor.offset;
+  entry.bytes = tensor.bytes;
+  const int64_t values = int64_t(entry.codec->block_values());
+  if (entry.cols % values != 0 || entry.bytes % entry.stack != 0 ||
+      entry.codec->bytes_for(int64_t(entry.rows) * entry.cols) != entry.bytes / entry.stack) {
+    return Status(Code::corrupt, tensor.name + " does not fill whole blocks of " + std::to_string(values));
+  }
+  return entry;
+}
+
+}  // namespace
+
+Result<std::vector<WeightEntry>> list_weights(const Gguf& gguf) {
+  std::vector<WeightEntry> entries;
+  std::set<std::string_view> seen;
+  entries.reserve(gguf.tensors().size());  // so that the views in `seen` stay valid
+  for (const GgufTensor& tensor : gguf.tensors()) {
+    entries.push_back(TRY(entry_of(tensor)));
+    if (!seen.insert(entries.back().role).second) {
+      return Status(Code::corrupt, "two tensors have the role " + entries.back().role);
+    }
+  }
+  return entries;
+}
+
+bool role_matches(std::string_view pattern, std::string_view role) {
+  auto next = [](std::string_view& rest) {
+    const size_t dot = rest.find('.');
+    std::string_view part = rest.substr(0, dot);
+    rest = dot == std::string_view::npos ? std::string_view() : rest.substr(dot + 1);
+    return part;
+  };
+  if (std::count(pattern.begin(), pattern.end(), '.') != std::count(role.begin(), role.end(), '.'))
+    return false;
+  while (!pattern.empty() || !role.empty()) {
+    const std::string_view wanted = next(pattern), part = next(role);
+    if (wanted != "*" && wanted != part) return false;
+  }
+  return true;
+}
+
+}  // namespace varve

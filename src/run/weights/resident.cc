@@ -1,0 +1,115 @@
+// All weights in one booked buffer, read once. pin() costs nothing.
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+#include "core/budget/buffer.h"
+#include "run/weights/weight_store.h"
+
+namespace varve {
+namespace {
+
+constexpr int64_t kAlign = 64;            // a cache line, and the widest vector
+constexpr int64_t kReadBytes = 16 << 20;  // large enough for any disk, small enough to fail early
+
+int64_t aligned(int64_t bytes) {
+  return (bytes + kAlign - 1) / kAlign * kAlign;
+}
+
+std::string in_words(int64_t bytes) {
+  constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+  double amount = double(bytes);
+  int unit = 0;
+  while (amount >= 1024 && unit < 4) amount /= 1024, ++unit;
+  char text[32];
+  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.2f %s", amount, kUnits[unit]);
+  return text;
+}
+
+Status over_budget(int64_t weights, int64_t working, const Ledger& ledger) {
+  const int64_t least = weights + working + ledger.used();
+  std::string sentence = "the model needs " + in_words(weights) + " of weights";
+  if (working > 0) sentence += " + " + in_words(working) + " to run at all";
+  if (ledger.used() > 0) sentence += " beside " + in_words(ledger.used()) + " in use";
+  sentence += ", the budget is " + in_words(ledger.limit()) +
+              ": choose a smaller model or quantisation, or raise --budget to at least " +
+              std::to_string(least / (1 << 20) + 1) + " MiB";
+  return Status(Code::over_budget, sentence);
+}
+
+class ResidentWeights : public WeightStore {
+ public:
+  ResidentWeights(std::vector<WeightEntry> entries, Buffer bytes)
+      : entries_(std::move(entries)), bytes_(std::move(bytes)) {
+    int64_t at = 0;
+    for (WeightId id = 0; id < entries_.size(); ++id) {
+      ids_[entries_[id].role] = id;
+      starts_.push_back(at);
+      at += aligned(entries_[id].bytes);
+    }
+  }
+
+  std::span<const WeightEntry> entries() const override { return entries_; }
+  WeightId find(std::string_view role) const override {
+    auto found = ids_.find(role);
+    return found == ids_.end() ? kNoWeight : found->second;
+  }
+  Result<WeightPin> pin(WeightId id, int32_t of_stack) const override {
+    CHECK(id < entries_.size(), "no such weight");
+    const WeightEntry& entry = entries_[id];
+    CHECK(of_stack >= 0 && of_stack < entry.stack, "no such matrix in the stack");
+    const int64_t each = entry.bytes / entry.stack;
+    return WeightPin({.codec = entry.codec,
+                      .bytes = bytes_.bytes().subspan(size_t(starts_[id] + of_stack * each), size_t(each)),
+                      .rows = entry.rows,
+                      .cols = entry.cols},
+                     nullptr);
+  }
+  void hint(std::span<const WeightId>) const override {}
+  int64_t resident_bytes() const override { return bytes_.size(); }
+
+  Status read(const File& file) {
+    for (WeightId id = 0; id < entries_.size(); ++id) {
+      const WeightEntry& entry = entries_[id];
+      for (int64_t done = 0; done < entry.bytes; done += kReadBytes) {
+        const size_t count = size_t(std::min(kReadBytes, entry.bytes - done));
+        auto part = bytes_.bytes().subspan(size_t(starts_[id] + done), count);
+        TRY(file.read(entry.offset + done, part).with("reading " + entry.role));
+      }
+    }
+    return {};
+  }
+
+ private:
+  std::vector<WeightEntry> entries_;
+  Buffer bytes_;
+  std::vector<int64_t> starts_;
+  std::map<std::string, WeightId, std::less<>> ids_;
+};
+
+// The working bytes are booked only to see that they fit beside the weights.
+Result<Buffer> book(Ledger& ledger, int64_t weights, int64_t working) {
+  auto room = ledger.reserve(Tag::scratch, working);
+  if (!room.ok()) return over_budget(weights, working, ledger);
+  auto bytes = Buffer::make(ledger, Tag::weights, weights);
+  if (bytes.ok()) return bytes;
+  TRY(room->resize(0));
+  return over_budget(weights, working, ledger);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<WeightStore>> open_resident_weights(Env& env, const std::string& path,
+                                                           const Gguf& gguf, Ledger& ledger,
+                                                           int64_t working_bytes) {
+  auto entries = TRY(list_weights(gguf).with("listing the weights of " + path));
+  int64_t total = 0;
+  for (const WeightEntry& entry : entries) total += aligned(entry.bytes);
+  Buffer bytes = TRY(book(ledger, total, working_bytes));
+  auto file = TRY(env.open(path, Open::read));
+  auto store = std::make_unique<ResidentWeights>(std::move(entries), std::move(bytes));
+  TRY(store->read(*file).with("loading " + path));
+  return std::unique_ptr<WeightStore>(std::move(store));
+}
+
+}  // namespace varve
