@@ -5,6 +5,8 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <cstring>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,6 +46,7 @@ Status check_name(std::string_view what, std::string_view name);  // principals 
 // system.
 enum class Trust : uint8_t { outside, model, user };
 std::string_view to_string(Trust trust);
+Result<Trust> parse_trust(std::string_view text);
 
 struct Source {  // provenance: what it was derived from
   CubeId cube;
@@ -67,6 +70,8 @@ struct CubeHeader {
   std::optional<TimeMs> event;  // when it happened, if it says so
   std::optional<TimeMs> valid_from, valid_to;
   std::vector<Source> from;
+  // What this takes the place of: expired with it, valid again when this is erased. Only of a new cube.
+  std::vector<CubeId> supersedes;
   std::optional<Hash256> model;  // required unless plaintext
   Trust trust = Trust::user;
   double strength = 1;  // decays, is refreshed by use
@@ -76,8 +81,27 @@ struct CubeHeader {
 };
 
 struct CubeDraft {
-  CubeHeader header;  // id, version, owner, recorded, payload_* are filled in by the store
+  CubeHeader
+      header;  // id, version, owner, recorded, payload_* are filled in by the store; space: own by default
   std::string payload;
 };
 
+// Evidence is what was said or read: a "turn" or a "document". Its words are never revised.
+bool is_evidence(std::string_view kind);
+
+// Bounds of a draft, checked by check_draft(): Code::invalid says which field and, in bad UTF-8, which byte.
+constexpr int64_t kMaxPlaintextBytes = 16 << 20, kMaxPayloadBytes = 256 << 20;
+constexpr size_t kMaxTitleBytes = 1024, kMaxWhyBytes = 4096, kMaxNameBytes = 256, kMaxSources = 4096;
+Status check_draft(const CubeDraft& draft);
+Status check_text(std::string_view what, std::string_view text, size_t max_bytes);
+
 }  // namespace varve
+
+template <>
+struct std::hash<varve::CubeId> {
+  size_t operator()(const varve::CubeId& id) const noexcept {
+    size_t tail;
+    std::memcpy(&tail, id.bytes.data() + 8, sizeof(tail));
+    return tail;
+  }
+};

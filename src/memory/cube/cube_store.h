@@ -2,8 +2,9 @@
 // large payloads as files named by their hash. Every call names the principal; rights are enforced here and
 // nowhere else.
 //
-// A call that returned ok is durable (kill -9, power loss). A call that failed changed nothing. One process
-// owns a store (a lock says so); within it every method is thread-safe.
+// A call that returned ok is durable (kill -9, power loss). A call that failed changed nothing; only a disk
+// that fails in the very last step of a commit and stays silent leaves that open, and then the error says so.
+// One process owns a store (a lock says so); within it every method is thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,9 @@
 
 namespace varve {
 
-enum class Right : uint8_t { read = 1, write = 2, admin = 4 };  // admin: grants, and implies the others
+// admin: grants, and implies write; write implies read. In its own space a principal is admin; a shared space
+// is the space of a principal who granted rights in it.
+enum class Right : uint8_t { read = 1, write = 2, admin = 4 };
 
 struct CubeFilter {
   std::string space;  // empty: every space the principal may read
@@ -34,7 +37,7 @@ struct MemoryOp {  // a plan of a reflector; the store applies it
   enum class Kind : uint8_t { add, revise, expire, strengthen, erase } kind = Kind::add;
   CubeId target;              // of all but add
   uint32_t base_version = 0;  // of revise: 0 takes the current one
-  CubeDraft draft;            // of add and revise
+  CubeDraft draft;            // of add and revise; of expire only header.valid_to, default now
   double strength = 0;        // of strengthen: added
   std::string why;
 };
@@ -46,7 +49,7 @@ struct EraseReceipt {  // what a forget did, provably
     Hash256 payload_hash;      // of the newest version, before
     std::string kind, method;  // "erased", "flagged: relearn", ...
   };
-  std::vector<Item> items;               // the cube and everything derived from it
+  std::vector<Item> items;  // the cube and everything derived from it, as far as the caller may see
   std::vector<std::string> not_reached;  // what could not be, in words
 };
 
@@ -58,7 +61,8 @@ struct JournalEntry {
   uint32_t version = 0;
 };
 
-// Told of every committed change, in order, on the writing thread: what keeps an index current.
+// Told of every committed change, in order, on the writing thread: what keeps an index current. It may read
+// the store, but not write to it. `payload` is empty unless the form is plaintext.
 class CubeObserver {
  public:
   virtual ~CubeObserver() = default;
@@ -79,15 +83,20 @@ class CubeStore {
   virtual Result<CubeId> put(const Principal& who, CubeDraft draft) = 0;
   virtual Result<std::vector<CubeId>> apply(const Principal& who,
                                             std::vector<MemoryOp> ops) = 0;  // all or none
+  // A new version: kind, form, space, session, life and strength stay. denied for evidence.
   virtual Result<uint32_t> revise(const Principal& who, CubeId id, uint32_t base_version, CubeDraft draft,
                                   std::string why) = 0;  // conflict names the current version
   virtual Status advance(const Principal& who, CubeId id, Life to, std::string why) = 0;
+  // The words of all versions go, from every file; a tombstone stays. So does everything derived from it, in
+  // any space; weights learnt from it are archived and named. What it had superseded is valid again. `why` is
+  // not kept: it tends to repeat what is to be forgotten.
   virtual Result<EraseReceipt> erase(const Principal& who, CubeId id, std::string why) = 0;
 
   virtual Result<CubeHeader> head(const Principal& who, CubeId id,
                                   uint32_t version = 0) const = 0;  // 0: newest
   virtual Result<std::string> payload(const Principal& who, CubeId id, uint32_t version = 0) const = 0;
   virtual Result<std::vector<CubeHeader>> history(const Principal& who, CubeId id) const = 0;  // oldest first
+  // By id, so by age. A damaged cube is left out; head() says so of it, and check() lists it.
   virtual Result<std::vector<CubeHeader>> list(const Principal& who, const CubeFilter& filter) const = 0;
   virtual Result<std::vector<CubeHeader>> derived(const Principal& who, CubeId id) const = 0;  // directly
   virtual Result<std::vector<JournalEntry>> journal(const Principal& who, CubeId id) const = 0;
