@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "run/model/tokenizer.h"
+#include "run/model/tokenizer/split/pre_tokenizer.h"
 #include "run/model/tokenizer/strings.h"
 
 namespace varve {
@@ -79,9 +80,24 @@ int byte_of(std::string_view text);
 struct WordPieceOptions {
   std::string first_prefix, next_prefix = "##";  // what marks pieces that begin a word, and those inside
   bool lower_case = true, strip_accents = true, split_chinese = true;
-  bool strip_all_marks = false;  // spacing marks too, not only nonspacing ones
-  int32_t longest_word = 100;    // in characters; a longer word is unknown
+  int32_t longest_word = 100;  // in characters; a longer word is unknown
 };
 Result<std::unique_ptr<Tokenizer>> make_wordpiece(Vocabulary vocabulary, WordPieceOptions options);
+
+// What happens to a text that is written with U+2581 for spaces: one is put before it, so that its first word
+// is like the others.
+enum class SpacePrefix { none, always, if_missing };
+
+struct BpeOptions {
+  std::vector<std::pair<std::string, std::string>> merges;  // as the file spells them, the first go first
+  PreTokenizer splitter;
+  bool ignore_merges = false;              // a word that is a token is taken whole
+  bool byte_level = true;                  // else characters, with U+2581 for spaces
+  SpacePrefix prefix = SpacePrefix::none;  // without byte_level
+};
+Result<std::unique_ptr<Tokenizer>> make_bpe(Vocabulary vocabulary, BpeOptions options);
+
+// SentencePiece's BPE: neighbours merge when together they are a token, the best score first.
+Result<std::unique_ptr<Tokenizer>> make_spm(Vocabulary vocabulary, SpacePrefix prefix);
 
 }  // namespace varve

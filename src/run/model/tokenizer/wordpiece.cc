@@ -74,8 +74,7 @@ class WordPiece final : public VocabularyTokenizer {
     char32_t parts[4] = {code};
     const size_t count = options_.strip_accents ? decompose(code, parts) : 1;
     for (size_t i = 0; i < count; ++i) {
-      const uint32_t stripped = options_.strip_all_marks ? kMark : bit(Mn);
-      if (options_.strip_accents && in(parts[i], stripped)) continue;
+      if (options_.strip_accents && in(parts[i], bit(Mn))) continue;
       const char32_t c = options_.lower_case ? lower(parts[i]) : parts[i];
       const bool alone = is_mark_of_its_own(c) || (options_.split_chinese && is_chinese(c));
       if (alone) flush(word, out);
