@@ -87,9 +87,10 @@ class SqliteStore : public CubeStore {
   Status commit(sql::Transaction transaction, int64_t sequence);
   Result<std::string> words(View& view, CubeId id, uint32_t version) const;
 
-  Status ready() const;  // the connection is open
+  Status connect() const;
+  Status ready() const;  // the connection is open, and no orphan waits
   Status drop_orphans(const std::vector<Hash256>& names);
-  Status sweep();
+  Status sweep() const;
   Status rewrite();
   Status rewrite_when_due(int64_t up_to_bytes);
   void tell(const std::vector<Change::Event>& events);
@@ -108,6 +109,7 @@ class SqliteStore : public CubeStore {
   mutable std::unique_ptr<sql::Database>
       db_;  // null after a failure of the disk; the next call opens it again
   mutable Blobs blobs_;
+  mutable bool orphans_ = true;  // blobs may be there that nobody names
   CubeId last_;
   CubeObserver* observer_ = nullptr;
 };
@@ -124,7 +126,11 @@ Status SqliteStore::start() {
   if (!TRY(env_.exists(database_path()))) TRY(TRY(env_.open(database_path(), Open::create))->sync());
   TRY(ready());
   TRY(rewrite_when_due(kRewriteAtOnceBytes));
-  return sweep();
+  auto newest = TRY(db_->query("SELECT id FROM cubes ORDER BY id DESC LIMIT 1"));
+  if (TRY(newest.step()) && newest.view(0).size() == 16) {
+    std::memcpy(last_.bytes.data(), newest.view(0).data(), 16);
+  }
+  return {};
 }
 
 SqliteStore::~SqliteStore() {
@@ -132,21 +138,23 @@ SqliteStore::~SqliteStore() {
   rewrite_when_due(INT64_MAX).ignore("tried again when the store opens");
 }
 
-Status SqliteStore::ready() const {
-  if (db_) return {};
+Status SqliteStore::connect() const {
   auto database = TRY(sql::Database::open(database_path()));
   TRY(prepare_store(*database).with("opening " + database_path()));
   db_ = std::move(database);
   return {};
 }
 
-Status SqliteStore::sweep() {
-  auto newest = TRY(db_->query("SELECT id FROM cubes ORDER BY id DESC LIMIT 1"));
-  if (TRY(newest.step()) && newest.view(0).size() == 16)
-    std::memcpy(last_.bytes.data(), newest.view(0).data(), 16);
+Status SqliteStore::ready() const {
+  if (!db_) TRY(connect());
+  return orphans_ ? sweep() : Status();
+}
+
+// Removes the blobs that no version names. One that cannot be removed does no harm and is tried again.
+Status SqliteStore::sweep() const {
+  orphans_ = false;
   return blobs_.each([&](const std::string& path, const std::optional<Hash256>& name) -> Status {
-    if (name && TRY(named(*db_, *name))) return {};
-    env_.remove(path).ignore("an orphan does no harm; check() names it and the next opening tries again");
+    if (!name || !TRY(named(*db_, *name))) orphans_ = !env_.remove(path).ok() || orphans_;
     return {};
   });
 }
@@ -179,7 +187,7 @@ auto SqliteStore::write(const Principal& who, Steps steps) -> decltype(steps(std
       return done;
     }();
     if (result.code() == Code::io || result.code() == Code::corrupt) db_.reset();
-    if (!blobs.empty() && ready().ok()) drop_orphans(blobs).ignore("removed when the store opens");
+    if (!blobs.empty() && (!result.ok() || !drop_orphans(blobs).ok())) orphans_ = true;
     return result;
   }();
   tell(events);
@@ -209,6 +217,7 @@ Status SqliteStore::commit(sql::Transaction transaction, int64_t sequence) {
 }
 
 Status SqliteStore::drop_orphans(const std::vector<Hash256>& names) {
+  TRY(ready());
   Status first;
   for (const Hash256& name : names) {
     if (TRY(named(*db_, name))) continue;

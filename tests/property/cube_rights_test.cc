@@ -1,0 +1,181 @@
+// Random grants and random calls against a short oracle of who may do what: nothing leaks through any call.
+#include <gtest/gtest.h>
+
+#include "tests/property/cube_script.h"
+#include "tests/support/temp_folder.h"
+
+namespace varve {
+namespace {
+
+const std::vector<Principal> kPeople{{"ann"}, {"ben"}, {"cid"}, {"dee"}};
+
+struct Oracle {
+  std::map<std::pair<std::string, std::string>, uint8_t> grants;  // principal, space
+  std::map<CubeId, std::string> space_of;
+  std::map<CubeId, bool> erased;
+
+  bool may(const Principal& who, std::string_view space, uint8_t right) const {
+    if (who.name == space) return true;
+    const auto found = grants.find({who.name, std::string(space)});
+    const uint8_t bits = found == grants.end() ? 0 : found->second;
+    const uint8_t all = bits & 4 ? 7 : bits & 2 ? 3 : bits;
+    return (all & right) != 0;
+  }
+  bool sees(const Principal& who, CubeId id) const {
+    const auto found = space_of.find(id);
+    return found != space_of.end() && may(who, found->second, 1);
+  }
+  Code writing(const Principal& who, CubeId id) const {  // what a change of the cube answers
+    if (!sees(who, id)) return Code::not_found;
+    return !may(who, space_of.at(id), 2) ? Code::denied : erased.at(id) ? Code::not_found : Code::ok;
+  }
+};
+
+struct CubeRights : testing::Test {
+  void SetUp() override {
+    auto opened = CubeStore::open(posix_env(), folder / "cubes", ledger, clock);
+    ASSERT_TRUE(opened.ok());
+    store = std::move(opened).value();
+  }
+  uint32_t roll(uint32_t limit) { return random_bits({.seed = 5, .step = step}, drawn++) % limit; }
+  CubeId any_cube() {  // now and then one that never was
+    if (oracle.space_of.empty() || roll(12) == 0) return CubeId::make(clock.time);
+    return std::next(oracle.space_of.begin(), roll(uint32_t(oracle.space_of.size())))->first;
+  }
+
+  void put(const Principal& who, const std::string& space) {
+    CubeDraft draft;
+    draft.header.kind = "note";
+    draft.header.space = space;
+    draft.header.why = "SECRET of " + space;
+    draft.payload = "SECRET of " + space;
+    Code expected = oracle.may(who, space, 2)   ? Code::ok
+                    : oracle.may(who, space, 1) ? Code::denied
+                                                : Code::not_found;
+    if (roll(3) == 0) {
+      const CubeId from = any_cube();
+      draft.header.from = {{from, 0}};
+      if (expected == Code::ok && (!oracle.sees(who, from) || oracle.erased.at(from)))
+        expected = Code::not_found;
+      if (expected == Code::ok) parents[from].push_back(CubeId{});
+    }
+    auto id = store->put(who, draft);
+    ASSERT_EQ(id.code(), expected);
+    if (!id.ok()) return;
+    oracle.space_of[*id] = space;
+    oracle.erased[*id] = false;
+    if (!draft.header.from.empty()) parents[draft.header.from[0].cube].back() = *id;
+  }
+  void erase(CubeId id) {
+    oracle.erased[id] = true;
+    for (const CubeId& child : parents[id]) erase(child);
+  }
+
+  void change(const Principal& who, CubeId id) {
+    const Code expected = oracle.writing(who, id);
+    CubeDraft draft;
+    draft.payload = "SECRET of " + (expected == Code::ok ? oracle.space_of[id] : std::string("nobody"));
+    switch (roll(4)) {
+      case 0: EXPECT_EQ(store->revise(who, id, 0, draft, "").code(), expected); break;
+      case 1: EXPECT_EQ(store->advance(who, id, Life(roll(4)), "").code(), expected); break;
+      case 2: {
+        MemoryOp op;
+        op.kind = MemoryOp::Kind::strengthen;
+        op.target = id;
+        EXPECT_EQ(store->apply(who, {op}).code(), expected);
+        break;
+      }
+      case 3: {
+        if (roll(3) != 0) break;
+        auto receipt = store->erase(who, id, "");
+        ASSERT_EQ(receipt.code(), expected);
+        if (!receipt.ok()) break;
+        erase(id);
+        for (const auto& item : receipt->items) EXPECT_TRUE(oracle.sees(who, item.id));
+      }
+    }
+  }
+
+  void look(const Principal& who, CubeId id) {
+    const bool sees = oracle.sees(who, id), gone = sees && oracle.erased.at(id);
+    const Code expected = sees ? Code::ok : Code::not_found;
+    auto head = store->head(who, id);
+    auto text = store->payload(who, id);
+    auto history = store->history(who, id);
+    auto derived = store->derived(who, id);
+    auto journal = store->journal(who, id);
+    EXPECT_EQ(head.code(), expected);
+    EXPECT_EQ(text.code(), gone ? Code::not_found : expected);
+    EXPECT_EQ(history.code(), expected);
+    EXPECT_EQ(derived.code(), expected);
+    EXPECT_EQ(journal.code(), expected);
+    EXPECT_EQ(store->export_cube(who, id).code(), gone ? Code::not_found : expected);
+    if (!sees) {  // word for word what is said of a cube that never was
+      EXPECT_EQ(std::move(head).status().message(), "there is no cube " + id.text());
+      return;
+    }
+    if (text.ok()) {
+      EXPECT_EQ(*text, "SECRET of " + oracle.space_of[id]);
+    }
+    for (const Source& source : head->from) EXPECT_TRUE(oracle.sees(who, source.cube));
+    for (const CubeHeader& child : *derived) EXPECT_TRUE(oracle.sees(who, child.id));
+  }
+
+  void look_around(const Principal& who) {
+    size_t visible = 0;
+    for (const auto& [id, space] : oracle.space_of) visible += oracle.sees(who, id);
+    CubeFilter filter;
+    filter.life.reset();
+    filter.limit = 10000;
+    auto listed = store->list(who, filter);
+    ASSERT_TRUE(listed.ok());
+    EXPECT_EQ(listed->size(), visible);
+    for (const CubeHeader& header : *listed) EXPECT_TRUE(oracle.sees(who, header.id));
+    filter.space = kPeople[roll(4)].name;
+    EXPECT_EQ((*store->list(who, filter)).empty() || oracle.may(who, filter.space, 1), true);
+    const auto spaces = *store->readable_spaces(who);
+    for (const std::string& space : spaces) EXPECT_TRUE(oracle.may(who, space, 1));
+  }
+
+  void grant(const Principal& who, const std::string& space, const Principal& whom) {
+    const auto rights = uint8_t(roll(8));
+    const Code expected = oracle.may(who, space, 4)   ? Code::ok
+                          : oracle.may(who, space, 1) ? Code::denied
+                                                      : Code::not_found;
+    ASSERT_EQ(store->grant(who, space, whom.name, rights).code(), expected);
+    if (expected == Code::ok) oracle.grants[{whom.name, space}] = rights;
+  }
+
+  TempFolder folder{TempFolder::in_ram()};
+  FixedClock clock;
+  Ledger ledger{64 << 20};
+  std::unique_ptr<CubeStore> store;
+  Oracle oracle;
+  std::map<CubeId, std::vector<CubeId>> parents;
+  uint64_t step = 0, drawn = 0;
+};
+
+TEST_F(CubeRights, NothingLeaksWhateverIsGranted) {
+  for (step = 0; step < 4000 && !HasFatalFailure(); ++step) {
+    drawn = 0;
+    const Principal& who = kPeople[roll(4)];
+    const std::string& space = kPeople[roll(4)].name;
+    const uint32_t kind = roll(20);
+    if (kind < 4) {
+      put(who, space);
+    } else if (kind < 8) {
+      change(who, any_cube());
+    } else if (kind < 11) {
+      grant(who, space, kPeople[roll(4)]);
+    } else if (kind < 19) {
+      look(who, any_cube());
+    } else {
+      look_around(who);
+    }
+  }
+  EXPECT_GT(oracle.space_of.size(), 200u);
+  EXPECT_EQ(*store->check(), std::vector<std::string>{});
+}
+
+}  // namespace
+}  // namespace varve
