@@ -94,7 +94,11 @@ class Bpe final : public VocabularyTokenizer {
  protected:
   void encode_plain(std::string_view text, std::vector<Token>& out) const override {
     std::string blanks;
-    if (!options_.byte_level) text = blanks = with_blanks(text, options_.prefix);
+    if (!options_.byte_level) {
+      text = blanks = with_blanks(text, options_.prefix);
+    } else if (options_.prefix != SpacePrefix::none && text[0] != ' ') {
+      text = blanks = " " + std::string(text);
+    }
     std::vector<std::string_view> words;
     options_.splitter.split(text, words);
     Merger merger;

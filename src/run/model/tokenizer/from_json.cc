@@ -3,32 +3,17 @@
 #include <algorithm>
 
 #include "core/format/json.h"
+#include "run/model/tokenizer/json_parts.h"
+#include "run/model/tokenizer/special.h"
 #include "run/model/tokenizer/vocabulary.h"
 
 namespace varve {
+
+using namespace json_parts;
+
 namespace {
 
 constexpr JsonLimits kLimits{.max_bytes = 256u << 20, .max_depth = 32, .max_items = 8'000'000};
-
-Status wrong(std::string message) {
-  return Status(Code::invalid, "tokenizer.json: " + std::move(message));
-}
-
-Status unsupported(std::string_view what, const Json& json, std::string_view known) {
-  const Json& type = json["type"];
-  return Status(Code::unsupported,
-                "tokenizer.json: unknown " + std::string(what) + " " +
-                    (type.is_string() ? "\"" + type.as_string() + "\"" : std::string("without a type")) +
-                    "; known: " + std::string(known));
-}
-
-bool is_type(const Json& json, std::string_view type) {
-  return json["type"].is_string() && json["type"].as_string() == type;
-}
-
-bool flag(const Json& json, std::string_view key, bool otherwise) {
-  return json[key].is_bool() ? json[key].as_bool() : otherwise;
-}
 
 // Tokens come as pairs of text and id, in any order, and the ids need no order or be without gaps.
 class Builder {
@@ -92,23 +77,19 @@ Result<Vocabulary> read_vocabulary(const Json& root) {
   return builder.build();
 }
 
-std::optional<Token> id_of(const Vocabulary& vocabulary, const Json& text) {
-  if (!text.is_string()) return {};
-  for (Token token = 0; token < vocabulary.size(); ++token) {
-    if (vocabulary.texts[token] == text.as_string()) return token;
+// [CLS] text [SEP]: the last special token before the text and the first after it.
+void read_template(const Json& processor, SpecialTokens& special, const Vocabulary& vocabulary) {
+  if (is_type(processor, "Sequence") && processor["processors"].is_array()) {
+    for (const Json& part : processor["processors"].as_array()) {
+      if (is_type(part, "TemplateProcessing")) read_template(part, special, vocabulary);
+    }
   }
-  return {};
-}
-
-// [CLS] text [SEP]: the first special token before the text and the first after it.
-void read_template(const Json& root, SpecialTokens& special, const Vocabulary& vocabulary) {
-  const Json& single = root["post_processor"]["single"];
-  if (!is_type(root["post_processor"], "TemplateProcessing") || !single.is_array()) return;
+  if (!is_type(processor, "TemplateProcessing") || !processor["single"].is_array()) return;
   bool after = false;
-  for (const Json& part : single.as_array()) {
+  for (const Json& part : processor["single"].as_array()) {
     if (part.find("Sequence")) after = true;
     const auto id = id_of(vocabulary, part["SpecialToken"]["id"]);
-    if (!id) continue;
+    if (!id || (after && special.add_eos)) continue;
     (after ? special.eos : special.bos) = id;
     (after ? special.add_eos : special.add_bos) = true;
   }
@@ -143,11 +124,13 @@ Result<std::unique_ptr<Tokenizer>> open_wordpiece(const Json& root, Vocabulary v
 Result<std::unique_ptr<Tokenizer>> open_tokenizer_json(std::string_view tokenizer_json) {
   const Json root = TRY(parse_json(tokenizer_json, kLimits).with("reading tokenizer.json"));
   Vocabulary vocabulary = TRY(read_vocabulary(root));
-  read_template(root, vocabulary.special, vocabulary);
+  read_template(root["post_processor"], vocabulary.special, vocabulary);
   TRY(check_vocabulary(vocabulary));
   const Json& model = root["model"];
   if (is_type(model, "WordPiece")) return open_wordpiece(root, std::move(vocabulary));
-  return unsupported("model", model, "WordPiece");
+  if (is_type(model, "BPE") || (!model.find("type") && model.find("merges")))
+    return open_bpe(root, std::move(vocabulary));
+  return unsupported("model", model, "BPE, WordPiece");
 }
 
 }  // namespace varve

@@ -84,16 +84,15 @@ struct WordPieceOptions {
 };
 Result<std::unique_ptr<Tokenizer>> make_wordpiece(Vocabulary vocabulary, WordPieceOptions options);
 
-// What happens to a text that is written with U+2581 for spaces: one is put before it, so that its first word
-// is like the others.
+// Whether a space is put before a text, so that its first word is like the others.
 enum class SpacePrefix { none, always, if_missing };
 
 struct BpeOptions {
   std::vector<std::pair<std::string, std::string>> merges;  // as the file spells them, the first go first
   PreTokenizer splitter;
-  bool ignore_merges = false;              // a word that is a token is taken whole
-  bool byte_level = true;                  // else characters, with U+2581 for spaces
-  SpacePrefix prefix = SpacePrefix::none;  // without byte_level
+  bool ignore_merges = false;  // a word that is a token is taken whole
+  bool byte_level = true;      // else characters, with U+2581 for spaces
+  SpacePrefix prefix = SpacePrefix::none;
 };
 Result<std::unique_ptr<Tokenizer>> make_bpe(Vocabulary vocabulary, BpeOptions options);
 
