@@ -83,7 +83,8 @@ Result<Value> get_attribute(Run& run, const Value& of, const Str& name) {
 
 Result<Value> get_item(Run& run, const Value& of, const Value& key) {
   if (of.undefined()) return unusable(run, of);
-  if (Dict* d = of.dict()) {
+  const bool hashable = key.dict() == nullptr && (key.list() == nullptr || key.list()->kind == List::tuple);
+  if (Dict* d = of.dict(); d != nullptr && hashable) {
     if (const Value* value = TRY(dict_find(run, *d, key))) return *value;
   } else if (key.integral() && of.text()) {
     return item_of_text(run, of.view(), key.integer());
@@ -140,8 +141,8 @@ Value Loop::attribute(Run& run, std::string_view name) {
   if (name == "first") return index == 0;
   if (name == "last") return index + 1 == size;
   if (name == "length") return size;
-  if (name == "depth") return outer + 1;
-  if (name == "depth0") return outer;
+  if (name == "depth") return int64_t(1);  // of recursion, which there is none of
+  if (name == "depth0") return int64_t(0);
   if (name == "previtem") return index > 0 ? items_.items_of[at - 1] : Value();
   if (name == "nextitem") return index + 1 < size ? items_.items_of[at + 1] : Value();
   static constexpr Builtin kMethods[] = {

@@ -77,7 +77,8 @@ struct Branch {
 
 struct Signature {  // of a macro or a call block
   std::vector<Str> names;
-  std::vector<ExprPtr> defaults;  // of the last ones
+  std::vector<ExprPtr> defaults;          // of the last ones
+  bool rest = false, named_rest = false;  // the body speaks of varargs, kwargs
 };
 
 struct Stmt {

@@ -25,6 +25,7 @@ class Evaluator {
   Status capture(const Stmt& s);
   Status with(const Stmt& s);
   Status call_block(const Stmt& s);
+  Status bind_named(const Signature& signature, Args& args);
   Status define_macro(const Stmt& s);
   Status in_new_scope(const Block& body);
   Result<Value> output_of(const Block& body);

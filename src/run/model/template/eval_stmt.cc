@@ -83,9 +83,6 @@ Status Evaluator::loop_over(const Stmt& s, List& items) {
   const ScopePtr outside = scope_;
   auto state = std::make_unique<Loop>(items);
   Loop& loop = *state;
-  for (const Scope* scope = outside.get(); scope != nullptr; scope = scope->parent.get()) {
-    loop.outer += scope->variables.count("loop") > 0;
-  }
   const Value variable = TRY(run_.thing(std::move(state)));
   for (; loop.at < items.size(); ++loop.at) {  // the body may append to what it walks
     TRY(run_.spend(kTicksPerStep));
@@ -161,27 +158,42 @@ Status Evaluator::assign(const Expr& target, Value value) {
   return {};
 }
 
+// Arguments by name go to their parameters; others to `kwargs` when the body asks for them.
+Status Evaluator::bind_named(const Signature& signature, Args& args) {
+  auto& variables = scope_->variables;
+  Dict* others = signature.named_rest ? TRY(run_.dict()) : nullptr;
+  for (auto& [name, value] : args.by_name) {
+    const auto is = [&](const Str& parameter) { return parameter->view() == name->view(); };
+    const auto at = std::find_if(signature.names.begin(), signature.names.end(), is);
+    const std::string quoted = "'" + std::string(name->view()) + "'";
+    if (at != signature.names.end()) {
+      if (!variables.emplace((*at)->view(), std::move(value)).second) {
+        return run_.fail("the macro got two values for " + quoted);
+      }
+    } else if (name->view() == "caller") {
+      variables["caller"] = std::move(value);
+    } else if (others != nullptr) {
+      TRY(dict_set(run_, *others, Value(name), std::move(value)));
+    } else {
+      return run_.fail("the macro takes no argument " + quoted);
+    }
+  }
+  if (others != nullptr) variables["kwargs"] = Value(others);
+  return {};
+}
+
 Result<Value> Evaluator::call_macro(const Signature& signature, const Block& body, Args args) {
   auto& variables = scope_->variables;
   const size_t named = signature.names.size();
   const size_t given = std::min(args.by_position.size(), named);
   for (size_t i = 0; i < given; ++i) variables[signature.names[i]->view()] = args.by_position[i];
-  std::vector<std::pair<Str, Value>> others;
-  for (auto& [name, value] : args.by_name) {
-    const auto is = [&](const Str& parameter) { return parameter->view() == name->view(); };
-    const auto at = std::find_if(signature.names.begin(), signature.names.end(), is);
-    if (at == signature.names.end()) {
-      if (name->view() != "caller")
-        return run_.fail("the macro takes no argument '" + std::string(name->view()) + "'");
-      variables["caller"] = value;
-    } else if (!variables.emplace((*at)->view(), std::move(value)).second) {
-      return run_.fail("the macro got two values for '" + std::string(name->view()) + "'");
-    }
-  }
-  if (args.by_position.size() > named) {
-    std::vector<Value> rest(args.by_position.begin() + named, args.by_position.end());
+  if (signature.rest) {
+    std::vector<Value> rest(args.by_position.begin() + given, args.by_position.end());
     variables["varargs"] = TRY(run_.list(std::move(rest), List::tuple));
+  } else if (args.by_position.size() > named) {
+    return run_.fail("the macro takes not more than " + std::to_string(named) + " argument(s)");
   }
+  TRY(bind_named(signature, args));
   const size_t plain = named - signature.defaults.size();
   for (size_t i = 0; i < named; ++i) {
     if (variables.count(signature.names[i]->view()) > 0) continue;

@@ -1,4 +1,4 @@
-// '%s is %d' % (a, b): the conversions s r d i f e g x o c and %, with flags, width and precision.
+// '%s is %d' % (a, b): the conversions s r d i f e g x o and %, with flags, width and precision.
 #include <algorithm>
 #include <cstdio>
 

@@ -70,7 +70,7 @@ Result<Value> stripped(Run& run, const Value& self, Bound& args) {
 void split_spaces(std::string_view text, int64_t most, std::vector<std::string_view>& out) {
   for (text = strip_left(text); !text.empty(); text = strip_left(text)) {
     if (most >= 0 && int64_t(out.size()) == most) {
-      out.push_back(strip_right(text));
+      out.push_back(text);
       return;
     }
     size_t end = 0;
@@ -84,7 +84,7 @@ void split_spaces(std::string_view text, int64_t most, std::vector<std::string_v
 void split_spaces_right(std::string_view text, int64_t most, std::vector<std::string_view>& out) {
   for (text = strip_right(text); !text.empty(); text = strip_right(text)) {
     if (most >= 0 && int64_t(out.size()) == most) {
-      out.push_back(strip_left(text));
+      out.push_back(text);
       break;
     }
     size_t begin = text.size();  // of the last word: its bytes are no spaces, whole characters at a time

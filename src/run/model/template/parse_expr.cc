@@ -252,6 +252,8 @@ Result<ExprPtr> Parser::primary() {
     e->value = None{};
   } else {
     e->kind = Expr::variable;
+    varargs_ = varargs_ || l.text_of == "varargs";
+    kwargs_ = kwargs_ || l.text_of == "kwargs";
     e->name = literal(std::string(l.text_of));
   }
   next();

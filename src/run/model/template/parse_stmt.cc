@@ -233,9 +233,18 @@ Status Parser::macro_statement(Stmt& s) {
   s.kind = Stmt::macro;
   s.name = TRY(expect_name());
   s.signature = TRY(signature());
-  const int outside = std::exchange(loops_, 0);
-  s.body = TRY(body_until("endmacro"));
-  loops_ = outside;
+  return macro_body(s, "endmacro");
+}
+
+Status Parser::macro_body(Stmt& s, std::string_view end) {
+  const int loops = std::exchange(loops_, 0);  // break does not reach through a macro
+  const bool varargs = std::exchange(varargs_, false), kwargs = std::exchange(kwargs_, false);
+  s.body = TRY(body_until(end));
+  s.signature->rest = varargs_;
+  s.signature->named_rest = kwargs_;
+  loops_ = loops;
+  varargs_ = varargs;
+  kwargs_ = kwargs;
   return {};
 }
 
@@ -244,10 +253,7 @@ Status Parser::call_statement(Stmt& s) {
   s.signature = is_op("(") ? TRY(signature()) : std::make_unique<Signature>();
   s.value = TRY(expression());
   if (s.value->kind != Expr::call) return fail("'call' needs a call of a macro");
-  const int outside = std::exchange(loops_, 0);
-  s.body = TRY(body_until("endcall"));
-  loops_ = outside;
-  return {};
+  return macro_body(s, "endcall");
 }
 
 Status Parser::filter_statement(Stmt& s) {

@@ -31,6 +31,7 @@ class Parser {
   Status filter_statement(Stmt& s);
   Status with_statement(Stmt& s);
   Result<std::unique_ptr<Signature>> signature();
+  Status macro_body(Stmt& s, std::string_view end);
   Result<ExprPtr> target(bool tuples);
   Status end_tag();
   Result<Block> body_until(std::string_view end);
@@ -79,6 +80,7 @@ class Parser {
   std::vector<Lexeme> lexemes_;
   size_t at_ = 0;
   int depth_ = 0, loops_ = 0;
+  bool varargs_ = false, kwargs_ = false;  // named in the macro being read
 };
 
 // What a string literal means, as Python reads its escapes.

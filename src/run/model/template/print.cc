@@ -83,18 +83,19 @@ Status append_dict_json(Run& run, std::string& out, const Dict& dict, const Json
     out += "{}";
     return {};
   }
-  auto entries = dict.entries;
+  std::vector<const Dict::Entry*> entries;
+  for (const auto& entry : dict.entries) entries.push_back(&entry);
   if (style.sort_keys) {
     std::stable_sort(entries.begin(), entries.end(),
-                     [](const auto& a, const auto& b) { return a.key.view() < b.key.view(); });
+                     [](const auto* a, const auto* b) { return a->key.view() < b->key.view(); });
   }
   out.push_back('{');
   for (size_t i = 0; i < entries.size(); ++i) {
     if (i > 0) out += style.item;
     new_line(out, style, depth + 1);
-    TRY(append_key(run, out, entries[i].key, style));
+    TRY(append_key(run, out, entries[i]->key, style));
     out += style.key;
-    TRY(append_json(run, out, entries[i].value, style, depth + 1));
+    TRY(append_json(run, out, entries[i]->value, style, depth + 1));
   }
   new_line(out, style, depth);
   out.push_back('}');

@@ -14,7 +14,7 @@ Status Run::spend(int64_t ticks) {
 }
 
 Status Run::room_for(int64_t bytes) const {
-  return booked_.bytes + bytes <= kBytes ? Status() : fail("the template needs more than 64 MiB");
+  return bytes <= kBytes - booked_.bytes ? Status() : fail("the template needs more than 64 MiB");
 }
 
 Status Run::book(int64_t bytes) {

@@ -57,7 +57,6 @@ class Loop : public Thing {  // the variable `loop`
   Result<Value> cycle(Run& run, const std::vector<Value>& values) const;
   Result<Value> changed(Run& run, std::vector<Value> values);
   size_t at = 0;
-  int64_t outer = 0;  // loops around it
 
  private:
   const List& items_;

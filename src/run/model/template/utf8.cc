@@ -21,7 +21,9 @@ std::string map_chars(std::string_view text, Map map) {
   for (size_t at = 0; at < text.size();) {
     const Char c = char_at(text, at);
     const uint32_t mapped = surrogate(c.code) ? c.code : map(c.code);
-    if (mapped == c.code) {
+    if (c.code == 0xDF && mapped == 0x1E9E) {
+      out += "SS";  // the one capital that utf8proc and Python write differently in common text
+    } else if (mapped == c.code) {
       out.append(text.substr(at, c.bytes));
     } else {
       put_char(out, mapped);
