@@ -5,10 +5,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 
 namespace varve {
 
@@ -62,25 +62,29 @@ class [[nodiscard]] Status {
   std::unique_ptr<Error> error_;
 };
 
+// The value and the Status lie side by side, not in a variant: GCC 12 cannot follow overlapping storage and warns of
+// accesses that never happen.
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : held_(std::in_place_index<0>, std::move(value)) {}
-  Result(Status error) : held_(std::in_place_index<1>, std::move(error)) {}
+  Result(T value) : value_(std::move(value)) {}
+  Result(Status error) : status_(std::move(error)) {}
 
-  bool ok() const { return held_.index() == 0; }
-  const T& operator*() const { return std::get<0>(held_); }
-  T& operator*() { return std::get<0>(held_); }
-  T* operator->() { return &std::get<0>(held_); }
-  T value() && { return std::get<0>(std::move(held_)); }
-  Status status() && { return ok() ? Status() : std::get<1>(std::move(held_)); }
-  Code code() const { return ok() ? Code::ok : std::get<1>(held_).code(); }
+  bool ok() const { return value_.has_value(); }
+  const T& operator*() const { return *value_; }
+  T& operator*() { return *value_; }
+  const T* operator->() const { return &*value_; }
+  T* operator->() { return &*value_; }
+  T value() && { return *std::move(value_); }
+  Status status() && { return std::move(status_); }
+  Code code() const { return ok() ? Code::ok : status_.code(); }
   Result with(std::string_view doing) && {
-    return ok() ? std::move(*this) : Result(std::move(*this).status().with(doing));
+    return ok() ? std::move(*this) : Result(std::move(status_).with(doing));
   }
 
  private:
-  std::variant<T, Status> held_;
+  std::optional<T> value_;
+  Status status_;  // ok exactly when there is a value
 };
 
 // auto file = TRY(open(path));   TRY(file.sync());
