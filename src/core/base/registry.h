@@ -40,8 +40,8 @@ class Registry {
     return all;
   }
 
-  Made make(std::string_view text) const {
-    Spec spec = TRY(parse_spec(text));
+  Made make(std::string_view text) const { return make(TRY(parse_spec(text))); }
+  Made make(const Spec& spec) const {
     for (const Entry& entry : entries_) {
       if (entry.name == spec.name) return entry.make(spec);
     }

@@ -10,6 +10,7 @@
 #include "core/base/ports.h"
 #include "core/budget/ledger.h"
 #include "memory/cube/cube_store.h"
+#include "memory/recall/present.h"
 #include "memory/recall/retriever.h"
 
 namespace varve {
@@ -23,26 +24,15 @@ struct RecallQuery {
   std::optional<TimeMs> as_of;
 };
 
-struct Recalled {
-  CubeHeader header;
-  std::string text;
-  float score = 0;
-  std::vector<std::pair<std::string, float>> parts;  // retriever -> its own score, for explain
-};
-
 class Recall : public CubeObserver {
  public:
   // `recipe`: retriever specs joined by '+', e.g. "bm25+dense"; "default" is the shipped profile. `embedder`
   // may be null: then dense retrievers are refused by name.
   static Result<std::unique_ptr<Recall>> make(std::string_view recipe, CubeStore& store,
-                                              const Embedder* embedder, Ledger& ledger);
+                                              const Embedder* embedder, Ledger& ledger,
+                                              const Clock& clock = system_clock());
   virtual Result<std::vector<Recalled>> gather(const Principal& who, const RecallQuery& query) const = 0;
   virtual int64_t bytes() const = 0;
 };
-
-// Words for a prompt: each with its source and date, between marks that say what they are. is_recalled_text()
-// knows the marks, so that recalled words are never stored again as new.
-std::string present(const std::vector<Recalled>& recalled);
-bool is_recalled_text(std::string_view text);
 
 }  // namespace varve

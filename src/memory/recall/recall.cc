@@ -1,0 +1,234 @@
+#include "memory/recall/recall.h"
+
+#include <algorithm>
+
+#include "memory/recall/present.h"
+#include "memory/recall/rerank.h"
+
+namespace varve {
+namespace {
+
+// Round values from published sweeps, not fitted to the evaluation; eval/locomo.cc prints what they are
+// worth.
+constexpr std::string_view kDefault = "bm25:k1=0.9,b=0.4+neighbours:reach=2,share=0.4";
+constexpr std::string_view kDefaultDense = "bm25:k1=0.9,b=0.4+dense:weight=0.4+neighbours:reach=2,share=0.4";
+constexpr int32_t kPool = 200;  // candidates of each retriever
+constexpr int kChangesBetweenBooking = 512;
+
+struct Part {
+  std::string name;
+  double weight = 1;
+  std::unique_ptr<Retriever> retriever;  // or
+  std::unique_ptr<Reranker> reranker;
+};
+
+template <class T>
+bool knows(const Registry<T>& registry, std::string_view name) {
+  const auto names = registry.names();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Result<Part> make_part(std::string_view text, bool embedder) {
+  Spec spec = TRY(parse_spec(text));
+  Part part{.name = spec.name};
+  if (knows(rerankers(), spec.name)) {
+    part.reranker = TRY(rerankers().make(spec));
+    return part;
+  }
+  if (!knows(retrievers(), spec.name)) {
+    return Status(Code::not_found, "no retriever or reranker named '" + spec.name + "'; there are " +
+                                       retrievers().known() + ", " + rerankers().known());
+  }
+  if (spec.name == "dense" && !embedder) {
+    return Status(Code::unsupported,
+                  "'dense' needs embeddings: give --embeddings FOLDER, or leave dense out");
+  }
+  if (auto weight = spec.options.extract("weight")) {
+    Spec only{spec.name, {{"weight", weight.mapped()}}};
+    TRY(OptionReader(only).read("weight", part.weight, 0.0, 100.0).done());
+  }
+  part.retriever = TRY(retrievers().make(spec));
+  return part;
+}
+
+Result<std::vector<Part>> make_parts(std::string_view recipe, bool embedder) {
+  if (recipe == "default") recipe = embedder ? kDefaultDense : kDefault;
+  std::vector<Part> parts;
+  for (size_t at = 0; at <= recipe.size();) {
+    const size_t end = std::min(recipe.find('+', at), recipe.size());
+    parts.push_back(TRY(make_part(recipe.substr(at, end - at), embedder)));
+    at = end + 1;
+  }
+  if (parts.front().retriever == nullptr) {
+    return Status(Code::invalid, "a recall recipe begins with a retriever, e.g. bm25+neighbours");
+  }
+  return parts;
+}
+
+struct Candidate {
+  float score = 0;
+  std::vector<std::pair<std::string, float>> parts;
+};
+
+class RecallOverStore : public Recall {
+ public:
+  RecallOverStore(std::vector<Part> parts, CubeStore& store, const Embedder* embedder, Reservation booked,
+                  const Clock& clock)
+      : parts_(std::move(parts)),
+        store_(store),
+        embedder_(embedder),
+        clock_(clock),
+        booked_(std::move(booked)) {}
+  ~RecallOverStore() override { store_.observe(nullptr).ignore("the store may be closing"); }
+
+  void changed(const CubeHeader& header, std::string_view payload) override {
+    const bool recallable = header.life == Life::active && header.form == Form::plaintext &&
+                            !payload.empty() && !is_recalled_text(payload);
+    std::vector<float> vector;
+    if (recallable && embedder_ != nullptr) {
+      auto embedded = embedder_->embed(payload);
+      if (embedded.ok()) vector = std::move(embedded).value();  // else the words still find it
+    }
+    std::lock_guard lock(mutex_);
+    forget(header.id);
+    if (recallable) {
+      places_.add(header);
+      for (Part& part : parts_) {
+        if (part.retriever == nullptr) continue;
+        part.retriever->add(header, payload, vector)
+            .ignore("a cube without a fitting vector is found by its words");
+      }
+    }
+    book();
+  }
+
+  void erased(const CubeHeader& header) override {
+    std::lock_guard lock(mutex_);
+    forget(header.id);
+    book();
+  }
+
+  Result<std::vector<Recalled>> gather(const Principal& who, const RecallQuery& query) const override {
+    std::vector<std::string> spaces = TRY(store_.readable_spaces(who));
+    if (!query.space.empty())
+      std::erase_if(spaces, [&](const std::string& one) { return one != query.space; });
+    std::vector<float> vector;
+    if (embedder_ != nullptr) vector = TRY(embedder_->embed(query.text));
+    const Query asked{query.text, vector, spaces, query.as_of};
+    std::map<CubeId, Candidate> found;
+    const std::vector<Hit> ranked = TRY(rank(asked, found));
+    return take(who, query, ranked, found);
+  }
+
+  int64_t bytes() const override {
+    std::lock_guard lock(mutex_);
+    return index_bytes();
+  }
+
+ private:
+  void forget(CubeId id) {
+    places_.remove(id);
+    for (Part& part : parts_) {
+      if (part.retriever != nullptr) part.retriever->remove(id);
+    }
+  }
+
+  int64_t index_bytes() const {
+    int64_t sum = places_.bytes();
+    for (const Part& part : parts_) sum += part.retriever != nullptr ? part.retriever->bytes() : 0;
+    return sum;
+  }
+
+  // Keeps the ledger true without counting at each change. A refusal stops recall, never a write: evidence is
+  // kept.
+  void book() {
+    if (changes_++ % kChangesBetweenBooking != 0) return;
+    over_budget_ = !booked_.resize(index_bytes()).ok();
+  }
+
+  Result<std::vector<Hit>> rank(const Query& query, std::map<CubeId, Candidate>& found) const {
+    std::lock_guard lock(mutex_);
+    if (over_budget_) {
+      return Status(Code::over_budget, "the recall index needs " + std::to_string(index_bytes()) +
+                                           " bytes, more than the budget leaves: raise --budget");
+    }
+    std::vector<Hit> hits;
+    for (const Part& part : parts_) {
+      if (part.reranker != nullptr) {
+        if (hits.empty()) hits = fused(found);
+        part.reranker->rerank(places_, hits);
+        continue;
+      }
+      const std::vector<Hit> list = TRY(part.retriever->search(query, kPool));
+      // Scores of one retriever are comparable only among themselves: the best of each list counts as its
+      // weight.
+      const float best = list.empty() ? 1 : std::max(list.front().score, 1e-6f);
+      for (const Hit& hit : list) {
+        Candidate& candidate = found[hit.id];
+        candidate.parts.emplace_back(part.name, hit.score);
+        candidate.score += float(part.weight) * std::max(0.0f, hit.score / best);
+      }
+      hits.clear();
+    }
+    return hits.empty() ? fused(found) : hits;
+  }
+
+  static std::vector<Hit> fused(const std::map<CubeId, Candidate>& found) {
+    std::vector<Hit> hits;
+    for (const auto& [id, candidate] : found) hits.push_back({id, candidate.score});
+    std::stable_sort(hits.begin(), hits.end(), [](const Hit& a, const Hit& b) { return a.score > b.score; });
+    return hits;
+  }
+
+  // Reads the best from the store, which checks rights once more, until the allowance is full.
+  Result<std::vector<Recalled>> take(const Principal& who, const RecallQuery& query,
+                                     const std::vector<Hit>& ranked,
+                                     std::map<CubeId, Candidate>& found) const {
+    const TimeMs when = query.as_of.value_or(clock_.now_ms());
+    std::vector<Recalled> all;
+    int64_t left = query.token_budget > 0 ? int64_t(query.token_budget) * 4 : INT64_MAX;
+    for (const Hit& hit : ranked) {
+      if (all.size() >= size_t(std::max(0, query.limit))) break;
+      auto head = store_.head(who, hit.id);
+      if (!head.ok()) continue;  // erased or closed since it was ranked
+      if (head->life != Life::active || !valid_at(*head, when)) continue;
+      if (!query.skip_session.empty() && head->session == query.skip_session) continue;
+      if (head->payload_bytes > left) continue;
+      auto text = store_.payload(who, hit.id);
+      if (!text.ok()) return std::move(text).status();
+      left -= int64_t(text->size());
+      all.push_back(
+          {std::move(head).value(), std::move(text).value(), hit.score, std::move(found[hit.id].parts)});
+    }
+    return all;
+  }
+
+  static bool valid_at(const CubeHeader& header, TimeMs when) {
+    return (!header.valid_from || *header.valid_from <= when) &&
+           (!header.valid_to || when < *header.valid_to);
+  }
+
+  std::vector<Part> parts_;
+  CubeStore& store_;
+  const Embedder* embedder_;
+  const Clock& clock_;
+  mutable std::mutex mutex_;  // the index swap lock of ARCHITECTURE.md; never held while the store is called
+  Places places_;
+  Reservation booked_;
+  int64_t changes_ = 0;
+  bool over_budget_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Recall>> Recall::make(std::string_view recipe, CubeStore& store,
+                                             const Embedder* embedder, Ledger& ledger, const Clock& clock) {
+  std::vector<Part> parts = TRY(make_parts(recipe, embedder != nullptr));
+  Reservation booked = TRY(ledger.reserve(Tag::index, 0));
+  std::unique_ptr<Recall> recall =
+      std::make_unique<RecallOverStore>(std::move(parts), store, embedder, std::move(booked), clock);
+  TRY(store.observe(recall.get()));
+  return recall;
+}
+
+}  // namespace varve

@@ -1,0 +1,150 @@
+#include "memory/recall/recall.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+
+namespace varve {
+namespace {
+
+// Two words are near when they begin alike: enough of a meaning to test with.
+class FirstLetters : public Embedder {
+ public:
+  std::string_view name() const override { return "first-letters"; }
+  int width() const override { return 26; }
+  Result<std::vector<float>> embed(std::string_view text) const override {
+    std::vector<float> vector(26);
+    bool begins = true;
+    for (char c : text) {
+      if (begins && c >= 'a' && c <= 'z') vector[size_t(c - 'a')] = 1;
+      begins = c == ' ';
+    }
+    float count = 0;
+    for (float value : vector) count += value;
+    for (float& value : vector) value /= std::max(1.0f, std::sqrt(count));
+    return vector;
+  }
+};
+
+class RecallTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = testing::TempDir() + "varve-recall-" + std::to_string(getpid());
+    std::filesystem::remove_all(folder_);
+    clock_.time = *parse_time("2024-06-01");
+    open("default");
+  }
+  void TearDown() override {
+    recall_.reset();
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  void open(const char* recipe, const Embedder* embedder = nullptr) {
+    recall_.reset();
+    store_.reset();
+    auto store = CubeStore::open(posix_env(), folder_, ledger_, clock_);
+    ASSERT_TRUE(store.ok()) << std::move(store).status().text();
+    store_ = std::move(store).value();
+    auto recall = Recall::make(recipe, *store_, embedder, ledger_, clock_);
+    ASSERT_TRUE(recall.ok()) << std::move(recall).status().text();
+    recall_ = std::move(recall).value();
+  }
+  CubeId say(const std::string& who, const std::string& text, const std::string& session = "s",
+             int32_t turn = 0) {
+    CubeDraft draft;
+    draft.header.kind = "turn";
+    draft.header.space = who;
+    draft.header.session = session;
+    draft.header.turn = turn;
+    draft.header.speaker = "user";
+    draft.payload = text;
+    auto id = store_->put({who}, std::move(draft));
+    EXPECT_TRUE(id.ok());
+    return id.ok() ? *id : CubeId{};
+  }
+  std::vector<std::string> ask(const std::string& who, RecallQuery query) {
+    auto recalled = recall_->gather({who}, query);
+    EXPECT_TRUE(recalled.ok());
+    std::vector<std::string> texts;
+    for (const Recalled& one : *recalled) texts.push_back(one.text);
+    return texts;
+  }
+
+  std::string folder_;
+  FixedClock clock_;
+  Ledger ledger_{256 << 20};
+  std::unique_ptr<CubeStore> store_;
+  std::unique_ptr<Recall> recall_;
+};
+
+using Texts = std::vector<std::string>;
+
+TEST_F(RecallTest, FindsWhatWasSaidAlsoAfterReopening) {
+  say("alice", "I am allergic to peanuts.");
+  say("alice", "The weather is fine.");
+  EXPECT_EQ(ask("alice", {.text = "peanut allergy", .limit = 1}), Texts{"I am allergic to peanuts."});
+  open("default");
+  EXPECT_EQ(ask("alice", {.text = "peanut allergy", .limit = 1}), Texts{"I am allergic to peanuts."});
+}
+
+TEST_F(RecallTest, OnlyForThoseWhoMayRead) {
+  say("alice", "The code of the safe is 4711.");
+  EXPECT_TRUE(ask("bob", {.text = "code of the safe"}).empty());
+  EXPECT_TRUE(ask("bob", {.text = "code of the safe", .space = "alice"}).empty());
+  ASSERT_TRUE(store_->grant({"alice"}, "alice", "bob", uint8_t(Right::read)).ok());
+  EXPECT_EQ(ask("bob", {.text = "code of the safe"}).size(), 1u);
+  ASSERT_TRUE(store_->grant({"alice"}, "alice", "bob", 0).ok());
+  EXPECT_TRUE(ask("bob", {.text = "code of the safe"}).empty());
+}
+
+TEST_F(RecallTest, ErasedArchivedAndExpiredCubesAreNotRecalled) {
+  const CubeId one = say("alice", "red kite");
+  const CubeId two = say("alice", "red fox");
+  say("alice", "red brick");
+  ASSERT_TRUE(store_->erase({"alice"}, one, "test").ok());
+  ASSERT_TRUE(store_->advance({"alice"}, two, Life::archived, "test").ok());
+  EXPECT_EQ(ask("alice", {.text = "red"}), Texts{"red brick"});
+}
+
+TEST_F(RecallTest, StaysWithinItsTokensAndSkipsWhatStandsInThePrompt) {
+  say("alice", "tea " + std::string(396, 'x'), "old");  // 100 tokens
+  say("alice", "tea with milk", "old", 9);
+  say("alice", "tea now", "current");
+  const auto texts = ask("alice", {.text = "tea", .token_budget = 50, .skip_session = "current"});
+  EXPECT_EQ(texts, Texts{"tea with milk"});
+}
+
+TEST_F(RecallTest, RecalledTextIsNeverFoundAsNew) {
+  say("alice", "I like plums.");
+  const auto recalled = recall_->gather({"alice"}, {.text = "plums"});
+  ASSERT_TRUE(recalled.ok());
+  say("alice", present(*recalled) + " So you like plums.");
+  EXPECT_EQ(ask("alice", {.text = "plums"}).size(), 1u);
+}
+
+TEST_F(RecallTest, DenseFindsWhatSharesNoWord) {
+  const FirstLetters letters;
+  open("bm25+dense", &letters);
+  say("alice", "quick brown");
+  say("alice", "slow zebra");
+  EXPECT_EQ(ask("alice", {.text = "quiet bear", .limit = 1}), Texts{"quick brown"});
+  auto recalled = recall_->gather({"alice"}, {.text = "quick bear", .limit = 1});
+  ASSERT_TRUE(recalled.ok());
+  EXPECT_EQ(recalled->front().parts.size(), 2u);  // each retriever's score, for explain
+}
+
+TEST_F(RecallTest, ARecipeThatCannotBeIsRefusedWithAReason) {
+  const auto code = [&](const char* recipe) {
+    return Recall::make(recipe, *store_, nullptr, ledger_).code();
+  };
+  EXPECT_EQ(code("dense"), Code::unsupported);
+  EXPECT_EQ(code("bm26"), Code::not_found);
+  EXPECT_EQ(code("neighbours"), Code::invalid);
+  EXPECT_EQ(code("bm25:k9=1"), Code::invalid);
+  EXPECT_EQ(code(""), Code::invalid);
+}
+
+}  // namespace
+}  // namespace varve
