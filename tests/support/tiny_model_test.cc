@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "run/model/tokenizer.h"
+#include "run/model/model.h"
 #include "tests/support/temp_folder.h"
 
 namespace varve {
@@ -87,6 +87,26 @@ TEST(TinyModel, ItsTokenizerReadsEveryTextBack) {
   EXPECT_EQ(chat.size(), 5u);  // the merges make "user" and " the" one token each
   EXPECT_TRUE((*tokenizer)->is_control(chat.front()) && (*tokenizer)->is_control(chat.back()));
   EXPECT_EQ((*tokenizer)->special().eos, chat.back());
+}
+
+TEST(TinyModel, OpensAsAModelThatCanChat) {
+  const TempFolder folder;
+  Ledger ledger(64 << 20);
+  for (const TinyModel& options :
+       {TinyModel{}, TinyModel{.weights = "q8_0"}, TinyModel{.tokenizer = false}}) {
+    ASSERT_TRUE(write_tiny_model(posix_env(), folder / "tiny.gguf", options).ok());
+    auto model = open_model(posix_env(), folder / "tiny.gguf", ledger);
+    ASSERT_TRUE(model.ok()) << std::move(model).status().text();
+    EXPECT_EQ((*model)->shape().family, "llama");
+    EXPECT_EQ((*model)->shape().vocabulary, 384);
+    EXPECT_EQ((*model)->tokenizer() != nullptr, options.tokenizer);
+    ASSERT_EQ((*model)->chat_template() != nullptr, options.tokenizer);
+    if (!options.tokenizer) continue;
+    ChatInput input;
+    input.messages.push(Json::object().set("role", "user").set("content", "hello"));
+    EXPECT_EQ(*(*model)->chat_template()->render(input),
+              "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n");
+  }
 }
 
 TEST(TinyModel, RefusesShapesThatDoNotFit) {
