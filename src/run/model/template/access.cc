@@ -1,7 +1,7 @@
 // a.b, a[b], a[from:to:step] and what the things of a template answer to their names.
 #include <algorithm>
 
-#include "run/model/template/builtin.h"
+#include "run/model/template/builtin/builtin.h"
 #include "run/model/template/things.h"
 #include "run/model/template/utf8.h"
 

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "run/model/template/ast.h"
-#include "run/model/template/builtin.h"
+#include "run/model/template/builtin/builtin.h"
 
 namespace varve::jinja {
 namespace {

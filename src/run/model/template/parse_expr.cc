@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "run/model/template/builtin.h"
+#include "run/model/template/builtin/builtin.h"
 #include "run/model/template/parser.h"
 #include "run/model/template/utf8.h"
 

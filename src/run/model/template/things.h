@@ -2,7 +2,7 @@
 #pragma once
 
 #include "run/model/template/ast.h"
-#include "run/model/template/builtin.h"
+#include "run/model/template/builtin/builtin.h"
 #include "run/model/template/run.h"
 
 namespace varve::jinja {

@@ -1,7 +1,7 @@
 // The methods of str.
 #include <algorithm>
 
-#include "run/model/template/builtin.h"
+#include "run/model/template/builtin/builtin.h"
 #include "run/model/template/print.h"
 #include "run/model/template/utf8.h"
 

@@ -1,7 +1,7 @@
 // The methods of list, tuple and dict.
 #include <algorithm>
 
-#include "run/model/template/builtin.h"
+#include "run/model/template/builtin/builtin.h"
 
 namespace varve::jinja {
 namespace {

@@ -3,7 +3,7 @@
 #include <charconv>
 #include <cstdio>
 
-#include "run/model/template/builtin.h"
+#include "run/model/template/builtin/builtin.h"
 #include "run/model/template/print.h"
 #include "run/model/template/utf8.h"
 

@@ -1,7 +1,7 @@
 // Filters that make text of their input.
 #include <algorithm>
 
-#include "run/model/template/builtin.h"
+#include "run/model/template/builtin/builtin.h"
 #include "run/model/template/print.h"
 #include "run/model/template/utf8.h"
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "run/model/template/ast.h"
-#include "run/model/template/builtin.h"
+#include "run/model/template/builtin/builtin.h"
 #include "run/model/template/print.h"
 #include "run/model/template/utf8.h"
 

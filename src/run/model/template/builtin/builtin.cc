@@ -1,4 +1,4 @@
-#include "run/model/template/builtin.h"
+#include "run/model/template/builtin/builtin.h"
 
 #include <algorithm>
 

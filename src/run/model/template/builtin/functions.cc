@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "run/model/template/builtin.h"
+#include "run/model/template/builtin/builtin.h"
 #include "run/model/template/print.h"
 #include "run/model/template/things.h"
 

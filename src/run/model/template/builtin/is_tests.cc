@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "run/model/template/ast.h"
-#include "run/model/template/builtin.h"
+#include "run/model/template/builtin/builtin.h"
 #include "run/model/template/utf8.h"
 
 namespace varve::jinja {
