@@ -1,0 +1,159 @@
+// A real model, small enough for every test run, through the engine: the same text as the reference's greedy
+// one, and the same bits alone, among others, from a shared prefix, whole or cut to pieces.
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <fstream>
+#include <iterator>
+
+#include "core/io/env.h"
+#include "run/engine/heard_test.h"
+#include "tests/support/shared.h"
+
+namespace varve {
+namespace {
+
+constexpr const char* kFolder = "data/models/tinyllamas/";
+constexpr const char* kPrompt = "Once upon a time";
+
+// The file: one line that says how it was made, an empty one, the text.
+std::string reference_text() {
+  std::ifstream file(shared_path(kFolder) + "greedy.txt");
+  std::string head;
+  std::getline(file, head);
+  std::getline(file, head);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.substr(text.find(kPrompt));
+}
+
+class StoryTeller : public testing::Test {
+ protected:
+  void SetUp() override {
+    NEED_SHARED(kFolder);
+    auto opened = open_model(posix_env(), shared_path(kFolder) + "stories260K.gguf", ledger_);
+    CHECK(opened.ok(), "model");
+    model_ = *opened;
+  }
+  std::unique_ptr<Engine> start(EngineOptions options = {}) {
+    options.threads = 2;
+    auto started = start_engine(model_, ledger_, options);
+    CHECK(started.ok(), "engine");
+    return std::move(*started);
+  }
+  Request story(const char* prompt = kPrompt, SamplingOptions sampling = greedy()) const {
+    sampling.logprobs = 3;
+    return ask(tokenize_prompt(*model_->tokenizer(), prompt), 120, std::move(sampling));
+  }
+  std::string text_of(const std::vector<Token>& tokens) const {
+    std::string text;
+    for (Token token : tokens) model_->tokenizer()->decode(token, false, text);
+    return text;
+  }
+
+  Ledger ledger_{64 << 20};
+  std::shared_ptr<const Model> model_;
+};
+
+struct Said {  // tokens and what the model thought of them: equal bits mean equal logits, as good as
+  std::vector<Token> tokens;
+  std::vector<float> logprobs;
+  bool operator==(const Said&) const = default;
+};
+
+Said say(Engine& engine, const Request& request, Usage* usage = nullptr) {
+  Said said;
+  Heard heard;
+  Listener listener = heard.listener();
+  listener.on_token = [&](const Sampled& sampled) {
+    said.tokens.push_back(sampled.token);
+    said.logprobs.push_back(sampled.logprob);
+    for (auto [token, logprob] : sampled.best) said.logprobs.push_back(logprob);
+    return true;
+  };
+  CHECK(engine.submit(request, listener).ok(), "submit");
+  heard.wait();
+  CHECK(heard.status().ok(), "failed");
+  if (usage != nullptr) *usage = heard.usage();
+  return said;
+}
+
+TEST_F(StoryTeller, TellsTheReferenceStory) {
+  const std::string reference = reference_text();
+  for (const char* kv : {"pack=f16", "pack=f32"}) {
+    for (auto precision : {Ops::Precision::exact, Ops::Precision::fast}) {
+      auto engine = start({.kv = kv, .precision = precision});
+      EXPECT_EQ(kPrompt + text_of(say(*engine, story()).tokens), reference) << kv;
+    }
+  }
+}
+
+TEST_F(StoryTeller, SaysTheSameBitsAloneAmongOthersInChunksAndFromAPrefix) {
+  const char* prompts[] = {kPrompt, "Lily and Tom", "The dog",
+                           "One day, a big bear met a small fox in the wood"};
+  std::vector<Request> requests;
+  std::vector<Said> alone;
+  for (int i = 0; i < 8; ++i) {
+    requests.push_back(story(prompts[i % 4], {.temperature = i < 4 ? 0.f : 0.9f, .seed = uint64_t(i)}));
+    alone.push_back(say(*start(), requests.back()));
+  }
+  for (int32_t rows : {3, 256}) {
+    auto engine = start({.chunk_rows = rows});
+    for (const bool again : {false, true}) {
+      std::deque<Heard> heard(8);
+      for (int i = 0; i < 8; ++i) {
+        ASSERT_TRUE(engine->submit(requests[i], heard[i].listener()).ok());
+      }
+      for (int i = 0; i < 8; ++i) {
+        heard[i].wait();
+        EXPECT_EQ(heard[i].tokens(), alone[i].tokens) << i << " in steps of " << rows;
+      }
+      EXPECT_GE(engine->stats().prefill_tokens_saved, again ? 20 : 0);
+    }
+    for (int i = 0; i < 8; ++i) {
+      Usage usage;
+      EXPECT_EQ(say(*engine, requests[i], &usage), alone[i]) << "bit by bit";
+      EXPECT_EQ(usage.reused_tokens, usage.prompt_tokens - 1);
+    }
+  }
+}
+
+TEST_F(StoryTeller, GoesOnFromItsOwnWordsAsIfItHadReadThem) {
+  const Request whole = story();
+  const Said told = say(*start(), whole);
+  Request next = whole;
+  next.tokens.insert(next.tokens.end(), told.tokens.begin(), told.tokens.begin() + 77);
+  next.max_tokens = 120 - 77;
+  auto engine = start();
+  say(*engine, whole);
+  Usage usage;
+  const Said rest = say(*engine, next, &usage);
+  EXPECT_EQ(rest.tokens, std::vector<Token>(told.tokens.begin() + 77, told.tokens.end()));
+  EXPECT_EQ(rest.logprobs, std::vector<float>(told.logprobs.begin() + 77 * 4, told.logprobs.end()));
+  EXPECT_EQ(usage.reused_tokens, usage.prompt_tokens - 1);
+}
+
+TEST_F(StoryTeller, ForgetsTheMiddleUnderABudgetOfTokens) {
+  const std::string kv = "policy=streaming:sinks=4,window=60";
+  const Said said = say(*start({.kv = kv}), story());
+  const std::string whole = reference_text();
+  const std::string told = kPrompt + text_of(said.tokens);
+  EXPECT_EQ(told.substr(0, 100), whole.substr(0, 100)) << "nothing is dropped yet";
+  auto engine = start({.chunk_rows = 5, .kv = kv});
+  EXPECT_EQ(say(*engine, story()), said);
+  EXPECT_LE(engine->stats().kv_bytes, kv_bytes_for(model_->shape().kv, *parse_kv_recipe(kv), 1000));
+}
+
+TEST_F(StoryTeller, EveryByteIsGivenBack) {
+  const int64_t weights = ledger_.used();
+  {
+    auto engine = start();
+    say(*engine, story());
+    EXPECT_EQ(ledger_.used(Tag::kv), engine->stats().prefix_bytes);
+    EXPECT_GT(ledger_.used(Tag::kv), 0);
+  }
+  EXPECT_EQ(ledger_.used(), weights);
+}
+
+}  // namespace
+}  // namespace varve
