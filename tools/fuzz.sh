@@ -17,7 +17,8 @@ if [ ${#names[@]} -eq 0 ]; then
 fi
 
 cmake --preset fuzz >/dev/null
-cmake --build build/fuzz -j"${JOBS:-$(nproc)}" --target "${names[@]/#/fuzz_}" | tail -n 1
+build() { cmake --build build/fuzz -j"${JOBS:-$(nproc)}" --target "${names[@]/#/fuzz_}"; }
+build >build/fuzz/build.log 2>&1 || { grep -E -A 8 'FAILED|error' build/fuzz/build.log; exit 1; }
 failed=0
 for name in "${names[@]}"; do
   program=build/fuzz/tests/fuzz/fuzz_$name

@@ -7,7 +7,7 @@ namespace {
 class F32 : public KernelCodec<Format::f32> {
  public:
   void encode(std::span<const float> values, std::span<std::byte> bytes) const override {
-    std::memcpy(bytes.data(), values.data(), values.size_bytes());
+    if (!values.empty()) std::memcpy(bytes.data(), values.data(), values.size_bytes());
   }
 };
 

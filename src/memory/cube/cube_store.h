@@ -35,10 +35,11 @@ struct CubeFilter {
 
 struct MemoryOp {  // a plan of a reflector; the store applies it
   enum class Kind : uint8_t { add, revise, expire, strengthen, erase } kind = Kind::add;
-  CubeId target;              // of all but add
-  uint32_t base_version = 0;  // of revise: 0 takes the current one
-  CubeDraft draft;            // of add and revise; of expire only header.valid_to, default now
-  double strength = 0;        // of strengthen: added
+  CubeId target;                  // of all but add
+  uint32_t base_version = 0;      // of revise: 0 takes the current one
+  CubeDraft draft;                // of add and revise; of expire only header.valid_to, default now
+  std::vector<int32_t> from_ops;  // of add and revise: also derived from what these earlier operations added
+  double strength = 0;            // of strengthen: added
   std::string why;
 };
 

@@ -21,13 +21,13 @@ using SequenceId = uint64_t;
 
 struct Request {
   std::vector<Token> tokens;  // the whole prompt; never empty
-  int32_t max_tokens = 512;   // to generate; 0 computes the prompt only
+  int32_t max_tokens = 512;   // to generate; 0 computes the prompt only (Finish::length)
   SamplingOptions sampling;
   std::shared_ptr<const Grammar> grammar;  // may be null
   std::shared_ptr<const Adapter> adapter;  // may be null
   bool ignore_end = false;                 // do not stop at end-of-generation tokens (benchmarks)
   bool embed = false;                      // no generation: the mean hidden state of the prompt
-  int32_t priority = 0;                    // a turn 0, a reflection 1, a lesson 2: lower first
+  int32_t priority = 0;                    // 0 to 9: a turn 0, a reflection 1, a lesson 2; lower first
   std::string scope;                       // KV is reused only inside one scope (a tenant)
 };
 
@@ -38,7 +38,8 @@ struct Usage {
 
 enum class Finish : uint8_t { stop, length, cancelled, failed };
 
-// Called on the engine thread; must be quick and must not call back into the engine except cancel().
+// Called on the engine thread; must be quick and must not call back into the engine except cancel(). Either
+// may be empty. An end-of-generation token ends the sequence and is not shown, unless ignore_end.
 struct Listener {
   std::function<bool(const Sampled&)> on_token;  // false stops the sequence (Finish::stop)
   std::function<void(Finish, Status, const Usage&, std::vector<float> embedding)> on_finish;  // exactly once
@@ -65,15 +66,19 @@ class Engine {
   virtual ~Engine() = default;  // cancels everything and joins its thread
   // invalid: empty prompt, token out of range, bad sampling options, prompt longer than the context (says
   // both lengths). over_budget: what is asked can never fit, with the arithmetic. Otherwise the request waits
-  // its turn.
+  // until it fits beside those that run; it fails with over_budget when nothing runs and it still does not.
   virtual Result<SequenceId> submit(Request request, Listener listener) = 0;
   virtual void cancel(SequenceId id) = 0;  // on_finish still comes; unknown ids are ignored
   virtual EngineStats stats() const = 0;
   virtual const Model& model() const = 0;
   virtual int32_t context() const = 0;
-  virtual void forget_prefixes(const std::string& scope) = 0;  // erased memory must not live on as KV; waits
+  // Erased memory must not live on as KV: no prefix of the scope is left on return, nor will anything that
+  // was submitted before leave one.
+  virtual void forget_prefixes(const std::string& scope) = 0;
 };
 
+// invalid: an option that the model or this build does not have. over_budget: no room for one sequence. The
+// ledger must outlive the engine.
 Result<std::unique_ptr<Engine>> start_engine(std::shared_ptr<const Model> model, Ledger& ledger,
                                              const EngineOptions& options);
 

@@ -1,4 +1,5 @@
 // Every number format, read the obvious way. This is the truth that other ISAs are held to.
+#include <algorithm>
 #include <cstring>
 
 #include "math/kernel/generic/generic.h"
@@ -166,7 +167,7 @@ template <class Block, Format format>
 void unpack(const void* bytes, size_t values, WeightPanel* out) {
   constexpr FormatShape shape = kShapes[size_t(format)];
   const auto* from = static_cast<const unsigned char*>(bytes);
-  std::memset(static_cast<void*>(out), 0, (values + kPanel - 1) / kPanel * sizeof(*out));
+  std::fill_n(out, (values + kPanel - 1) / kPanel, WeightPanel{});
   for (size_t at = 0; at < values; at += shape.values, from += sizeof(Block)) {
     Block block;
     Read one;
@@ -183,7 +184,7 @@ void unpack(const void* bytes, size_t values, WeightPanel* out) {
 }
 
 void decode_f32(const void* bytes, size_t values, float* out) {
-  std::memcpy(out, bytes, values * 4);
+  if (values > 0) std::memcpy(out, bytes, values * 4);
 }
 
 template <float (*widen)(uint16_t)>

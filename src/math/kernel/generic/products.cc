@@ -1,4 +1,5 @@
 // Dot products and sums of rows, in double: a Lanes is one double here.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -76,7 +77,7 @@ void quantize_group(const float* x, size_t n, size_t group, InputPanel& out) {  
 }
 
 void quantize(const float* x, size_t n, InputPanel* out) {
-  std::memset(static_cast<void*>(out), 0, (n + kPanel - 1) / kPanel * sizeof(*out));
+  std::fill_n(out, (n + kPanel - 1) / kPanel, InputPanel{});
   for (size_t at = 0; at < n; at += 32) {
     quantize_group(x + at, n - at < 32 ? n - at : 32, at % kPanel / 32, out[at / kPanel]);
   }

@@ -257,6 +257,12 @@ Result<std::vector<CubeId>> SqliteStore::apply(const Principal& who, std::vector
   auto done = TRY(write(who, [&](Change& change) -> Result<std::vector<CubeId>> {
     std::vector<CubeId> ids;
     for (size_t i = 0; i < ops.size(); ++i) {
+      for (const int32_t earlier : ops[i].from_ops) {
+        if (earlier < 0 || size_t(earlier) >= i || ops[size_t(earlier)].kind != MemoryOp::Kind::add) {
+          return Status(Code::invalid, "operation " + std::to_string(i + 1) + " derives from none before it");
+        }
+        ops[i].draft.header.from.push_back({ids[size_t(earlier)], 1});
+      }
       ids.push_back(TRY(change.apply(std::move(ops[i])).with("operation " + std::to_string(i + 1))));
     }
     return ids;

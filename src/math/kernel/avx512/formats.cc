@@ -1,0 +1,401 @@
+// Blocks into panels and floats. See generic/formats.cc for what the bytes mean.
+#include <immintrin.h>
+
+#include "math/kernel/kernel.h"
+
+namespace varve {
+namespace {
+
+constexpr size_t kAhead = 4096;  // bytes; memory is 220 ns away and gives 14 GB/s a core
+
+void fetch_ahead(const uint8_t* from, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(from + kAhead + at), _MM_HINT_T0);
+}
+
+uint16_t load16(const uint8_t* from) {
+  uint16_t value;
+  __builtin_memcpy(&value, from, 2);
+  return value;
+}
+uint32_t load32(const uint8_t* from) {
+  uint32_t value;
+  __builtin_memcpy(&value, from, 4);
+  return value;
+}
+__m128i load128(const uint8_t* from) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+}
+__m256i load256(const uint8_t* from) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+__m512i twice(__m256i v) {
+  return _mm512_broadcast_i64x4(v);
+}
+__m512i halves(__m256i low, __m256i high) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+__m512i store(uint8_t* to, __m512i v) {
+  _mm512_store_si512(to, v);
+  return v;
+}
+__m512 half_to_all(const uint8_t* from) {
+  return _mm512_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(load16(from))));
+}
+__m512 bytes_to_floats(__m128i unsigned_bytes) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(unsigned_bytes));
+}
+void set_scales(WeightPanel& out, __m512 scale, float offset) {
+  _mm512_store_ps(out.scale, scale);
+  _mm512_store_ps(out.min, _mm512_mul_ps(scale, _mm512_set1_ps(offset)));
+}
+
+// ---- blocks of 32: a reader gives the quants of one block
+
+__m512i doubled() {
+  return _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+}
+
+__m256i nibbles(const uint8_t* from) {
+  const __m128i v = load128(from);
+  return _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(v, 4), v), _mm256_set1_epi8(15));
+}
+alignas(16) const uint8_t kIq4Levels[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                            129, 141, 153, 166, 181, 197, 217, 241};  // kIq4Values + 128
+
+struct ReadQ8_0 {
+  static constexpr Format format = Format::q8_0;
+  static __m256i quants(const uint8_t* block) {
+    return _mm256_xor_si256(load256(block + offsetof(BlockQ8_0, q)), _mm256_set1_epi8(-128));
+  }
+};
+struct ReadQ4_0 {
+  static constexpr Format format = Format::q4_0;
+  static __m256i quants(const uint8_t* block) { return nibbles(block + offsetof(BlockQ4_0, q)); }
+};
+struct ReadQ4_1 {
+  static constexpr Format format = Format::q4_1;
+  static __m256i quants(const uint8_t* block) { return nibbles(block + offsetof(BlockQ4_1, q)); }
+};
+__m256i add_fifth(__m256i q, uint32_t high) {
+  return _mm256_mask_add_epi8(q, high, q, _mm256_set1_epi8(16));
+}
+struct ReadQ5_0 {
+  static constexpr Format format = Format::q5_0;
+  static __m256i quants(const uint8_t* block) {
+    return add_fifth(nibbles(block + offsetof(BlockQ5_0, q)), load32(block + offsetof(BlockQ5_0, high)));
+  }
+};
+struct ReadQ5_1 {
+  static constexpr Format format = Format::q5_1;
+  static __m256i quants(const uint8_t* block) {
+    return add_fifth(nibbles(block + offsetof(BlockQ5_1, q)), load32(block + offsetof(BlockQ5_1, high)));
+  }
+};
+struct ReadIq4Nl {
+  static constexpr Format format = Format::iq4_nl;
+  static __m256i quants(const uint8_t* block) {
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load128(kIq4Levels)),
+                               nibbles(block + offsetof(BlockIq4Nl, q)));
+  }
+};
+
+template <class Read>
+void panel_of_32s(const uint8_t* from, size_t values, WeightPanel& out) {
+  constexpr FormatShape shape = kShapes[size_t(Read::format)];
+  constexpr int step = shape.bytes;
+  const size_t blocks = values / 32;
+  const __m256i at = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(step));
+  const __m256i heads =  // the first four bytes of each block: d, and m or something else
+      _mm256_mmask_i32gather_epi32(_mm256_setzero_si256(), __mmask8((1u << blocks) - 1), at, from, 1);
+  const auto floats = [](__m256i words) {
+    const __m512 eight = _mm512_castps256_ps512(_mm256_cvtph_ps(_mm256_cvtepi32_epi16(words)));
+    return _mm512_permutexvar_ps(doubled(), eight);
+  };
+  if constexpr (shape.offset >= 0) {
+    set_scales(out, floats(heads), shape.offset);
+  } else {
+    _mm512_store_ps(out.scale, floats(heads));
+    const auto there = __mmask16((1u << 2 * blocks) - 1);
+    const __m512 negated =
+        _mm512_maskz_xor_ps(there, floats(_mm256_srli_epi32(heads, 16)), _mm512_set1_ps(-0.f));
+    _mm512_store_ps(out.min, negated);
+  }
+  for (size_t i = 0; i < 8; ++i, from += step) {
+    const __m256i q = i < blocks ? Read::quants(from) : _mm256_setzero_si256();
+    _mm256_store_si256(reinterpret_cast<__m256i*>(out.q + 32 * i), q);
+  }
+}
+
+// ---- blocks of 256
+
+// Two bits a value: a half of 128 values is 32 bytes, value i in bits 2 (i / 32) of byte i % 32.
+void two_bits(const uint8_t* from, uint8_t* q) {
+  const __m512i low = halves(_mm256_setzero_si256(), _mm256_set1_epi16(2));
+  const __m512i high = halves(_mm256_set1_epi16(4), _mm256_set1_epi16(6));
+  for (size_t half = 0; half < 2; ++half) {
+    const __m512i v = twice(load256(from + 32 * half));
+    store(q + 128 * half, _mm512_and_si512(_mm512_srlv_epi16(v, low), _mm512_set1_epi8(3)));
+    store(q + 128 * half + 64, _mm512_and_si512(_mm512_srlv_epi16(v, high), _mm512_set1_epi8(3)));
+  }
+}
+// Adds `value` where the bit of value i is set: bit i / 32 of byte i % 32.
+void add_high_bits(const uint8_t* from, char value, uint8_t* q) {
+  const __m512i v = twice(load256(from));
+  __m512i bit = halves(_mm256_set1_epi8(1), _mm256_set1_epi8(2));
+  for (size_t i = 0; i < 4; ++i) {
+    const __m512i old = _mm512_load_si512(q + 64 * i);
+    store(q + 64 * i, _mm512_mask_add_epi8(old, _mm512_test_epi8_mask(v, bit), old, _mm512_set1_epi8(value)));
+    bit = _mm512_slli_epi16(bit, 2);
+  }
+}
+// Nibbles of 128 bytes: 32 bytes give 32 values (low), then 32 (high).
+void nibbles_by_32(const uint8_t* from, uint8_t* q) {
+  const __m512i mask = _mm512_set1_epi8(15);
+  for (size_t i = 0; i < 2; ++i) {
+    const __m512i v = _mm512_loadu_si512(from + 64 * i);
+    const __m512i low = _mm512_and_si512(v, mask), high = _mm512_and_si512(_mm512_srli_epi16(v, 4), mask);
+    store(q + 128 * i, _mm512_shuffle_i64x2(low, high, 0x44));
+    store(q + 128 * i + 64, _mm512_shuffle_i64x2(low, high, 0xee));
+  }
+}
+__m128i four_words(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  return _mm_set_epi64x(int64_t(uint64_t(d) << 32 | c), int64_t(uint64_t(b) << 32 | a));
+}
+void six_bit_scales(const uint8_t* packed, const uint8_t* d_and_m, WeightPanel& out) {
+  const uint32_t a = load32(packed), b = load32(packed + 4), c = load32(packed + 8);
+  const __m128i bytes = four_words(a & 0x3f3f3f3f, (c & 0x0f0f0f0f) | (a >> 6 & 0x03030303) << 4,  // scales
+                                   b & 0x3f3f3f3f, (c >> 4 & 0x0f0f0f0f) | (b >> 6 & 0x03030303) << 4);
+  const __m128i heads = _mm_cvtsi32_si128(int(load32(d_and_m)));
+  const __m512 factor =
+      _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1),
+                            _mm512_castps128_ps512(_mm_cvtph_ps(heads)));
+  const __m512 scaled = _mm512_mul_ps(factor, bytes_to_floats(bytes));
+  _mm512_store_ps(out.scale, _mm512_permutexvar_ps(doubled(), scaled));
+  const __m512i upper = _mm512_add_epi32(doubled(), _mm512_set1_epi32(8));
+  _mm512_store_ps(out.min, _mm512_permutexvar_ps(upper, scaled));
+}
+
+struct ReadQ2K {
+  static constexpr Format format = Format::q2_k;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    two_bits(block + offsetof(BlockQ2K, q), out.q);
+    const __m128i packed = load128(block + offsetof(BlockQ2K, scales)), mask = _mm_set1_epi8(15);
+    _mm512_store_ps(out.scale, _mm512_mul_ps(half_to_all(block + offsetof(BlockQ2K, d)),
+                                             bytes_to_floats(_mm_and_si128(packed, mask))));
+    _mm512_store_ps(out.min, _mm512_mul_ps(half_to_all(block + offsetof(BlockQ2K, m)),
+                                           bytes_to_floats(_mm_and_si128(_mm_srli_epi16(packed, 4), mask))));
+  }
+};
+struct ReadQ3K {
+  static constexpr Format format = Format::q3_k;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    two_bits(block + offsetof(BlockQ3K, q), out.q);
+    add_high_bits(block + offsetof(BlockQ3K, high), 4, out.q);
+    const uint8_t* scales = block + offsetof(BlockQ3K, scales);
+    const uint32_t a = load32(scales), b = load32(scales + 4), c = load32(scales + 8);
+    const uint32_t low = 0x0f0f0f0f, two = 0x03030303;
+    const __m128i bytes =
+        four_words((a & low) | (c & two) << 4, (b & low) | (c >> 2 & two) << 4,
+                   (a >> 4 & low) | (c >> 4 & two) << 4, (b >> 4 & low) | (c >> 6 & two) << 4);
+    const __m512i steps = _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(32));
+    set_scales(out, _mm512_mul_ps(half_to_all(block + offsetof(BlockQ3K, d)), _mm512_cvtepi32_ps(steps)), 4);
+  }
+};
+struct ReadQ4K {
+  static constexpr Format format = Format::q4_k;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    nibbles_by_32(block + offsetof(BlockQ4K, q), out.q);
+    six_bit_scales(block + offsetof(BlockQ4K, scales), block, out);
+  }
+};
+struct ReadQ5K {
+  static constexpr Format format = Format::q5_k;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    nibbles_by_32(block + offsetof(BlockQ5K, q), out.q);
+    add_high_bits(block + offsetof(BlockQ5K, high), 16, out.q);
+    six_bit_scales(block + offsetof(BlockQ5K, scales), block, out);
+  }
+};
+struct ReadQ6K {
+  static constexpr Format format = Format::q6_k;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    const __m512i nibble = _mm512_set1_epi8(15), top = _mm512_set1_epi8(0x30);
+    const __m512i left = halves(_mm256_set1_epi16(4), _mm256_set1_epi16(2));
+    const __m512i right = halves(_mm256_setzero_si256(), _mm256_set1_epi16(2));
+    for (size_t half = 0; half < 2; ++half) {
+      const __m512i v = _mm512_loadu_si512(block + offsetof(BlockQ6K, low) + 64 * half);
+      const __m512i h = twice(load256(block + offsetof(BlockQ6K, high) + 32 * half));
+      constexpr int kOrAnd = 0xf8;  // a | (b & c)
+      store(out.q + 128 * half,
+            _mm512_ternarylogic_epi64(_mm512_and_si512(v, nibble), _mm512_sllv_epi16(h, left), top, kOrAnd));
+      store(out.q + 128 * half + 64,
+            _mm512_ternarylogic_epi64(_mm512_and_si512(_mm512_srli_epi16(v, 4), nibble),
+                                      _mm512_srlv_epi16(h, right), top, kOrAnd));
+    }
+    const __m512i steps = _mm512_cvtepi8_epi32(load128(block + offsetof(BlockQ6K, scales)));
+    set_scales(out, _mm512_mul_ps(half_to_all(block + offsetof(BlockQ6K, d)), _mm512_cvtepi32_ps(steps)), 32);
+  }
+};
+struct ReadIq4Xs {
+  static constexpr Format format = Format::iq4_xs;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    const __m512i levels = _mm512_broadcast_i32x4(load128(kIq4Levels)), mask = _mm512_set1_epi8(15);
+    const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+    const __m512i second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    for (size_t i = 0; i < 2; ++i) {  // 16 bytes give 16 values (low), then 16 (high)
+      const __m512i v = _mm512_loadu_si512(block + offsetof(BlockIq4Xs, q) + 64 * i);
+      const __m512i low = _mm512_shuffle_epi8(levels, _mm512_and_si512(v, mask));
+      const __m512i high = _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(v, 4), mask));
+      store(out.q + 128 * i, _mm512_permutex2var_epi64(low, first, high));
+      store(out.q + 128 * i + 64, _mm512_permutex2var_epi64(low, second, high));
+    }
+    const __m512i index = doubled();
+    const __m512i low =
+        _mm512_srlv_epi32(_mm512_set1_epi32(int(load32(block + offsetof(BlockIq4Xs, scales_low)))),
+                          _mm512_slli_epi32(index, 2));
+    const __m512i high = _mm512_srlv_epi32(
+        _mm512_set1_epi32(load16(block + offsetof(BlockIq4Xs, scales_high))), _mm512_slli_epi32(index, 1));
+    const __m512i six = _mm512_or_si512(_mm512_and_si512(low, _mm512_set1_epi32(15)),
+                                        _mm512_slli_epi32(_mm512_and_si512(high, _mm512_set1_epi32(3)), 4));
+    const __m512 steps = _mm512_cvtepi32_ps(_mm512_sub_epi32(six, _mm512_set1_epi32(32)));
+    set_scales(out, _mm512_mul_ps(half_to_all(block), steps), 128);
+  }
+};
+
+// Three times a byte modulo 256 moves to the next digit; the digit is 0, 1 or 2 as the byte is below 86, 171
+// or not.
+__m256i digit(__m256i v) {
+  const __m256i one = _mm256_set1_epi8(1);
+  const __m256i first = _mm256_maskz_mov_epi8(_mm256_cmpge_epu8_mask(v, _mm256_set1_epi8(86)), one);
+  return _mm256_mask_add_epi8(first, _mm256_cmpge_epu8_mask(v, _mm256_set1_epi8(char(171))), first, one);
+}
+__m256i next(__m256i v) {
+  return _mm256_add_epi8(v, _mm256_add_epi8(v, v));
+}
+struct ReadTq1 {
+  static constexpr Format format = Format::tq1_0;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    __m256i v = load256(block), w = _mm256_castsi128_si256(load128(block + 32));
+    __m256i rest = _mm256_castsi128_si256(_mm_cvtsi32_si128(int(load32(block + offsetof(BlockTq1, rest)))));
+    for (size_t i = 0; i < 5; ++i, v = next(v), w = next(w)) {
+      _mm256_store_si256(reinterpret_cast<__m256i*>(out.q + 32 * i), digit(v));
+      _mm_store_si128(reinterpret_cast<__m128i*>(out.q + 160 + 16 * i), _mm256_castsi256_si128(digit(w)));
+    }
+    for (size_t i = 0; i < 4; ++i, rest = next(rest)) {
+      const int four = _mm_cvtsi128_si32(_mm256_castsi256_si128(digit(rest)));
+      __builtin_memcpy(out.q + 240 + 4 * i, &four, 4);
+    }
+    set_scales(out, half_to_all(block + offsetof(BlockTq1, d)), 1);
+  }
+};
+struct ReadTq2 {
+  static constexpr Format format = Format::tq2_0;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    two_bits(block, out.q);
+    set_scales(out, half_to_all(block + offsetof(BlockTq2, d)), 1);
+  }
+};
+
+// ---- both kinds: whole rows
+
+template <class Read>
+struct Of256 {
+  static constexpr Format format = Read::format;
+  static void panel(const uint8_t* from, size_t, WeightPanel& out) { Read::panel(from, out); }
+};
+template <class Read>
+struct Of32 {
+  static constexpr Format format = Read::format;
+  static void panel(const uint8_t* from, size_t values, WeightPanel& out) {
+    panel_of_32s<Read>(from, values, out);
+  }
+};
+
+template <class Read>
+void unpack(const void* bytes, size_t values, WeightPanel* out) {
+  constexpr FormatShape shape = kShapes[size_t(Read::format)];
+  constexpr size_t panel_bytes = kPanel / shape.values * shape.bytes;
+  const auto* from = static_cast<const uint8_t*>(bytes);
+  for (size_t at = 0; at < values; at += kPanel, from += panel_bytes, ++out) {
+    fetch_ahead(from, panel_bytes);
+    Read::panel(from, values - at < kPanel ? values - at : kPanel, *out);
+  }
+}
+
+template <class Read>
+void decode(const void* bytes, size_t values, float* out) {
+  constexpr FormatShape shape = kShapes[size_t(Read::format)];
+  constexpr size_t panel_bytes = kPanel / shape.values * shape.bytes;
+  const auto* from = static_cast<const uint8_t*>(bytes);
+  for (size_t at = 0; at < values; at += kPanel, from += panel_bytes) {
+    const size_t n = values - at < kPanel ? values - at : kPanel;
+    WeightPanel panel;
+    fetch_ahead(from, panel_bytes);
+    Read::panel(from, n, panel);
+    for (size_t i = 0; i < n / 16; ++i) {
+      __m512i q = _mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(panel.q + 16 * i)));
+      if constexpr (shape.offset >= 0) q = _mm512_sub_epi32(q, _mm512_set1_epi32(shape.offset));
+      __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(q), _mm512_set1_ps(panel.scale[i]));
+      if constexpr (shape.offset < 0) value = _mm512_sub_ps(value, _mm512_set1_ps(panel.min[i]));
+      _mm512_storeu_ps(out + at + 16 * i, value);
+    }
+  }
+}
+
+__mmask16 up_to(size_t n) {
+  return _cvtu32_mask16(n >= 16 ? 0xffff : (1u << n) - 1);
+}
+
+void decode_f16(const void* bytes, size_t n, float* out) {
+  const auto* from = static_cast<const uint8_t*>(bytes);
+  for (size_t i = 0; i < n; i += 16) {
+    if (i % 32 == 0) fetch_ahead(from + 2 * i, 64);
+    const __m256i v = _mm256_maskz_loadu_epi16(up_to(n - i), from + 2 * i);
+    _mm512_mask_storeu_ps(out + i, up_to(n - i), _mm512_cvtph_ps(v));
+  }
+}
+void decode_bf16(const void* bytes, size_t n, float* out) {
+  const auto* from = static_cast<const uint8_t*>(bytes);
+  for (size_t i = 0; i < n; i += 16) {
+    if (i % 32 == 0) fetch_ahead(from + 2 * i, 64);
+    const __m256i v = _mm256_maskz_loadu_epi16(up_to(n - i), from + 2 * i);
+    _mm512_mask_storeu_epi32(out + i, up_to(n - i), _mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
+  }
+}
+void encode_f16(const float* x, size_t n, uint16_t* out) {
+  for (size_t i = 0; i < n; i += 16) {
+    const __m512 v = _mm512_maskz_loadu_ps(up_to(n - i), x + i);
+    _mm256_mask_storeu_epi16(out + i, up_to(n - i), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+  }
+}
+
+template <class Read>
+void add(Kernels& table) {
+  table.decode[size_t(Read::format)] = decode<Read>;
+  table.unpack[size_t(Read::format)] = unpack<Read>;
+}
+
+}  // namespace
+
+void override_avx512_formats(Kernels& table) {
+  table.decode[size_t(Format::f16)] = decode_f16;
+  table.decode[size_t(Format::bf16)] = decode_bf16;
+  table.encode_f16 = encode_f16;
+  add<Of32<ReadQ8_0>>(table);
+  add<Of32<ReadQ4_0>>(table);
+  add<Of32<ReadQ4_1>>(table);
+  add<Of32<ReadQ5_0>>(table);
+  add<Of32<ReadQ5_1>>(table);
+  add<Of32<ReadIq4Nl>>(table);
+  add<Of256<ReadQ2K>>(table);
+  add<Of256<ReadQ3K>>(table);
+  add<Of256<ReadQ4K>>(table);
+  add<Of256<ReadQ5K>>(table);
+  add<Of256<ReadQ6K>>(table);
+  add<Of256<ReadIq4Xs>>(table);
+  add<Of256<ReadTq1>>(table);
+  add<Of256<ReadTq2>>(table);
+}
+
+}  // namespace varve

@@ -1,0 +1,197 @@
+// Products and sums of rows. An output is one register of 16 running sums, whatever shares the loop with it.
+#include <immintrin.h>
+
+#include "math/kernel/kernel.h"
+
+namespace varve {
+namespace {
+
+__mmask16 up_to(size_t n) {
+  return _cvtu32_mask16(n >= 16 ? 0xffff : (1u << n) - 1);
+}
+__m512 get(const Lanes& lanes) {
+  return _mm512_load_ps(lanes.bytes);
+}
+void set(Lanes& lanes, __m512 sum) {
+  _mm512_store_ps(lanes.bytes, sum);
+}
+
+// W weight rows by X input rows: W X sums in registers, W + X loads for W X products.
+template <size_t W, size_t X>
+void dot_block(const float* w, size_t w_stride, const float* x, size_t x_stride, size_t n, Lanes* sums,
+               size_t sums_stride) {
+  __m512 sum[W][X];
+  for (size_t i = 0; i < W; ++i) {
+    for (size_t j = 0; j < X; ++j) sum[i][j] = get(sums[i * sums_stride + j]);
+  }
+  size_t k = 0;
+  for (; k + 16 <= n; k += 16) {
+    __m512 from_x[X];
+    for (size_t j = 0; j < X; ++j) from_x[j] = _mm512_loadu_ps(x + j * x_stride + k);
+    for (size_t i = 0; i < W; ++i) {
+      const __m512 from_w = _mm512_loadu_ps(w + i * w_stride + k);
+      for (size_t j = 0; j < X; ++j) sum[i][j] = _mm512_fmadd_ps(from_w, from_x[j], sum[i][j]);
+    }
+  }
+  if (k < n) {
+    const __mmask16 mask = up_to(n - k);
+    for (size_t i = 0; i < W; ++i) {
+      const __m512 from_w = _mm512_maskz_loadu_ps(mask, w + i * w_stride + k);
+      for (size_t j = 0; j < X; ++j) {
+        sum[i][j] = _mm512_fmadd_ps(from_w, _mm512_maskz_loadu_ps(mask, x + j * x_stride + k), sum[i][j]);
+      }
+    }
+  }
+  for (size_t i = 0; i < W; ++i) {
+    for (size_t j = 0; j < X; ++j) set(sums[i * sums_stride + j], sum[i][j]);
+  }
+}
+
+template <size_t W>
+void dot_rows(const float* w, size_t w_stride, const float* x, size_t x_stride, size_t x_rows, size_t n,
+              Lanes* sums) {
+  size_t j = 0;
+  for (; j + 6 <= x_rows; j += 6)
+    dot_block<W, 6>(w, w_stride, x + j * x_stride, x_stride, n, sums + j, x_rows);
+  x += j * x_stride, sums += j;
+  switch (x_rows - j) {
+    case 1: return dot_block<W, 1>(w, w_stride, x, x_stride, n, sums, x_rows);
+    case 2: return dot_block<W, 2>(w, w_stride, x, x_stride, n, sums, x_rows);
+    case 3: return dot_block<W, 3>(w, w_stride, x, x_stride, n, sums, x_rows);
+    case 4: return dot_block<W, 4>(w, w_stride, x, x_stride, n, sums, x_rows);
+    case 5: return dot_block<W, 5>(w, w_stride, x, x_stride, n, sums, x_rows);
+    default: return;
+  }
+}
+
+void dot_f32(const float* w, size_t w_stride, size_t w_rows, const float* x, size_t x_stride, size_t x_rows,
+             size_t n, Lanes* sums) {
+  size_t i = 0;
+  for (; i + 4 <= w_rows; i += 4) {
+    dot_rows<4>(w + i * w_stride, w_stride, x, x_stride, x_rows, n, sums + i * x_rows);
+  }
+  for (; i < w_rows; ++i) dot_rows<1>(w + i * w_stride, w_stride, x, x_stride, x_rows, n, sums + i * x_rows);
+}
+
+// A panel's own sum is made first, so that a long row is not one chain of additions.
+template <size_t W, size_t X>
+void panels_block(const WeightPanel* w, size_t w_stride, const InputPanel* x, size_t x_stride, size_t panels,
+                  Lanes* sums, size_t sums_stride) {
+  const __m512i each = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+  for (size_t k = 0; k < panels; ++k) {
+    __m512 scale[W][X], sum[W][X];
+    for (size_t i = 0; i < W; ++i) {
+      for (size_t j = 0; j < X; ++j) {
+        const WeightPanel& from_w = w[i * w_stride + k];
+        const InputPanel& from_x = x[j * x_stride + k];
+        scale[i][j] = _mm512_mul_ps(_mm512_load_ps(from_w.scale), _mm512_load_ps(from_x.scale));
+        sum[i][j] = _mm512_fnmadd_ps(_mm512_load_ps(from_w.min), _mm512_load_ps(from_x.sum),
+                                     get(sums[i * sums_stride + j]));
+      }
+    }
+    for (size_t quarter = 0; quarter < 4; ++quarter) {
+      const __m512i index = _mm512_add_epi32(each, _mm512_set1_epi32(int(4 * quarter)));
+      for (size_t i = 0; i < W; ++i) {
+        const __m512i from_w = _mm512_load_si512(w[i * w_stride + k].q + 64 * quarter);
+        for (size_t j = 0; j < X; ++j) {
+          const __m512i from_x = _mm512_load_si512(x[j * x_stride + k].q + 64 * quarter);
+          const __m512 dots = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(_mm512_setzero_si512(), from_w, from_x));
+          sum[i][j] = _mm512_fmadd_ps(dots, _mm512_permutexvar_ps(index, scale[i][j]), sum[i][j]);
+        }
+      }
+    }
+    for (size_t i = 0; i < W; ++i) {
+      for (size_t j = 0; j < X; ++j) set(sums[i * sums_stride + j], sum[i][j]);
+    }
+  }
+}
+
+void dot_panels(const WeightPanel* w, size_t w_stride, size_t w_rows, const InputPanel* x, size_t x_stride,
+                size_t x_rows, size_t panels, Lanes* sums) {
+  size_t i = 0;
+  for (; i + 4 <= w_rows; i += 4) {
+    const WeightPanel* rows = w + i * w_stride;
+    Lanes* to = sums + i * x_rows;
+    size_t j = 0;
+    for (; j + 2 <= x_rows; j += 2)
+      panels_block<4, 2>(rows, w_stride, x + j * x_stride, x_stride, panels, to + j, x_rows);
+    if (j < x_rows) panels_block<4, 1>(rows, w_stride, x + j * x_stride, x_stride, panels, to + j, x_rows);
+  }
+  for (; i < w_rows; ++i) {
+    for (size_t j = 0; j < x_rows; ++j) {
+      panels_block<1, 1>(w + i * w_stride, w_stride, x + j * x_stride, x_stride, panels,
+                         sums + i * x_rows + j, x_rows);
+    }
+  }
+}
+
+void finish(const Lanes* sums, size_t n, float* out) {
+  for (size_t i = 0; i < n; ++i) out[i] = _mm512_reduce_add_ps(get(sums[i]));
+}
+
+// 32 values; `sums` gets the sum of each 16 quants.
+float quantize_group(__m512 a, __m512 b, int8_t* q, int* sums) {
+  const __m512 largest = _mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b));
+  const __m512 infinity = _mm512_set1_ps(__builtin_inff());
+  const __mmask16 odd = _mm512_cmp_ps_mask(_mm512_abs_ps(a), infinity, _CMP_NLT_UQ) |
+                        _mm512_cmp_ps_mask(_mm512_abs_ps(b), infinity, _CMP_NLT_UQ);
+  const float top = _mm512_reduce_max_ps(largest);
+  const bool finite = odd == 0;
+  const __m512 inverse = _mm512_set1_ps(finite && top > 0x1p-100f ? 127 / top : 0);
+  const __mmask16 keep = finite ? 0xffff : 0;  // NaN to an integer would be a large one
+  const __m512i first = _mm512_maskz_cvtps_epi32(keep, _mm512_mul_ps(a, inverse));
+  const __m512i second = _mm512_maskz_cvtps_epi32(keep, _mm512_mul_ps(b, inverse));
+  _mm_store_si128(reinterpret_cast<__m128i*>(q), _mm512_cvtepi32_epi8(first));
+  _mm_store_si128(reinterpret_cast<__m128i*>(q + 16), _mm512_cvtepi32_epi8(second));
+  sums[0] = _mm512_reduce_add_epi32(first), sums[1] = _mm512_reduce_add_epi32(second);
+  return finite ? top / 127 : __builtin_nanf("");
+}
+
+void quantize(const float* x, size_t n, InputPanel* out) {
+  for (size_t at = 0; at < n; at += kPanel, ++out) {
+    alignas(64) int sums[16];
+    for (size_t group = 0; group < 8; ++group) {
+      const size_t from = at + 32 * group, left = n > from ? n - from : 0;
+      const __m512 a = _mm512_maskz_loadu_ps(up_to(left), x + from);
+      const __m512 b = _mm512_maskz_loadu_ps(up_to(left > 16 ? left - 16 : 0), x + from + 16);
+      out->scale[2 * group] = out->scale[2 * group + 1] =
+          quantize_group(a, b, out->q + 32 * group, sums + 2 * group);
+    }
+    _mm512_store_ps(out->sum,
+                    _mm512_mul_ps(_mm512_load_ps(out->scale), _mm512_cvtepi32_ps(_mm512_load_si512(sums))));
+  }
+}
+
+template <size_t V>  // V registers of columns
+void mix_columns(const float* factors, size_t n, const float* rows, size_t stride, __mmask16 last,
+                 float* out) {
+  __m512 sum[V];
+  for (size_t v = 0; v < V; ++v) sum[v] = _mm512_maskz_loadu_ps(v + 1 < V ? 0xffff : last, out + 16 * v);
+  for (size_t i = 0; i < n; ++i) {
+    const __m512 factor = _mm512_set1_ps(factors[i]);
+    for (size_t v = 0; v < V; ++v) {
+      const __m512 row = _mm512_maskz_loadu_ps(v + 1 < V ? 0xffff : last, rows + i * stride + 16 * v);
+      sum[v] = _mm512_fmadd_ps(factor, row, sum[v]);
+    }
+  }
+  for (size_t v = 0; v < V; ++v) _mm512_mask_storeu_ps(out + 16 * v, v + 1 < V ? 0xffff : last, sum[v]);
+}
+
+void mix(const float* factors, size_t n, const float* rows, size_t stride, size_t width, float* out) {
+  size_t j = 0;
+  for (; j + 128 <= width; j += 128) mix_columns<8>(factors, n, rows + j, stride, 0xffff, out + j);
+  for (; j + 64 <= width; j += 64) mix_columns<4>(factors, n, rows + j, stride, 0xffff, out + j);
+  for (; j < width; j += 16) mix_columns<1>(factors, n, rows + j, stride, up_to(width - j), out + j);
+}
+
+}  // namespace
+
+void override_avx512_products(Kernels& table) {
+  table.dot_f32 = dot_f32;
+  table.dot_panels = dot_panels;
+  table.finish = finish;
+  table.quantize = quantize;
+  table.mix = mix;
+}
+
+}  // namespace varve

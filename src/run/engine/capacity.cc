@@ -1,0 +1,44 @@
+#include "run/engine/capacity.h"
+
+#include <algorithm>
+
+namespace varve {
+namespace {
+
+std::string text(int64_t number) {
+  return std::to_string(number);
+}
+
+}  // namespace
+
+Result<int32_t> Capacity::context(int32_t asked, int32_t trained) const {
+  if (asked < 0 || asked > trained) {
+    return Status(Code::invalid, "a context of " + text(asked) + " tokens; the model was trained for " +
+                                     text(trained) + " (0: as many as fit)");
+  }
+  const int64_t left = ledger.limit() - ledger.used();
+  int32_t tokens = asked > 0 ? asked : trained;
+  if (asked == 0 && kv_bytes_for(shape, recipe, tokens) > left) {
+    const int64_t pages = left / std::max<int64_t>(1, kv_bytes_for(shape, recipe, kPageTokens));
+    tokens = int32_t(std::min<int64_t>(tokens, std::max<int64_t>(1, pages) * kPageTokens));
+  }
+  const int64_t bytes = kv_bytes_for(shape, recipe, tokens);
+  if (bytes <= left) return tokens;
+  return Status(Code::over_budget, "the KV of " + text(tokens) + " tokens needs " + text(bytes) +
+                                       " bytes; of a budget of " + text(ledger.limit()) + " there are " +
+                                       text(left) + " left");
+}
+
+Status Capacity::admits(int32_t prompt_tokens, int32_t most_tokens) const {
+  const int64_t bytes = kv_bytes_for(shape, recipe, most_tokens);
+  const int64_t weights = ledger.used(Tag::weights), scratch = ledger.used(Tag::scratch);
+  const int64_t left = ledger.limit() - weights - scratch;
+  if (bytes <= left) return {};
+  return Status(Code::over_budget, "a prompt of " + text(prompt_tokens) + " tokens and up to " +
+                                       text(most_tokens - prompt_tokens) + " more need " + text(bytes) +
+                                       " bytes of KV; a budget of " + text(ledger.limit()) +
+                                       " less weights (" + text(weights) + ") and scratch (" + text(scratch) +
+                                       ") leaves " + text(left));
+}
+
+}  // namespace varve

@@ -1,0 +1,19 @@
+// Capacity: what fits into the budget, and the sentence that says why something does not.
+#pragma once
+
+#include "run/engine/engine.h"
+
+namespace varve {
+
+struct Capacity {
+  const Ledger& ledger;
+  KvShape shape;
+  KvRecipe recipe;
+
+  // The context of an engine: as asked for, or what the model was trained for as far as the budget goes.
+  Result<int32_t> context(int32_t asked, int32_t trained) const;
+  // over_budget when a sequence of so many tokens would not fit even with nothing else running.
+  Status admits(int32_t prompt_tokens, int32_t most_tokens) const;
+};
+
+}  // namespace varve

@@ -1,0 +1,83 @@
+// Every instruction set must make the same of any bytes: block formats bit by bit, products within rounding.
+// Input: a byte for the format, then blocks, which also serve as activations.
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "math/kernel/kernel.h"
+#include "tests/fuzz/fuzz.h"
+
+using namespace varve;
+
+namespace {
+
+struct Input {
+  size_t format, values, panels;
+  const uint8_t* blocks;
+  std::vector<float> x;
+};
+
+template <class T>
+bool same(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+struct Made {  // by one instruction set
+  std::vector<float> decoded;
+  std::vector<WeightPanel> w;
+  std::vector<InputPanel> x;
+  float fast = 0, exact = 0;
+};
+
+Made make(const Kernels& table, const Input& input) {
+  Made made{std::vector<float>(input.values), std::vector<WeightPanel>(input.panels),
+            std::vector<InputPanel>(input.panels)};
+  table.decode[input.format](input.blocks, input.values, made.decoded.data());
+  table.quantize(input.x.data(), input.values, made.x.data());
+  Lanes fast{}, exact{};
+  table.dot_f32(made.decoded.data(), 0, 1, input.x.data(), 0, 1, input.values, &exact);
+  table.finish(&exact, 1, &made.exact);
+  if (table.unpack[input.format] == nullptr) return made;
+  table.unpack[input.format](input.blocks, input.values, made.w.data());
+  table.dot_panels(made.w.data(), 0, 1, made.x.data(), 0, 1, input.panels, &fast);
+  table.finish(&fast, 1, &made.fast);
+  return made;
+}
+
+bool close(float a, float b, double size) {
+  if (!(size < 1e37)) return true;  // where f32 overflows, the order of additions decides
+  return std::abs(double(a) - double(b)) <= 4e-6 * size;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  if (size < 1) return 0;
+  Input input{.format = bytes[0] % kFormats, .values = 0, .panels = 0, .blocks = bytes + 1, .x = {}};
+  const FormatShape& shape = kShapes[input.format];
+  input.values = std::min<size_t>((size - 1) / shape.bytes, 64) * shape.values;
+  input.panels = (input.values + kPanel - 1) / kPanel;
+  input.x.resize(input.values);
+  for (size_t i = 0; i < input.values; ++i) input.x[i] = float(int8_t(bytes[1 + i % (size - 1)])) / 16;
+
+  const Made truth = make(kernels_generic(), input);
+  double exact = 1e-30, fast = 1e-30;
+  for (size_t i = 0; i < input.values; ++i) exact += std::abs(double(truth.decoded[i]) * double(input.x[i]));
+  for (size_t i = 0; i < input.panels * 16; ++i) {
+    const auto& w = truth.w[i / 16];
+    const auto& x = truth.x[i / 16];
+    fast += 16. * 255 * 127 * std::abs(double(w.scale[i % 16]) * double(x.scale[i % 16]));
+    fast += std::abs(double(w.min[i % 16]) * double(x.sum[i % 16]));
+  }
+  for (const char* isa : kIsaNames) {
+    const Kernels* table = kernels_for(isa);
+    if (table == nullptr) continue;
+    const Made made = make(*table, input);
+    CHECK(same(made.decoded, truth.decoded), "floats differ");
+    CHECK(same(made.w, truth.w), "weight panels differ");
+    CHECK(same(made.x, truth.x), "input panels differ");
+    CHECK(close(made.exact, truth.exact, exact), "a product of floats differs");
+    CHECK(close(made.fast, truth.fast, fast), "a product of panels differs");
+  }
+  return 0;
+}
