@@ -1,5 +1,7 @@
 #include "run/model/tokenizer/blank.h"
 
+#include <algorithm>
+
 #include "run/model/tokenizer/unicode.h"
 
 namespace varve {
@@ -33,6 +35,12 @@ StringTable blank_pieces(const Vocabulary& vocabulary) {
     pieces.add(piece);
   }
   return pieces;
+}
+
+size_t next_word(std::string_view text) {
+  size_t at = 0;
+  while (text.substr(at).starts_with(unicode::kBlank)) at += unicode::kBlank.size();
+  return std::min(text.find(unicode::kBlank, at), text.size());
 }
 
 std::string_view bounded(std::string_view word) {

@@ -12,6 +12,9 @@ std::string with_blanks(std::string_view text, SpacePrefix prefix);
 // The bytes that the tokens of such a vocabulary stand for.
 StringTable blank_pieces(const Vocabulary& vocabulary);
 
+// Where the first U+2581 after another character stands; the size when there is none.
+size_t next_word(std::string_view text);
+
 // The beginning of a word, so long that no word takes much working space; cut between characters.
 std::string_view bounded(std::string_view word);
 

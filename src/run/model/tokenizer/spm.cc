@@ -40,13 +40,6 @@ class Spm final : public VocabularyTokenizer {
   }
 
  private:
-  // Where the first U+2581 after another character stands; the size when there is none.
-  static size_t next_word(std::string_view text) {
-    size_t at = 0;
-    while (text.substr(at).starts_with(unicode::kBlank)) at += unicode::kBlank.size();
-    return std::min(text.find(unicode::kBlank, at), text.size());
-  }
-
   void encode_part(std::string_view part, Merger& merger, std::vector<Token>& out) const {
     const StringTable& texts = vocabulary().texts;
     merger.symbols.clear();

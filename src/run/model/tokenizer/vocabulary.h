@@ -99,4 +99,12 @@ Result<std::unique_ptr<Tokenizer>> make_bpe(Vocabulary vocabulary, BpeOptions op
 // SentencePiece's BPE: neighbours merge when together they are a token, the best score first.
 Result<std::unique_ptr<Tokenizer>> make_spm(Vocabulary vocabulary, SpacePrefix prefix);
 
+// SentencePiece's unigram model: the most probable tokens, the scores being log probabilities.
+struct UnigramOptions {
+  std::string charsmap;  // compiled normalisation rules; empty: none
+  bool space_prefix = false, merge_spaces = false;
+};
+// corrupt: rules that lie.
+Result<std::unique_ptr<Tokenizer>> make_unigram(Vocabulary vocabulary, UnigramOptions options);
+
 }  // namespace varve

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "core/format/json.h"
-#include "run/model/tokenizer/json_parts.h"
-#include "run/model/tokenizer/special.h"
+#include "run/model/tokenizer/file/json_parts.h"
+#include "run/model/tokenizer/file/special.h"
 #include "run/model/tokenizer/vocabulary.h"
 
 namespace varve {

@@ -3,8 +3,8 @@
 // engine that reads GGUF files applies it either.
 #include <algorithm>
 
-#include "run/model/tokenizer/json_parts.h"
-#include "run/model/tokenizer/special.h"
+#include "run/model/tokenizer/file/json_parts.h"
+#include "run/model/tokenizer/file/special.h"
 #include "run/model/tokenizer/split/names_table.h"
 #include "run/model/tokenizer/unicode.h"
 

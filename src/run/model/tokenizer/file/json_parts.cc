@@ -1,4 +1,4 @@
-#include "run/model/tokenizer/json_parts.h"
+#include "run/model/tokenizer/file/json_parts.h"
 
 namespace varve::json_parts {
 

@@ -1,4 +1,4 @@
-#include "run/model/tokenizer/special.h"
+#include "run/model/tokenizer/file/special.h"
 
 #include <algorithm>
 #include <iterator>

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "core/format/gguf.h"
-#include "run/model/tokenizer/special.h"
+#include "run/model/tokenizer/file/special.h"
 #include "run/model/tokenizer/unicode.h"
 #include "run/model/tokenizer/vocabulary.h"
 
@@ -70,6 +70,10 @@ Result<Vocabulary> read_vocabulary(const Gguf& gguf) {
       vocabulary.scores.push_back(static_cast<float>(score));
   }
   TRY(read_special(gguf, vocabulary.special));
+  const auto unknown = std::find(vocabulary.kinds.begin(), vocabulary.kinds.end(), TokenKind::unknown);
+  if (!vocabulary.special.unknown && unknown != vocabulary.kinds.end()) {
+    vocabulary.special.unknown = static_cast<Token>(unknown - vocabulary.kinds.begin());
+  }
   TRY(check_vocabulary(vocabulary));
   return vocabulary;
 }
@@ -131,6 +135,21 @@ Result<std::unique_ptr<Tokenizer>> open_spm(const Gguf& gguf, Vocabulary vocabul
   return make_spm(std::move(vocabulary), prefix ? SpacePrefix::always : SpacePrefix::none);
 }
 
+Result<std::unique_ptr<Tokenizer>> open_unigram(const Gguf& gguf, Vocabulary vocabulary) {
+  if (!gguf.find(key("scores"))) return bad("a vocabulary of this model needs tokenizer.ggml.scores");
+  UnigramOptions options;
+  options.space_prefix = TRY(flag_or(gguf, "add_space_prefix", false));
+  options.merge_spaces = TRY(flag_or(gguf, "remove_extra_whitespaces", false));
+  if (gguf.find(key("precompiled_charsmap"))) {
+    for (const int64_t byte : TRY(gguf.integers(key("precompiled_charsmap")))) {
+      options.charsmap += static_cast<char>(byte);
+    }
+  }
+  TRY(read_flags(gguf, false, true, vocabulary.special));
+  find_ends(vocabulary);
+  return make_unigram(std::move(vocabulary), std::move(options));
+}
+
 std::optional<Token> spelled(const Vocabulary& vocabulary, std::string_view text) {
   for (Token token = 0; token < vocabulary.size(); ++token) {
     if (vocabulary.texts[token] == text) return token;
@@ -169,10 +188,11 @@ Result<std::unique_ptr<Tokenizer>> open_tokenizer(const Gguf& gguf) {
   Vocabulary vocabulary = TRY(read_vocabulary(gguf));
   if (model == "gpt2" || model == "gemma4") return open_bpe(gguf, std::move(vocabulary), model);
   if (model == "llama") return open_spm(gguf, std::move(vocabulary));
+  if (model == "t5") return open_unigram(gguf, std::move(vocabulary));
   if (model == "bert") return open_wordpiece(gguf, std::move(vocabulary));
   return Status(Code::unsupported, "tokenizer: unknown model \"" + model +
                                        "\"; known: gpt2 (byte-level BPE), llama (SentencePiece), "
-                                       "bert (WordPiece), gemma4 (BPE on characters)");
+                                       "t5 (unigram), bert (WordPiece), gemma4 (BPE on characters)");
 }
 
 }  // namespace varve

@@ -21,7 +21,8 @@ Ids encoded(const Tokenizer& tokenizer, std::string_view text, bool special = fa
 
 // Llama's vocabulary in this format: characters, U+2581, bytes for what is missing.
 constexpr char kCharacters[] = R"({
-  "added_tokens": [{"id": 0, "content": "<unk>", "special": true}, {"id": 1, "content": "<s>", "special": true},
+  "added_tokens": [{"id": 0, "content": "<unk>", "special": true},
+                   {"id": 1, "content": "<s>", "special": true},
                    {"id": 2, "content": "</s>", "special": true}, {"id": 12, "content": "<tool>"}],
   "normalizer": {"type": "Sequence", "normalizers": [
     {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]},
@@ -95,7 +96,8 @@ TEST(TokenizerJson, ReadsBpeOnBytesLikeTheGgufOfTheSameModel) {
   NEED_SHARED("golden/tokenizers");
   expect_same("gpt-2", R"({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true})");
   expect_same("gpt-2", R"({"type": "Sequence", "pretokenizers": [
-    {"type": "Split", "pattern": {"Regex": "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]++|\\s+(?!\\S)|\\s+"},
+    {"type": "Split", "pattern": {"Regex":
+      "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]++|\\s+(?!\\S)|\\s+"},
      "behavior": "Isolated", "invert": false},
     {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}]})");
 }
