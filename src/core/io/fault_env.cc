@@ -61,7 +61,8 @@ class FaultFile : public File {
 
 Result<std::unique_ptr<File>> wrapped(Result<std::unique_ptr<File>> file, const std::string& path,
                                       FaultPlan& plan, bool reads) {
-  return std::unique_ptr<File>(new FaultFile(TRY(std::move(file)), path, plan, reads));
+  auto under = TRY(std::move(file));
+  return std::unique_ptr<File>(new FaultFile(std::move(under), path, plan, reads));
 }
 
 }  // namespace
