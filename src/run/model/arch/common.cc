@@ -7,7 +7,8 @@ namespace varve::arch {
 namespace {
 
 constexpr int32_t kMost = (int64_t(1) << 31) - 1;
-constexpr int32_t kMostLayers = 1024, kMostWidth = 1 << 20, kMostHeads = 4096, kMostExperts = 4096;
+constexpr int32_t kMostLayers = 1024, kMostWidth = 1 << 18, kMostHeads = 4096, kMostExperts = 4096;
+constexpr int32_t kMostHeadValues = 512;  // as Ops::attend
 
 Status sizes(const HyperParameters& from, DecoderSpec& spec) {
   spec.width = TRY(from.count("embedding_length", 1, kMostWidth));
@@ -26,7 +27,6 @@ Status sizes(const HyperParameters& from, DecoderSpec& spec) {
 Status heads(const HyperParameters& from, DecoderSpec& spec) {
   const std::string at = from.prefix() + ".attention.";
   spec.heads = TRY(from.count_all_layers("attention.head_count", 0, 1, kMostHeads));
-  if (spec.heads == 0) return Status(Code::invalid, at + "head_count is missing");
   spec.kv_heads = TRY(from.count_all_layers("attention.head_count_kv", spec.heads, 1, kMostHeads));
   if (spec.heads % spec.kv_heads != 0) {
     return Status(Code::invalid, at + "head_count " + std::to_string(spec.heads) + " is no multiple of " +
@@ -37,8 +37,8 @@ Status heads(const HyperParameters& from, DecoderSpec& spec) {
                                      std::to_string(spec.heads) + " heads");
   }
   const int32_t each = spec.width / spec.heads;
-  spec.key_dim = TRY(from.count_or("attention.key_length", each, 1, 8192));
-  spec.value_dim = TRY(from.count_or("attention.value_length", each, 1, 8192));
+  spec.key_dim = TRY(from.count_or("attention.key_length", each, 1, kMostHeadValues));
+  spec.value_dim = TRY(from.count_or("attention.value_length", each, 1, kMostHeadValues));
   spec.attention_scale = TRY(from.number_or("attention.scale", 0, 0, 1e6));
   if (spec.attention_scale == 0) spec.attention_scale = 1 / std::sqrt(float(spec.key_dim));
   return {};
@@ -72,13 +72,13 @@ Status longrope(const HyperParameters& from, const DecoderSpec& spec, RopeTable&
 Status ropes(const HyperParameters& from, DecoderSpec& spec) {
   RopeTable& rope = spec.rope;
   if (rope.kind == RopeKind::none) return {};
-  rope.dim = TRY(from.count_or("rope.dimension_count", spec.key_dim, 2, 8192));
+  rope.dim = TRY(from.count_or("rope.dimension_count", spec.key_dim, 2, kMostHeadValues));
   if (rope.dim % 2 != 0 || rope.dim > spec.key_dim) {
     return Status(Code::invalid, from.prefix() + ".rope.dimension_count is " + std::to_string(rope.dim) +
                                      ": it must be even and at most the " + std::to_string(spec.key_dim) +
                                      " values of a head");
   }
-  rope.base = TRY(from.number_or("rope.freq_base", 10000, 1, 1e12));
+  rope.base = TRY(from.number_or("rope.freq_base", 10000, 1.01, 1e12));
   rope.original_context = TRY(from.count_or("rope.scaling.original_context_length", spec.context, 1, kMost));
   rope.attention_factor = TRY(from.number_or("rope.scaling.attn_factor", 1, 1e-3, 1e3));
   float factor = TRY(from.number_or("rope.scale_linear", 1, 0, 1e6));

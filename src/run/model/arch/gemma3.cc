@@ -18,7 +18,7 @@ Result<DecoderSpec> gemma3(const HyperParameters& from) {
   if (spec.layers.size() == 62) spec.attention_scale = 1 / std::sqrt(float(spec.width / spec.heads));  // 27B
   spec.logit_soft_cap = TRY(from.number_or("final_logit_softcapping", 0, 0, 1e6));
   spec.rope_local = {.kind = spec.rope.kind, .dim = spec.rope.dim};
-  spec.rope_local.base = TRY(from.number_or("rope.freq_base_swa", 10000, 1, 1e12));
+  spec.rope_local.base = TRY(from.number_or("rope.freq_base_swa", 10000, 1.01, 1e12));
   for (LayerSpec& layer : spec.layers) layer.local = layer.window > 0;
   return spec;
 }

@@ -1,6 +1,6 @@
 #include "run/model/arch/hyper.h"
 
-#include <cmath>
+#include <algorithm>
 #include <cstdio>
 
 namespace varve {
@@ -20,29 +20,28 @@ Status out_of_range(const std::string& key, double value, double low, double hig
 }  // namespace
 
 Result<int32_t> HyperParameters::count(std::string_view key, int32_t low, int32_t high) const {
-  const int64_t value = TRY(gguf_.integer(full(key)));
-  if (value < low || value > high) return out_of_range(full(key), double(value), low, high);
-  return int32_t(value);
+  return in_range(key, TRY(gguf_.integer(full(key))), low, high);
 }
 
 Result<int32_t> HyperParameters::count_or(std::string_view key, int32_t absent, int32_t low,
                                           int32_t high) const {
-  return has(key) ? count(key, low, high) : absent;
+  return has(key) ? count(key, low, high) : in_range(key, absent, low, high);
 }
 
 Result<int32_t> HyperParameters::count_all_layers(std::string_view key, int32_t absent, int32_t low,
                                                   int32_t high) const {
-  const GgufValue* found = gguf_.find(full(key));
-  if (found == nullptr || !found->array) return count_or(key, absent, low, high);
-  const auto values = TRY(gguf_.integers(full(key)));
-  if (values.empty()) return Status(Code::invalid, full(key) + " is an empty array");
-  for (int64_t value : values) {
-    if (value != values[0]) {
-      return Status(Code::unsupported, full(key) + " differs from layer to layer, which is not supported");
-    }
+  const auto values = TRY(per_layer(key));
+  if (values.empty()) return count_or(key, absent, low, high);
+  if (std::any_of(values.begin(), values.end(), [&](int64_t value) { return value != values[0]; })) {
+    return Status(Code::unsupported, full(key) + " differs from layer to layer, which is not supported");
   }
-  if (values[0] < low || values[0] > high) return out_of_range(full(key), double(values[0]), low, high);
-  return int32_t(values[0]);
+  return in_range(key, values[0], low, high);
+}
+
+Result<int32_t> HyperParameters::in_range(std::string_view key, int64_t value, int32_t low,
+                                          int32_t high) const {
+  if (value < low || value > high) return out_of_range(full(key), double(value), low, high);
+  return int32_t(value);
 }
 
 Result<float> HyperParameters::number(std::string_view key, double low, double high) const {

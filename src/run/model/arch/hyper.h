@@ -23,6 +23,7 @@ class HyperParameters {
   }
 
   Result<int32_t> count(std::string_view key, int32_t low, int32_t high) const;
+  // What is assumed of an absent key must be in range too.
   Result<int32_t> count_or(std::string_view key, int32_t absent, int32_t low, int32_t high) const;
   // One value, or an array with the same value for every layer; differing values are unsupported.
   Result<int32_t> count_all_layers(std::string_view key, int32_t absent, int32_t low, int32_t high) const;
@@ -34,6 +35,7 @@ class HyperParameters {
   Result<std::vector<int64_t>> per_layer(std::string_view key) const;
 
  private:
+  Result<int32_t> in_range(std::string_view key, int64_t value, int32_t low, int32_t high) const;
   std::string full(std::string_view key) const { return prefix_ + "." + std::string(key); }
   const Gguf& gguf_;
   std::string prefix_;

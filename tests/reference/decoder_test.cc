@@ -1,0 +1,141 @@
+// The decoder against the slow transformer beside it, on random models of every family and every switch.
+#include "tests/reference/random_model.h"
+#include "tests/reference/reference_model.h"
+#include "tests/support/run_model.h"
+#include "tests/support/temp_folder.h"
+
+namespace varve {
+namespace {
+
+using reference::count_value;
+using reference::RandomModel;
+using reference::real_value;
+using reference::text_value;
+
+struct Case {
+  const char* name;
+  RandomModel model;
+};
+std::ostream& operator<<(std::ostream& out, const Case& one) {
+  return out << one.name;
+}
+
+std::vector<float> flat(const reference::Table& table) {
+  std::vector<float> values;
+  for (const reference::Vector& row : table) values.insert(values.end(), row.begin(), row.end());
+  return values;
+}
+
+class AgainstTheReference : public ::testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    const Status written = reference::write_random_model(GetParam().model, 7, path_);
+    ASSERT_TRUE(written.ok()) << written.text();
+  }
+  TempFolder folder_;
+  const std::string path_ = folder_ / "random.gguf";
+};
+
+TEST_P(AgainstTheReference, LogitsAgreeHoweverTheyAreComputed) {
+  ModelRun run(path_, 2);
+  const Tokens tokens = golden_tokens(80, run.vocabulary());
+  const Logits whole = run.logits(tokens);
+  const double error = nmse(whole, flat(reference::Model(path_).logits(tokens)));
+  std::printf("             NMSE %.2e\n", error);
+  EXPECT_LT(error, 1e-9);
+  for (int32_t chunk : {1, 7, 65}) EXPECT_EQ(run.logits(tokens, chunk), whole) << "in chunks of " << chunk;
+}
+
+TEST_P(AgainstTheReference, ABatchComputesWhatEachSequenceComputesAlone) {
+  ModelRun run(path_, 2);
+  std::vector<Tokens> sequences;
+  for (uint32_t i = 0; i < 5; ++i) {
+    sequences.push_back(golden_tokens(int32_t(3 + 17 * i), run.vocabulary(), 99 + i));
+  }
+  const auto together = run.logits(sequences, 11);
+  for (size_t i = 0; i < sequences.size(); ++i) EXPECT_EQ(together[i], run.logits(sequences[i])) << i;
+}
+
+TEST_P(AgainstTheReference, HiddenStatesAgree) {
+  ModelRun run(path_);
+  const Tokens tokens = golden_tokens(20, run.vocabulary());
+  const auto known = flat({reference::Model(path_).hidden(tokens).back()});
+  EXPECT_LT(nmse(run.hidden(tokens), known), 1e-9);
+}
+
+GgufValue pattern(std::vector<int64_t> layers) {
+  return {GgufType::boolean, true, std::move(layers)};
+}
+
+const Case kCases[] = {
+    {"llama", {.architecture = "llama"}},
+    {"llama_tied", {.architecture = "llama", .tied = true}},
+    {"llama_unlike_dims", {.architecture = "llama", .key_dim = 12, .value_dim = 10}},
+    {"llama_biases", {.architecture = "llama", .biases = true}},
+    {"llama_fused", {.architecture = "llama", .fused_qkv = true}},
+    {"llama_rope_factors", {.architecture = "llama", .rope_factors = true}},
+    {"llama_half_rotary", {.architecture = "llama", .more = {{"rope.dimension_count", count_value(4)}}}},
+    {"llama_linear",
+     {.architecture = "llama",
+      .more = {{"rope.scaling.type", text_value("linear")}, {"rope.scaling.factor", real_value(4)}}}},
+    {"llama_yarn",
+     {.architecture = "llama",
+      .key_dim = 32,
+      .value_dim = 32,
+      .more = {{"rope.scaling.type", text_value("yarn")},
+               {"rope.scaling.factor", real_value(4)},
+               {"rope.freq_base", real_value(20)},
+               {"rope.scaling.original_context_length", count_value(300)}}}},
+    {"llama_window", {.architecture = "llama", .more = {{"attention.sliding_window", count_value(9)}}}},
+    {"llama_experts", {.architecture = "llama", .experts = 5, .experts_used = 2}},
+    {"mistral3",
+     {.architecture = "mistral3",
+      .more = {{"attention.temperature_scale", real_value(0.5)},
+               {"rope.scaling.original_context_length", count_value(20)}}}},
+    {"mistral3_yarn",
+     {.architecture = "mistral3",
+      .key_dim = 32,
+      .value_dim = 32,
+      .more = {{"rope.scaling.type", text_value("yarn")},
+               {"rope.scaling.factor", real_value(4)},
+               {"rope.freq_base", real_value(20)},
+               {"rope.scaling.original_context_length", count_value(300)}}}},
+    {"qwen2", {.architecture = "qwen2", .biases = true, .tied = true}},
+    {"qwen3", {.architecture = "qwen3"}},
+    {"qwen3moe", {.architecture = "qwen3moe", .experts = 6, .experts_used = 3}},
+    {"qwen3moe_all", {.architecture = "qwen3moe", .experts = 3, .experts_used = 3}},
+    {"gemma2",
+     {.architecture = "gemma2", .tied = true, .more = {{"attention.sliding_window", count_value(16)}}}},
+    {"gemma3",
+     {.architecture = "gemma3",
+      .layers = 7,
+      .tied = true,
+      .more = {{"attention.sliding_window", count_value(16)},
+               {"rope.scaling.factor", real_value(8)},
+               {"rope.freq_base_swa", real_value(500)}}}},
+    {"gemma3_pattern",
+     {.architecture = "gemma3",
+      .layers = 3,
+      .more = {{"attention.sliding_window", count_value(5)},
+               {"attention.sliding_window_pattern", pattern({0, 1, 0})}}}},
+    {"phi3", {.architecture = "phi3", .fused_qkv = true}},
+    {"phi3_split", {.architecture = "phi3"}},
+    {"olmo2", {.architecture = "olmo2"}},
+    {"olmo3",
+     {.architecture = "olmo2",
+      .layers = 5,
+      .key_dim = 32,
+      .value_dim = 32,
+      .more = {{"attention.sliding_window", count_value(16)},
+               {"rope.scaling.type", text_value("yarn")},
+               {"rope.scaling.factor", real_value(4)},
+               {"rope.freq_base", real_value(20)},
+               {"rope.scaling.original_context_length", count_value(300)}}}},
+    {"gpt2", {.architecture = "gpt2", .kv_heads = 6, .fused_qkv = true, .biases = true, .tied = true}},
+};
+
+INSTANTIATE_TEST_SUITE_P(Random, AgainstTheReference, ::testing::ValuesIn(kCases),
+                         [](const auto& one) { return std::string(one.param.name); });
+
+}  // namespace
+}  // namespace varve

@@ -1,0 +1,155 @@
+#include "tests/reference/random_model.h"
+
+#include <cmath>
+#include <list>
+
+#include "core/base/rng.h"
+
+namespace varve::reference {
+namespace {
+
+class Maker {
+ public:
+  Maker(const RandomModel& model, uint64_t seed) : model_(model), seed_(seed) {}
+
+  bool is(const char* families) const {
+    return (" " + std::string(families) + " ").find(" " + model_.architecture + " ") != std::string::npos;
+  }
+  void matrix(const std::string& name, int32_t rows, int32_t cols, int32_t stack = 1) {
+    std::vector<int64_t> shape{cols, rows};
+    if (stack > 1) shape.push_back(stack);
+    tensor(name + ".weight", shape, 0, 1.4 / std::sqrt(double(cols)));
+    if (model_.biases && stack == 1 && name != "token_embd" && name != "output" && name != "position_embd" &&
+        name.find("gate_inp") == std::string::npos) {
+      tensor(name + ".bias", {rows}, 0, 0.3);
+    }
+  }
+  void norm(const std::string& name, int32_t width) {
+    tensor(name + ".weight", {width}, 1, 0.2);
+    if (is("gpt2 starcoder starcoder2 gptneox phi2 stablelm")) tensor(name + ".bias", {width}, 0, 0.2);
+  }
+  void tensor(const std::string& name, std::vector<int64_t> shape, double mean, double deviation) {
+    int64_t count = 1;
+    for (int64_t extent : shape) count *= extent;
+    std::vector<float>& values = held_.emplace_back(size_t(count));
+    for (float& value : values) {
+      value = float(mean + deviation * random_normal({seed_, 0, Site::test}, drawn_++));
+    }
+    writer_.add(name, 0, std::move(shape), std::as_bytes(std::span<const float>(values)));
+  }
+
+  void metadata();
+  void attention(const std::string& at);
+  void dense(const std::string& at);
+  void mixture(const std::string& at);
+  Status write(const std::string& path);
+
+ private:
+  const RandomModel& model_;
+  uint64_t seed_, drawn_ = 0;
+  std::list<std::vector<float>> held_;
+  GgufWriter writer_;
+};
+
+void Maker::metadata() {
+  const RandomModel& m = model_;
+  std::map<std::string, GgufValue> all = {
+      {"context_length", count_value(m.context)},
+      {"embedding_length", count_value(m.width)},
+      {"block_count", count_value(m.layers)},
+      {"feed_forward_length", count_value(m.hidden)},
+      {"attention.head_count", count_value(m.heads)},
+      {"attention.head_count_kv", count_value(m.kv_heads)},
+      {"attention.key_length", count_value(m.key_dim)},
+      {"attention.value_length", count_value(m.value_dim)},
+      {"rope.freq_base", real_value(3000)},
+  };
+  const bool layer_norm = is("gpt2 starcoder starcoder2 gptneox phi2 stablelm olmo command-r");
+  all[layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"] = real_value(1e-5);
+  if (m.experts > 0) {
+    all["expert_count"] = count_value(m.experts);
+    all["expert_used_count"] = count_value(m.experts_used);
+    all["expert_feed_forward_length"] = count_value(m.hidden);
+    if (m.shared_hidden > 0) all["expert_shared_feed_forward_length"] = count_value(m.shared_hidden);
+  }
+  for (const auto& [key, value] : m.more) all[key] = value;
+  writer_.set("general.architecture", m.architecture);
+  for (const auto& [key, value] : all) writer_.set(m.architecture + "." + key, value);
+}
+
+void Maker::attention(const std::string& at) {
+  const RandomModel& m = model_;
+  const int32_t query = m.heads * m.key_dim, key = m.kv_heads * m.key_dim, value = m.kv_heads * m.value_dim;
+  if (!is("olmo2 olmo")) norm(at + "attn_norm", m.width);
+  if (m.fused_qkv) {
+    matrix(at + "attn_qkv", query + key + value, m.width);
+  } else {
+    matrix(at + "attn_q", query, m.width);
+    matrix(at + "attn_k", key, m.width);
+    matrix(at + "attn_v", value, m.width);
+  }
+  matrix(at + "attn_output", m.width, m.heads * m.value_dim);
+  if (is("qwen3 qwen3moe gemma3")) {
+    norm(at + "attn_q_norm", m.key_dim);
+    norm(at + "attn_k_norm", m.key_dim);
+  }
+  if (is("olmo2 olmoe")) {
+    norm(at + "attn_q_norm", query);
+    norm(at + "attn_k_norm", key);
+  }
+  if (is("gemma2 gemma3 olmo2")) {
+    norm(at + "post_attention_norm", m.width);
+    norm(at + "post_ffw_norm", m.width);
+  }
+  if (!is("olmo2 olmo command-r")) norm(at + "ffn_norm", m.width);
+}
+
+void Maker::dense(const std::string& at) {
+  const RandomModel& m = model_;
+  const bool ungated = is("gpt2 starcoder starcoder2 gptneox phi2");
+  if (!is("phi3") && !ungated) matrix(at + "ffn_gate", m.hidden, m.width);
+  matrix(at + "ffn_up", is("phi3") ? 2 * m.hidden : m.hidden, m.width);
+  matrix(at + "ffn_down", m.width, m.hidden);
+}
+
+void Maker::mixture(const std::string& at) {
+  const RandomModel& m = model_;
+  matrix(at + "ffn_gate_inp", m.experts, m.width);
+  matrix(at + "ffn_gate_exps", m.hidden, m.width, m.experts);
+  matrix(at + "ffn_up_exps", m.hidden, m.width, m.experts);
+  matrix(at + "ffn_down_exps", m.width, m.hidden, m.experts);
+  if (m.shared_hidden == 0) return;
+  matrix(at + "ffn_gate_shexp", m.shared_hidden, m.width);
+  matrix(at + "ffn_up_shexp", m.shared_hidden, m.width);
+  matrix(at + "ffn_down_shexp", m.width, m.shared_hidden);
+  if (is("qwen2moe")) tensor(at + "ffn_gate_inp_shexp.weight", {m.width}, 0, 0.2);
+}
+
+Status Maker::write(const std::string& path) {
+  const RandomModel& m = model_;
+  metadata();
+  tensor("token_embd.weight", {m.width, m.vocabulary}, 0,
+         is("gemma2 gemma3 gemma") ? 1 / std::sqrt(m.width) : 1);
+  if (is("gpt2 starcoder")) tensor("position_embd.weight", {m.width, m.context}, 0, 0.5);
+  if (!is("olmo")) norm("output_norm", m.width);
+  if (!m.tied) matrix("output", m.vocabulary, m.width);
+  if (m.rope_factors) tensor("rope_freqs.weight", {m.key_dim / 2}, 2, 0.3);
+  for (int32_t layer = 0; layer < m.layers; ++layer) {
+    const std::string at = "blk." + std::to_string(layer) + ".";
+    attention(at);
+    if (m.experts > 0) {
+      mixture(at);
+    } else {
+      dense(at);
+    }
+  }
+  return writer_.write(posix_env(), path);
+}
+
+}  // namespace
+
+Status write_random_model(const RandomModel& model, uint64_t seed, const std::string& path) {
+  return Maker(model, seed).write(path);
+}
+
+}  // namespace varve::reference
