@@ -192,7 +192,10 @@ class RecallOverStore : public Recall {
       auto head = store_.head(who, hit.id);
       if (!head.ok()) continue;  // erased or closed since it was ranked
       if (head->life != Life::active || !valid_at(*head, when)) continue;
-      if (!query.skip_session.empty() && head->session == query.skip_session) continue;
+      if (!query.skip_session.empty() && head->session == query.skip_session &&
+          head->turn >= query.skip_from_turn) {
+        continue;
+      }
       if (head->payload_bytes > left) continue;
       auto text = store_.payload(who, hit.id);
       if (!text.ok()) return std::move(text).status();

@@ -114,6 +114,8 @@ TEST_F(RecallTest, StaysWithinItsTokensAndSkipsWhatStandsInThePrompt) {
   say("alice", "tea now", "current");
   const auto texts = ask("alice", {.text = "tea", .token_budget = 50, .skip_session = "current"});
   EXPECT_EQ(texts, Texts{"tea with milk"});
+  const auto earlier = ask("alice", {.text = "milk", .skip_session = "old", .skip_from_turn = 10});
+  EXPECT_EQ(earlier, Texts{"tea with milk"});  // that turn has left the prompt
 }
 
 TEST_F(RecallTest, RecalledTextIsNeverFoundAsNew) {
