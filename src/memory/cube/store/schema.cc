@@ -78,8 +78,8 @@ Status prepare_store(sql::Database& database) {
                                          std::to_string(schema) + "; this one knows " +
                                          std::to_string(kSchema) + "): update Varve");
   }
-  if (application != kApplication && (schema != 0 || tables != 0)) {
-    return Status(Code::corrupt, "cubes.db is a database, but not a store of Varve; move it away");
+  if ((application != kApplication && tables != 0) || (schema <= 0 && tables != 0)) {
+    return Status(Code::corrupt, "cubes.db is a database, but not a store of Varve: move it away");
   }
   return migrate(database, schema).with("bringing the store to schema " + std::to_string(kSchema));
 }

@@ -3,7 +3,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <set>
 
+#include "core/base/rng.h"
 #include "memory/cube/cube_store.h"
 #include "tests/support/temp_folder.h"
 
@@ -48,7 +51,7 @@ struct CubeStoreTest : testing::Test {
     EXPECT_EQ(*problems, std::vector<std::string>{});
   }
 
-  TempFolder folder;
+  TempFolder folder{TempFolder::in_ram()};
   FixedClock clock;
   Ledger ledger{256 << 20};
   std::unique_ptr<CubeStore> store;
@@ -278,36 +281,78 @@ TEST_F(CubeStoreTest, BadDraftsAreRefusedWithTheReason) {
   EXPECT_EQ((*store->list(kAlice, {})).size(), 0u);
 }
 
-TEST_F(CubeStoreTest, ErasedTextIsInNoFile) {
-  std::vector<CubeId> ids;
-  std::vector<std::string> canaries;
-  for (int i = 0; i < 300; ++i) {
-    canaries.push_back("CANARY-" + sha256(std::to_string(i)).hex().substr(0, 16));
-    std::string text;
-    for (int n = 0; n < 1 + i * i % 97 * (i % 10 == 0 ? 20 : 1); ++n) text += canaries.back() + " ";
-    CubeDraft draft = words(text, i % 3 ? "note" : "turn");
-    draft.header.title = draft.header.why = draft.header.speaker = draft.header.session = canaries.back();
-    ids.push_back(put(kAlice, draft));
-  }
-  std::vector<MemoryOp> plan;
-  for (int i = 0; i < 300; i += 2) {
-    plan.push_back({.kind = MemoryOp::Kind::erase, .target = ids[size_t(i)], .why = canaries[size_t(i)]});
-  }
-  ASSERT_TRUE(store->apply(kAlice, plan).ok());
-  expect_sound();
-  store.reset();
-  std::string all;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
+constexpr std::string_view kCanary = "CANARY-";
+
+std::string canary(uint32_t number) {
+  return std::string(kCanary) + sha256(std::to_string(number)).hex().substr(0, 16);
+}
+
+// Every canary in any file below `path`: as bytes, and as UTF-16.
+std::set<std::string> canaries_in(const std::string& path) {
+  std::set<std::string> found;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
     if (!entry.is_regular_file()) continue;
     std::ifstream file(entry.path(), std::ios::binary);
-    all.append(std::istreambuf_iterator<char>(file), {});
+    const std::string bytes(std::istreambuf_iterator<char>(file), {});
+    for (const size_t stride : {1, 2}) {
+      for (size_t at = 0; at + 23 * stride <= bytes.size(); ++at) {
+        std::string text;
+        for (size_t i = 0; i < 23 && (i >= kCanary.size() || text == kCanary.substr(0, i)); ++i) {
+          text += bytes[at + i * stride];
+        }
+        if (text.starts_with(kCanary)) found.insert(text);
+      }
+    }
   }
-  for (int i = 0; i < 300; ++i) {
-    std::string wide;
-    for (char c : canaries[size_t(i)]) wide += {c, '\0'};
-    EXPECT_EQ(all.find(canaries[size_t(i)]) == all.npos, i % 2 == 0) << i;
-    EXPECT_EQ(all.find(wide), all.npos) << i;
+  return found;
+}
+
+TEST_F(CubeStoreTest, ErasedTextIsInNoFile) {
+  std::map<CubeId, std::vector<std::string>> living;  // the canaries of a cube, one a version
+  std::set<std::string> expected;
+  uint32_t number = 0;
+  for (uint64_t round = 0; round < 40; ++round) {
+    uint64_t drawn = 0;
+    const auto roll = [&](uint32_t limit) {
+      return random_bits({.seed = 8, .step = round}, drawn++) % limit;
+    };
+    const auto draft = [&](const std::string& mark) {
+      std::string text;
+      for (uint32_t n = roll(20) ? 1 + roll(30) : 1000; n > 0; --n) text += mark + " ";  // some become blobs
+      CubeDraft made = words(text);
+      made.header.title = made.header.why = made.header.speaker = mark;
+      return made;
+    };
+    std::vector<MemoryOp> plan;
+    for (auto it = living.begin(); it != living.end();) {
+      const uint32_t fate = roll(10);
+      if (fate < 2) {
+        plan.push_back({.kind = MemoryOp::Kind::erase, .target = it->first, .why = it->second[0]});
+        it = living.erase(it);
+        continue;
+      }
+      if (fate == 2) {
+        it->second.push_back(canary(++number));
+        plan.push_back(
+            {.kind = MemoryOp::Kind::revise, .target = it->first, .draft = draft(it->second.back())});
+      }
+      ++it;
+    }
+    for (int i = 0; i < 40; ++i) {
+      plan.push_back({.draft = draft(canary(++number))});
+      plan.back().draft.header.session = canary(number);
+    }
+    auto ids = store->apply(kAlice, plan);
+    ASSERT_TRUE(ids.ok()) << std::move(ids).status().text();
+    for (size_t i = 0; i < 40; ++i)
+      living[(*ids)[ids->size() - 40 + i]] = {canary(number - 39 + uint32_t(i))};
   }
+  for (const auto& [id, marks] : living) expected.insert(marks.begin(), marks.end());
+  expect_sound();
+  EXPECT_EQ(canaries_in(folder.path()), expected) << "while it is open";
+  store.reset();
+  EXPECT_EQ(canaries_in(folder.path()), expected) << "closed";
+  EXPECT_GT(number - expected.size(), 1000u) << "canaries erased";
 }
 
 }  // namespace
