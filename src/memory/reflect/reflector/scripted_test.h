@@ -15,6 +15,7 @@ struct KnownFacts : Recall {
     Recalled one;
     one.header.id = id;
     one.header.kind = std::move(kind);
+    one.header.space = "alice";
     one.header.event = event;
     one.text = std::move(text);
     facts.push_back(std::move(one));
