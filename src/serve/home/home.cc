@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 
+#include "run/embed/static_embedder.h"
 #include "serve/session/process.h"
 
 namespace varve {
@@ -94,8 +95,8 @@ class Wired : public Home {
 
 Status Wired::wire() {
   cubes_ = TRY(CubeStore::open(env_, options_.folder + "/cubes", ledger_, clock_));
-  recall_ =
-      TRY(Recall::make(options_.recipe, *cubes_, embedder_.get(), ledger_).with("the setting 'recipe'"));
+  recall_ = TRY(
+      Recall::make(options_.recipe, *cubes_, embedder_.get(), ledger_, clock_).with("the setting 'recipe'"));
   reflector_ = TRY(reflectors().make(options_.reflector).with("the setting 'reflector'"));
   return options_.model.empty() ? Status() : start_model();
 }

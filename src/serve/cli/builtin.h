@@ -1,0 +1,19 @@
+// The commands of this room, one function each; commands.cc lists them.
+#pragma once
+
+#include "serve/cli/command.h"
+
+namespace varve {
+
+Result<int> run_chat(Args& args, Console& console);
+Result<int> run_complete(Args& args, Console& console);
+Result<int> run_recall(Args& args, Console& console);
+Result<int> run_remember(Args& args, Console& console);
+Result<int> run_forget(Args& args, Console& console);
+Result<int> run_cube(Args& args, Console& console);
+Result<int> run_list(Args& args, Console& console);
+Result<int> run_settings(Args& args, Console& console);
+Result<int> run_explain(Args& args, Console& console);
+Result<int> run_doctor(Args& args, Console& console);
+
+}  // namespace varve

@@ -1,0 +1,49 @@
+#include <string>
+
+#include "serve/cli/builtin.h"
+#include "serve/cli/options.h"
+
+namespace varve {
+namespace {
+
+std::string usage(std::string_view first, bool turn = false) {
+  return std::string(first) + "\n" + std::string(turn ? kTurnUsage : "") + std::string(kHomeUsage) +
+         "  --json             one line of JSON instead of words for people\n";
+}
+
+}  // namespace
+
+std::span<const Command> commands() {
+  static const std::string chat = usage(
+      "varve chat [--model FILE] [--session ID] ...\n\n"
+      "  --model FILE       GGUF file of the model; without one, memory answers on its own\n"
+      "  --session ID       the conversation to go on with; default 'chat'",
+      true);
+  static const std::string complete = usage("varve complete --model FILE --prompt TEXT ...\n", true);
+  static const std::string recall = usage("varve recall WORDS... [--limit N]\n");
+  static const std::string remember = usage("varve remember WORDS... [--event 2024-05-08]\n");
+  static const std::string forget = usage("varve forget ID|WORDS... [--yes]\n");
+  static const std::string cube = usage(
+      "varve cube list [--space S] [--kind K] [--session ID] [--all] [--limit N] [--after ID]\n"
+      "       varve cube show ID [--version N]\n"
+      "       varve cube history ID\n"
+      "       varve cube export ID [FILE]\n"
+      "       varve cube import FILE [--space S]\n");
+  static const std::string explain = usage("varve explain\n");
+  static const std::string doctor = usage("varve doctor [--model FILE]\n");
+  static const Command all[] = {
+      {"chat", "talk, with memory", chat, run_chat},
+      {"recall", "what memory holds about some words", recall, run_recall},
+      {"remember", "keep some words", remember, run_remember},
+      {"forget", "erase memories for good, with a receipt", forget, run_forget},
+      {"cube", "memories one by one: list, show, history, export, import", cube, run_cube},
+      {"explain", "what the newest turn recalled, reused and stored", explain, run_explain},
+      {"complete", "let a model go on with a text; no memory", complete, run_complete},
+      {"list", "every method that can be chosen", "varve list [--json]\n", run_list},
+      {"settings", "every setting, its range and default", "varve settings [--json]\n", run_settings},
+      {"doctor", "machine, budget, disk, and whether the home is sound", doctor, run_doctor},
+  };
+  return all;
+}
+
+}  // namespace varve

@@ -1,0 +1,159 @@
+#include "serve/cli/memory.h"
+
+#include <ostream>
+
+#include "memory/plaintext/evidence.h"
+#include "serve/cli/builtin.h"
+#include "serve/cli/options.h"
+#include "serve/cli/terminal.h"
+#include "serve/home/show.h"
+#include "serve/session/plain_answer.h"
+
+namespace varve {
+namespace {
+
+constexpr size_t kPreviewBytes = 80;
+constexpr size_t kManyWords = 10000;
+
+std::string preview(std::string_view text) {
+  std::string out = printable(text.substr(0, kPreviewBytes));
+  while (!out.empty() && text.size() > kPreviewBytes && (uint8_t(text[out.size()]) & 0xC0) == 0x80)
+    out.pop_back();
+  for (char& c : out) c = c == '\n' || c == '\t' ? ' ' : c;
+  return text.size() > kPreviewBytes ? out + "..." : out;
+}
+
+Status may_erase(Console& console, size_t count, bool yes) {
+  if (yes) return {};
+  if (!console.terminal.is_tty()) {
+    return Status(Code::invalid, "this would erase " + std::to_string(count) +
+                                     (count == 1 ? " memory" : " memories") +
+                                     " for good; add --yes to do it");
+  }
+  console.out << "Erase " << (count == 1 ? "it" : "them") << " for good? [y/N] " << std::flush;
+  std::string line;
+  const bool read = console.terminal.read_line(line) == Terminal::Read::line;
+  if (read && (line == "y" || line == "Y" || line == "yes")) return {};
+  return Status(Code::cancelled, "nothing was erased");
+}
+
+void print(const EraseReceipt& receipt, std::ostream& out) {
+  for (const auto& item : receipt.items) {
+    out << item.method << " " << item.id.text() << " (" << item.kind << ", " << item.versions
+        << (item.versions == 1 ? " version" : " versions") << ", sha256 "
+        << item.payload_hash.hex().substr(0, 16) << ")\n";
+  }
+  for (const std::string& one : receipt.not_reached) out << "not reached: " << one << "\n";
+}
+
+// An id names one cube; other words name all that contain them.
+Result<std::vector<CubeHeader>> named(Home& home, const Principal& who, const std::string& words) {
+  if (const auto id = CubeId::parse(words); id.ok())
+    return std::vector<CubeHeader>{TRY(home.cubes().head(who, *id))};
+  std::vector<CubeHeader> found = TRY(cubes_with(home.cubes(), who, words));
+  if (!found.empty()) return found;
+  return Status(Code::not_found, "no memory contains '" + words + "'; 'recall' shows what is near");
+}
+
+}  // namespace
+
+std::string one_line(const CubeHeader& header, std::string_view text) {
+  std::string line = header.id.text() + "  " + header.kind;
+  if (header.life != Life::active) line += " (" + std::string(to_string(header.life)) + ")";
+  return line + "  " + format_time(header.event.value_or(header.recorded)).substr(0, 10) + "  " +
+         preview(text);
+}
+
+Status recall_words(const MemoryVerb& verb, std::string_view words, int32_t limit) {
+  RecallQuery query;
+  query.text = words;
+  query.limit = limit;
+  const std::vector<Recalled> found = TRY(verb.home.recall().gather(verb.who, query));
+  if (verb.json) {
+    TurnReport report;
+    report.recalled = found;
+    verb.console.out << to_json(report, true)["recalled"].dump() << "\n";
+    return {};
+  }
+  for (const Recalled& one : found) {
+    verb.console.out << one.header.id.text() << "  " << printable(describe(one)) << "\n";
+  }
+  if (found.empty()) verb.console.out << "Nothing that I remember speaks to that.\n";
+  return {};
+}
+
+Status remember_words(const MemoryVerb& verb, std::string_view words, std::optional<TimeMs> event) {
+  const std::string text = strip_recalled(words);
+  if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return Status(Code::invalid, "there is nothing to remember; say what");
+  }
+  const CubeId id = TRY(verb.home.cubes().put(verb.who, note_draft(text, verb.who.name, event)));
+  if (verb.json) {
+    verb.console.out << Json::object().set("id", id.text()).dump() << "\n";
+  } else {
+    verb.console.out << "Remembered as " << id.text() << ".\n";
+  }
+  return {};
+}
+
+Status forget_words(const MemoryVerb& verb, const std::string& words, bool yes) {
+  if (words.empty()) return Status(Code::invalid, "say what to forget: an id, or words that it contains");
+  const std::vector<CubeHeader> found = TRY(named(verb.home, verb.who, words));
+  for (const CubeHeader& header : found) {
+    if (verb.json) break;
+    auto text = verb.home.cubes().payload(verb.who, header.id);
+    verb.console.out << one_line(header, text.ok() ? *text : "") << "\n";
+  }
+  TRY(may_erase(verb.console, found.size(), yes));
+  EraseReceipt all;
+  for (const CubeHeader& header : found) {
+    auto erased = verb.home.forget(verb.who, header.id, "the user asked");
+    if (erased.code() == Code::not_found) continue;  // went with one before it
+    EraseReceipt one = TRY(std::move(erased));
+    all.items.insert(all.items.end(), one.items.begin(), one.items.end());
+    all.not_reached.insert(all.not_reached.end(), one.not_reached.begin(), one.not_reached.end());
+  }
+  if (verb.json) {
+    verb.console.out << to_json(all).dump() << "\n";
+  } else {
+    print(all, verb.console.out);
+  }
+  return {};
+}
+
+Result<Opened> open_for(Args& args, size_t least, size_t most, std::string_view what) {
+  Opened opened;
+  const HomeOptions settings = TRY(home_options(args, false));
+  opened.who = TRY(principal(args));
+  opened.json = args.flag("--json");
+  opened.words = TRY(args.rest(least, most, what));
+  opened.home = TRY(Home::open(settings));
+  return opened;
+}
+
+Result<int> run_recall(Args& args, Console& console) {
+  int32_t limit = 10;
+  TRY(args.number<int32_t>("--limit", limit, 1, 1000));
+  const Opened opened = TRY(open_for(args, 1, kManyWords, "what to look for, as: varve recall figs"));
+  TRY(recall_words({*opened.home, opened.who, console, opened.json}, joined(opened.words), limit));
+  return 0;
+}
+
+Result<int> run_remember(Args& args, Console& console) {
+  std::optional<TimeMs> event;
+  if (const auto date = TRY(args.value("--event"))) event = TRY(parse_time(*date));
+  const Opened opened =
+      TRY(open_for(args, 1, kManyWords, "what to remember, as: varve remember I like figs"));
+  TRY(remember_words({*opened.home, opened.who, console, opened.json}, joined(opened.words), event));
+  return 0;
+}
+
+Result<int> run_forget(Args& args, Console& console) {
+  const bool yes = args.flag("--yes");
+  const Opened opened =
+      TRY(open_for(args, 1, kManyWords, "what to forget: an id, or words that it contains"));
+  TRY(forget_words({*opened.home, opened.who, console, opened.json}, joined(opened.words), yes));
+  return 0;
+}
+
+}  // namespace varve

@@ -1,0 +1,31 @@
+// What several commands read from their words: the home, who asks, how to answer.
+#pragma once
+
+#include "serve/cli/args.h"
+#include "serve/home/home.h"
+
+namespace varve {
+
+// settings.json of the home under the flags: --home, and one flag for each setting ("--max-sequences 4").
+// Memory commands do not start a model that the settings name.
+Result<HomeOptions> home_options(Args& args, bool with_model);
+Result<Principal> principal(Args& args);       // --as NAME; "me"
+Result<TurnOptions> turn_options(Args& args);  // --max-tokens, --temperature, --seed, ..., --no-recall
+std::string joined(const std::vector<std::string>& words);  // with spaces between
+
+constexpr std::string_view kHomeUsage =
+    "  --home DIR         where everything is kept; default $VARVE_HOME, then ~/.varve\n"
+    "  --as NAME          who asks; each has a space of their own; default me\n"
+    "  --budget SIZE      what the whole process may take, as 4GiB\n"
+    "  and every other setting of 'varve settings', as --max-sequences 4\n";
+constexpr std::string_view kTurnUsage =
+    "  --max-tokens N, -n N   length of an answer; default 512\n"
+    "  --temperature T        0: always the likeliest word; default 0.8\n"
+    "  --top-k K --top-p P --min-p P --seed N --repeat-penalty R\n"
+    "  --stop TEXT            end the answer before this text\n"
+    "  --system TEXT          words before the conversation\n"
+    "  --recall-tokens N      how much may be recalled for a turn; default 1000\n"
+    "  --no-recall            answer without memory\n"
+    "  --no-remember          store nothing\n";
+
+}  // namespace varve

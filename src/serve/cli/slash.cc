@@ -1,0 +1,109 @@
+#include "serve/cli/slash.h"
+
+#include <cstdio>
+#include <ostream>
+
+#include "serve/cli/terminal.h"
+#include "serve/home/settings.h"
+#include "serve/session/plain_answer.h"
+
+namespace varve {
+namespace {
+
+struct Slash {
+  std::string_view name, sentence;
+  Status (*run)(Chat& chat, const std::string& words);
+};
+extern const Slash kSlashes[7];
+
+Status recall(Chat& chat, const std::string& words) {
+  if (words.empty()) return Status(Code::invalid, "say what to look for: /recall figs");
+  return recall_words(chat.verb, words, 10);
+}
+Status remember(Chat& chat, const std::string& words) {
+  return remember_words(chat.verb, words, std::nullopt);
+}
+Status forget(Chat& chat, const std::string& words) {
+  const bool yes = words.rfind("--yes ", 0) == 0;
+  return forget_words(chat.verb, yes ? words.substr(6) : words, yes);
+}
+Status show_why(Chat& chat, const std::string&) {
+  if (!chat.last) return Status(Code::not_found, "nothing was said yet in this chat");
+  chat.verb.console.out << (chat.verb.json ? to_json(*chat.last, true).dump() + "\n" : why(*chat.last));
+  return {};
+}
+Status history(Chat& chat, const std::string&) {
+  for (const Said& said : TRY(chat.session.transcript())) {
+    const std::string line = format_time(said.time) + " " + said.speaker + ": " + said.text;
+    chat.verb.console.out << printable(line) << "\n";
+  }
+  return {};
+}
+Status help(Chat& chat, const std::string&) {
+  for (const Slash& one : kSlashes) {
+    chat.verb.console.out << "/" << one.name << std::string(10 - one.name.size(), ' ') << one.sentence
+                          << "\n";
+  }
+  return {};
+}
+Status quit(Chat& chat, const std::string&) {
+  chat.quit = true;
+  return {};
+}
+
+const Slash kSlashes[7] = {
+    {"recall", "what memory holds about some words", recall},
+    {"remember", "keep these words", remember},
+    {"forget", "erase by id, or all that contains some words", forget},
+    {"why", "what the last answer saw, reused and stored", show_why},
+    {"history", "this conversation from its beginning", history},
+    {"help", "these lines", help},
+    {"quit", "end (Ctrl-D does it too); everything is stored already", quit},
+};
+
+}  // namespace
+
+Status run_slash(Chat& chat, const std::string& line) {
+  const size_t space = line.find(' ');
+  const std::string name = line.substr(1, space == std::string::npos ? space : space - 1);
+  std::string words = space == std::string::npos ? "" : line.substr(space + 1);
+  words.erase(0, words.find_first_not_of(' '));
+  for (const Slash& one : kSlashes) {
+    if (one.name == name) return one.run(chat, words);
+  }
+  return Status(Code::invalid, "there is no /" + name + "; /help lists what there is");
+}
+
+std::string why(const TurnReport& report) {
+  std::string out;
+  for (const Recalled& one : report.recalled) {
+    char score[32];
+    std::snprintf(score, sizeof(score), "%.3f", double(one.score));
+    out += "recalled " + one.header.id.text() + "  score " + score;
+    for (const auto& [name, part] : one.parts) {
+      std::snprintf(score, sizeof(score), "%.3f", double(part));
+      out += "  " + name + " " + score;
+    }
+    out += "\n         " + printable(describe(one)) + "\n";
+  }
+  if (report.recalled.empty()) out += "recalled nothing\n";
+  const Usage& usage = report.usage;
+  if (usage.prompt_tokens > 0) {
+    out += "prompt   " + std::to_string(usage.prompt_tokens) + " tokens, " +
+           std::to_string(usage.reused_tokens) + " of them reused; " +
+           std::to_string(usage.generated_tokens) + " generated\n";
+  }
+  if (report.turns_left_out > 0) {
+    out += "left out the oldest " + std::to_string(report.turns_left_out) + " turns; they can be recalled\n";
+  }
+  for (const std::string& id : report.stored) out += "stored   " + id + "\n";
+  out += "time    ";
+  for (const auto& [name, ms] : report.stage_ms) {
+    char text[64];
+    std::snprintf(text, sizeof(text), " %s %.1f ms", name.c_str(), ms);
+    out += text;
+  }
+  return out + "\npeak     " + format_bytes(report.peak_bytes) + "\n";
+}
+
+}  // namespace varve

@@ -1,0 +1,111 @@
+#include "serve/cli/terminal.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "core/base/check.h"
+
+namespace varve {
+namespace {
+
+constexpr size_t kLineBytes = 2 << 20;
+volatile sig_atomic_t interrupt_fd = -1;  // all that a signal handler may reach
+
+void on_interrupt(int) {
+  const int saved = errno;
+  [[maybe_unused]] const ssize_t written = write(interrupt_fd, "!", 1);
+  errno = saved;
+}
+
+void make_pipe(int (&ends)[2]) {
+  CHECK(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0, "no file descriptors are left");
+}
+
+// Waits for either; true when `first` has news.
+bool wait_for(int first, int second) {
+  pollfd both[2] = {{first, POLLIN, 0}, {second, POLLIN, 0}};
+  while (poll(both, 2, -1) < 0 && errno == EINTR) {
+  }
+  return both[0].revents != 0;
+}
+
+void drain(int fd) {
+  char bytes[64];
+  while (read(fd, bytes, sizeof(bytes)) > 0) {
+  }
+}
+
+}  // namespace
+
+Terminal::Terminal(int in_fd) : in_fd_(in_fd), tty_(isatty(in_fd) != 0) {
+  make_pipe(wake_);
+}
+
+Terminal::~Terminal() {
+  if (interrupt_fd == wake_[1]) std::signal(SIGINT, SIG_DFL);
+  close(wake_[0]);
+  close(wake_[1]);
+}
+
+void Terminal::catch_interrupts() {
+  interrupt_fd = wake_[1];
+  struct sigaction action = {};
+  action.sa_handler = on_interrupt;
+  action.sa_flags = SA_RESTART;  // files are written to the end
+  sigaction(SIGINT, &action, nullptr);
+}
+
+Terminal::Read Terminal::read_line(std::string& line) {
+  line.clear();
+  for (;;) {
+    const size_t newline = ahead_.find('\n');
+    const size_t take = newline == std::string::npos ? ahead_.size() : newline;
+    line.append(ahead_, 0, std::min(take, kLineBytes - line.size()));
+    ahead_.erase(0, newline == std::string::npos ? take : take + 1);
+    if (newline != std::string::npos) return Read::line;
+    if (wait_for(wake_[0], in_fd_)) {
+      drain(wake_[0]);
+      return Read::interrupted;
+    }
+    char bytes[4096];
+    const ssize_t got = read(in_fd_, bytes, sizeof(bytes));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return line.empty() ? Read::end : Read::line;
+    ahead_.assign(bytes, size_t(got));
+  }
+}
+
+InterruptWatch::InterruptWatch(Terminal& terminal, std::function<void()> act, std::function<void()> again) {
+  make_pipe(stop_);
+  drain(terminal.wake_[0]);  // what was pressed before is not meant
+  thread_ = std::thread([this, fd = terminal.wake_[0], act = std::move(act), again = std::move(again)] {
+    for (int times = 0; wait_for(fd, stop_[0]); ++times) {
+      drain(fd);
+      times == 0 ? act() : again();
+    }
+  });
+}
+
+InterruptWatch::~InterruptWatch() {
+  [[maybe_unused]] const ssize_t written = write(stop_[1], "!", 1);
+  thread_.join();
+  close(stop_[0]);
+  close(stop_[1]);
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = uint8_t(text[i]);
+    const bool c1 = c == 0xC2 && i + 1 < text.size() && uint8_t(text[i + 1]) < 0xA0;  // U+0080 to U+009F
+    if (c1) ++i;
+    out += c1 || c == 0x7F || (c < ' ' && c != '\n' && c != '\t') ? ' ' : text[i];
+  }
+  return out;
+}
+
+}  // namespace varve

@@ -1,0 +1,46 @@
+// Terminal: lines from the user, and Ctrl-C as an event instead of an end. No line editing of its own beyond
+// what the system's terminal does.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace varve {
+
+class Terminal {
+ public:
+  explicit Terminal(int in_fd);  // one in a process: it owns SIGINT from catch_interrupts() on
+  ~Terminal();
+  Terminal(const Terminal&) = delete;
+
+  bool is_tty() const { return tty_; }
+  void catch_interrupts();  // until now Ctrl-C ends the program, as everywhere
+
+  enum class Read { line, end, interrupted };
+  Read read_line(std::string& line);  // without its newline; what is beyond 2 MiB of it is dropped
+
+ private:
+  friend class InterruptWatch;
+  int in_fd_;
+  bool tty_;
+  int wake_[2] = {-1, -1};  // the signal handler writes, whoever waits reads
+  std::string ahead_;       // read but not yet asked for
+};
+
+// While it lives, Ctrl-C calls `act` (on another thread); the second one also calls `again`.
+class InterruptWatch {
+ public:
+  InterruptWatch(Terminal& terminal, std::function<void()> act, std::function<void()> again);
+  ~InterruptWatch();
+
+ private:
+  int stop_[2];
+  std::thread thread_;
+};
+
+// For a person's screen: control characters, which could move the cursor or rename the window, become spaces.
+std::string printable(std::string_view text);
+
+}  // namespace varve

@@ -1,0 +1,51 @@
+#include "serve/session/plain_answer.h"
+#include "serve/session/session.h"
+
+namespace varve {
+namespace {
+
+const char* name_of(Finish finish) {
+  switch (finish) {
+    case Finish::stop: return "stop";
+    case Finish::length: return "length";
+    case Finish::cancelled: return "cancelled";
+    case Finish::failed: return "failed";
+  }
+  return "failed";
+}
+
+Json strings(const std::vector<std::string>& all) {
+  Json out = Json::array();
+  for (const std::string& one : all) out.push(one);
+  return out;
+}
+
+Json one_recalled(const Recalled& recalled, bool words) {
+  Json parts = Json::object();
+  for (const auto& [name, score] : recalled.parts) parts.set(name, double(score));
+  Json out = Json::object();
+  out.set("id", recalled.header.id.text())
+      .set("score", double(recalled.score))
+      .set("parts", std::move(parts));
+  if (words) out.set("source", source_of(recalled.header)).set("text", recalled.text);
+  return out;
+}
+
+}  // namespace
+
+Json to_json(const TurnReport& report, bool words) {
+  Json recalled = Json::array(), stages = Json::object();
+  for (const Recalled& one : report.recalled) recalled.push(one_recalled(one, words));
+  for (const auto& [name, ms] : report.stage_ms) stages.set(name, ms);
+  Json out = Json::object();
+  if (words) out.set("answer", report.answer);
+  out.set("turn", report.turn).set("finish", name_of(report.finish));
+  out.set("prompt_tokens", report.usage.prompt_tokens).set("reused_tokens", report.usage.reused_tokens);
+  out.set("generated_tokens", report.usage.generated_tokens);
+  out.set("turns_left_out", report.turns_left_out).set("peak_bytes", report.peak_bytes);
+  out.set("stage_ms", std::move(stages)).set("recalled", std::move(recalled));
+  out.set("stored", strings(report.stored)).set("troubles", strings(report.troubles));
+  return out;
+}
+
+}  // namespace varve

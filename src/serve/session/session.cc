@@ -1,0 +1,315 @@
+// One turn, stage by stage.
+// docs/decisions/0006-recalled-words.md.
+#include "serve/session/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+#include <optional>
+
+#include "memory/plaintext/evidence.h"
+#include "serve/session/overlap.h"
+#include "serve/session/plain_answer.h"
+#include "serve/session/process.h"
+#include "serve/session/transcript.h"
+
+namespace varve {
+namespace {
+
+constexpr size_t kQueryBytes = 4000;  // of a message that is searched for
+constexpr size_t kMessageBytes = 1 << 20;
+
+class Stopwatch {
+ public:
+  double lap_ms() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double, std::milli>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+std::string_view head_of(std::string_view text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (uint8_t(text[bytes]) & 0xC0) == 0x80) --bytes;
+  return text.substr(0, bytes);
+}
+
+bool blank(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return uint8_t(c) <= ' '; });
+}
+
+class Conversation : public Session {
+ public:
+  Conversation(const SessionParts& parts, Principal who, std::string id, std::unique_ptr<Prompter> prompter,
+               Transcript transcript)
+      : parts_(parts),
+        who_(std::move(who)),
+        id_(std::move(id)),
+        prompter_(std::move(prompter)),
+        transcript_(std::move(transcript)) {}
+
+  const std::string& id() const override { return id_; }
+  void interrupt() override { interrupt_.raise(); }
+  Result<TurnReport> turn(std::string_view user, const TurnOptions& options,
+                          const OnPiece& on_piece) override;
+  Result<std::vector<Said>> transcript() override {
+    std::lock_guard one(mutex_);
+    return transcript_.read(0);
+  }
+
+ private:
+  struct Work {  // what the stages of one turn hand on
+    std::string_view user;
+    const TurnOptions& options;
+    TurnReport report;
+    int32_t first_turn = 0;
+    Prompt prompt;
+    std::optional<CubeId> user_cube, answer_cube;
+  };
+
+  bool own_history(const Work& work) const { return work.options.history.is_null(); }
+  int32_t quarter(int32_t tokens) const { return std::min(tokens, parts_.engine->context() / 4); }
+  Status find_asked_before(Work& work);
+  Status gather(Work& work) const;
+  Result<Json> messages(const Work& work);
+  Status write_prompt(Work& work);
+  Status keep_user(Work& work);
+  Status answer(Work& work, const OnPiece& on_piece);
+  void keep_answer(Work& work);
+  void reflect(Work& work);
+  Result<std::vector<CubeId>> reflected(const Work& work);
+  Result<CubeId> keep(const Work& work, std::string_view speaker, std::string_view text,
+                      std::vector<Source> from, Trust trust);
+
+  const SessionParts parts_;
+  const Principal who_;
+  const std::string id_;
+  const std::unique_ptr<Prompter> prompter_;  // null without a model
+  std::mutex mutex_;                          // one turn at a time
+  Transcript transcript_;
+  Interrupt interrupt_;
+};
+
+Status check(std::string_view user, const TurnOptions& options) {
+  if (blank(user)) return Status(Code::invalid, "the message is empty; say something");
+  if (user.size() > kMessageBytes) {
+    return Status(Code::invalid, "the message has " + std::to_string(user.size()) +
+                                     " bytes; at most 1 MiB can be said at once, so cut it into parts");
+  }
+  if (options.max_tokens < 1) return Status(Code::invalid, "max_tokens must be at least 1");
+  if (options.recall_tokens < 0) return Status(Code::invalid, "recall_tokens must not be negative");
+  if (!options.history.is_null() && !options.history.is_array()) {
+    return Status(Code::invalid, "the history must be a list of messages");
+  }
+  return options.sampling.validate();
+}
+
+Result<TurnReport> Conversation::turn(std::string_view user, const TurnOptions& options,
+                                      const OnPiece& on_piece) {
+  TRY(check(user, options));
+  std::lock_guard one(mutex_);
+  interrupt_.clear();
+  Work work{.user = user, .options = options};
+  TurnReport& report = work.report;
+  Stopwatch watch;
+  TRY(find_asked_before(work));
+  TRY(gather(work));
+  report.stage_ms.emplace_back("recall", watch.lap_ms());
+  if (parts_.engine != nullptr) TRY(write_prompt(work));
+  TRY(keep_user(work));
+  report.stage_ms.emplace_back("prompt", watch.lap_ms());
+  if (parts_.engine != nullptr) {
+    Status answered = answer(work, on_piece);
+    if (!answered.ok())
+      return std::move(answered).with(work.user_cube ? "answering; your words are kept" : "answering");
+    report.stage_ms.emplace_back("reuse", report.usage.queue_ms + report.usage.prefill_ms);
+    report.stage_ms.emplace_back("answer", report.usage.decode_ms);
+    watch.lap_ms();
+  } else {
+    report.answer = plain_answer(user, report.recalled);
+    if (on_piece && !on_piece({report.answer, {}})) report.finish = Finish::cancelled;
+    report.stage_ms.emplace_back("answer", watch.lap_ms());
+  }
+  if (options.remember) {
+    keep_answer(work);
+    reflect(work);
+  }
+  report.stage_ms.emplace_back("afterthought", watch.lap_ms());
+  report.peak_bytes = peak_resident_bytes();
+  return std::move(work.report);
+}
+
+// A message that is sent again because its answer failed is not said twice.
+Status Conversation::find_asked_before(Work& work) {
+  work.report.turn = transcript_.next_turn();
+  const auto unanswered = transcript_.unanswered();
+  if (parts_.engine == nullptr || !unanswered || !work.options.remember) return {};
+  const std::vector<Said> last = TRY(transcript_.read(transcript_.next_turn() - 1));
+  if (last.empty() || last.back().text != strip_recalled(work.user)) return {};
+  work.user_cube = last.back().cube;
+  work.report.turn = last.back().turn;
+  return {};
+}
+
+Status Conversation::gather(Work& work) const {
+  RecallQuery query;
+  query.text = head_of(work.user, kQueryBytes);
+  if (parts_.engine != nullptr) {
+    const int32_t room = parts_.engine->context() - quarter(work.options.max_tokens) -
+                         quarter(work.options.recall_tokens) - parts_.engine->context() / 8;
+    work.first_turn = own_history(work) ? transcript_.first_turn(room) : 0;
+    query.token_budget = quarter(work.options.recall_tokens);
+    query.skip_session = id_;
+    query.skip_from_turn = work.first_turn;
+  }
+  if (!work.options.recall || (parts_.engine != nullptr && query.token_budget == 0)) return {};
+  work.report.recalled = TRY(parts_.recall.gather(who_, query));
+  return {};
+}
+
+// System, history, and in the newest message first what was recalled for it, then the user's words.
+Result<Json> Conversation::messages(const Work& work) {
+  Json all = Json::array();
+  if (!work.options.system.empty()) all.push(message("system", work.options.system));
+  if (own_history(work)) {
+    for (const Said& said : TRY(transcript_.read(work.first_turn))) {
+      if (said.cube == work.user_cube) continue;  // asked before and never answered: it comes last
+      all.push(message(said.speaker == "assistant" ? "assistant" : "user", said.text));
+    }
+  } else {
+    for (const Json& one : work.options.history.as_array()) all.push(one);
+  }
+  std::string newest = present(work.report.recalled);
+  if (!newest.empty()) newest += "\n\n";
+  all.push(message("user", newest.append(work.user)));
+  return all;
+}
+
+// What does not fit leaves in this order: recalled words, the oldest turns. The newest message never does.
+Status Conversation::write_prompt(Work& work) {
+  const int32_t most = parts_.engine->context() - quarter(work.options.max_tokens);
+  std::vector<Recalled>& recalled = work.report.recalled;
+  for (;;) {
+    work.prompt = TRY(
+        prompter_->write(TRY(messages(work)), work.options.tools, work.options.extra, parts_.clock.now_ms()));
+    const auto size = int32_t(work.prompt.tokens.size());
+    if (size <= most) break;
+    if (!recalled.empty()) {
+      recalled.resize(recalled.size() / 2);
+    } else if (own_history(work) && work.first_turn < transcript_.next_turn()) {
+      work.first_turn += (transcript_.next_turn() - work.first_turn + 1) / 2;
+    } else {
+      return Status(Code::invalid,
+                    "the message makes a prompt of " + std::to_string(size) + " tokens, and the context of " +
+                        std::to_string(parts_.engine->context()) + " has room for " + std::to_string(most) +
+                        " beside the answer: shorten it, or store it with 'remember'");
+    }
+  }
+  work.report.turns_left_out = work.first_turn;
+  return {};
+}
+
+Result<CubeId> Conversation::keep(const Work& work, std::string_view speaker, std::string_view text,
+                                  std::vector<Source> from, Trust trust) {
+  CubeDraft draft =
+      turn_draft({id_, work.report.turn, std::string(speaker), std::string(text), std::nullopt}, who_.name);
+  draft.header.from = std::move(from);
+  draft.header.trust = trust;
+  return parts_.cubes.put(who_, std::move(draft));
+}
+
+Status Conversation::keep_user(Work& work) {
+  const std::string words = strip_recalled(work.user);
+  if (!work.options.remember || blank(words) || work.user_cube) return {};
+  work.user_cube = TRY(keep(work, "user", words, {}, Trust::user).with("storing your words"));
+  transcript_.add(*work.user_cube, work.report.turn, true, words);
+  work.report.stored.push_back(work.user_cube->text());
+  return {};
+}
+
+Status Conversation::answer(Work& work, const OnPiece& on_piece) {
+  Request request;
+  const int32_t room = parts_.engine->context() - int32_t(work.prompt.tokens.size());
+  request.tokens = std::move(work.prompt.tokens);
+  request.max_tokens = std::min(work.options.max_tokens, room);
+  request.sampling = work.options.sampling;
+  request.grammar = work.options.grammar;
+  request.scope = who_.name;
+  std::vector<std::string> stop = work.options.stop;
+  stop.insert(stop.end(), work.prompt.stop.begin(), work.prompt.stop.end());
+  Generation made = TRY(generate(*parts_.engine, std::move(request), std::move(stop), on_piece, interrupt_));
+  work.report.answer = std::move(made.text);
+  work.report.finish = made.finish;
+  work.report.usage = made.usage;
+  work.report.sampled = std::move(made.sampled);
+  return {};
+}
+
+// Without a model nobody said the answer: it is a view of what is stored already.
+void Conversation::keep_answer(Work& work) {
+  const std::string words = strip_recalled(work.report.answer);
+  if (parts_.engine == nullptr || blank(words)) return;
+  std::vector<Source> from;
+  Trust trust = Trust::model;
+  if (work.user_cube) from.push_back({*work.user_cube, 1});
+  for (const Recalled& one : work.report.recalled) {
+    if (!repeats(words, one.text, work.user)) continue;
+    from.push_back({one.header.id, one.header.version});
+    trust = std::min(trust, one.header.trust);
+  }
+  auto kept = keep(work, "assistant", words, std::move(from), trust);
+  if (!kept.ok()) {
+    work.report.troubles.push_back("the answer was not stored: " +
+                                   std::string(std::move(kept).status().message()));
+    return;
+  }
+  work.answer_cube = *kept;
+  transcript_.add(*kept, work.report.turn, false, words);
+  work.report.stored.push_back(kept->text());
+}
+
+void Conversation::reflect(Work& work) {
+  auto made = reflected(work);
+  if (made.ok()) {
+    for (const CubeId& id : *made) work.report.stored.push_back(id.text());
+  } else {
+    work.report.troubles.push_back("the afterthought failed, the turn itself is stored: " +
+                                   std::string(std::move(made).status().message()));
+  }
+}
+
+Result<std::vector<CubeId>> Conversation::reflected(const Work& work) {
+  Turn turn{.session = id_, .index = work.report.turn, .space = who_.name};
+  turn.user = strip_recalled(work.user);
+  turn.assistant = parts_.engine != nullptr ? strip_recalled(work.report.answer) : "";
+  turn.time = parts_.clock.now_ms();
+  turn.user_cube = work.user_cube;
+  turn.assistant_cube = work.answer_cube;
+  turn.recalled = work.report.recalled;
+  std::vector<MemoryOp> ops = TRY(parts_.reflector.reflect(who_, turn, parts_.recall, nullptr));
+  std::erase_if(ops, [&](const MemoryOp& op) {  // recalled words are known already
+    const bool known = std::any_of(turn.recalled.begin(), turn.recalled.end(), [&](const Recalled& one) {
+      return says_nothing_new(op.draft.payload, one.text);
+    });
+    return op.kind == MemoryOp::Kind::add && (known || is_recalled_text(op.draft.payload));
+  });
+  if (ops.empty()) return std::vector<CubeId>();
+  return parts_.cubes.apply(who_, std::move(ops));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Session>> open_session(const SessionParts& parts, const Principal& who,
+                                              const std::string& id) {
+  TRY(check_name("principal", who.name));
+  TRY(check_name("session", id));
+  std::unique_ptr<Prompter> prompter;
+  if (parts.engine != nullptr) prompter = std::make_unique<Prompter>(parts.engine->model());
+  Transcript transcript = TRY(Transcript::open(parts.cubes, who, id, prompter.get()));
+  return std::shared_ptr<Session>(
+      std::make_shared<Conversation>(parts, who, id, std::move(prompter), std::move(transcript)));
+}
+
+}  // namespace varve

@@ -1,0 +1,297 @@
+#include "serve/session/session.h"
+
+#include <gtest/gtest.h>
+
+#include "serve/session/prompt.h"
+#include "serve/session/scripted_engine_test.h"
+#include "tests/support/temp_folder.h"
+
+namespace varve {
+namespace {
+
+// Adds what it is told to, so that the afterthought can be seen.
+class ScriptedReflector : public Reflector {
+ public:
+  Result<std::vector<MemoryOp>> reflect(const Principal&, const Turn& turn, const Recall&,
+                                        Writer*) const override {
+    if (fails) return Status(Code::internal, "no thought today");
+    std::vector<MemoryOp> ops;
+    for (const std::string& fact : facts) {
+      MemoryOp op;
+      op.draft.header.kind = "fact";
+      op.draft.header.space = turn.space;
+      op.draft.payload = fact;
+      ops.push_back(std::move(op));
+    }
+    return ops;
+  }
+  std::vector<std::string> facts;
+  bool fails = false;
+};
+
+class SessionTest : public testing::Test {
+ protected:
+  void open_store() {
+    recall.reset();
+    store.reset();
+    store = CubeStore::open(posix_env(), folder / "cubes", ledger).value();
+    recall = Recall::make("default", *store, nullptr, ledger).value();
+  }
+  std::shared_ptr<Session> session(const std::string& id, ScriptedEngine* engine,
+                                   const Principal& who = {"ann"}) {
+    if (!store) open_store();
+    auto made = open_session({*store, *recall, reflector, engine}, who, id);
+    EXPECT_TRUE(made.ok());
+    return std::move(made).value();
+  }
+  std::vector<std::string> turns(const std::string& id) {
+    std::vector<std::string> all;
+    auto opened = session(id, nullptr);
+    const std::vector<Said> transcript = opened->transcript().value();
+    for (const Said& said : transcript) all.push_back(said.speaker + ": " + said.text);
+    return all;
+  }
+  static TurnReport ok(Result<TurnReport> report) {
+    EXPECT_TRUE(report.ok()) << (report.ok() ? "" : std::move(report).status().text());
+    return report.ok() ? std::move(report).value() : TurnReport();
+  }
+  static std::string newest(const std::string& prompt) { return prompt.substr(prompt.rfind("User: ")); }
+
+  TempFolder folder;
+  Ledger ledger{64 << 20};
+  ScriptedReflector reflector;
+  std::unique_ptr<CubeStore> store;
+  std::unique_ptr<Recall> recall;
+  const TurnOptions options;
+};
+
+TEST_F(SessionTest, without_a_model_the_answer_is_what_was_recalled) {
+  ok(session("one", nullptr)->turn("I am allergic to peanuts.", options, nullptr));
+  const TurnReport report = ok(session("two", nullptr)->turn("Am I allergic to peanuts?", options, nullptr));
+  ASSERT_EQ(report.recalled.size(), 1u);
+  EXPECT_NE(report.answer.find("you said: I am allergic to peanuts. (one, turn 0)"), std::string::npos);
+  const TurnReport again = ok(session("two", nullptr)->turn("Am I allergic to peanuts?", options, nullptr));
+  EXPECT_EQ(again.recalled.size(), 1u) << "a question is no answer to itself";
+}
+
+TEST_F(SessionTest, the_users_words_are_stored_before_the_answer_begins) {
+  bool stored = false;
+  ScriptedEngine engine([&](const std::string&) {
+    CubeFilter filter{.space = "ann", .session = "s"};
+    stored = store->list({"ann"}, filter)->size() == 1;
+    return "yes";
+  });
+  ok(session("s", &engine)->turn("hello", options, nullptr));
+  EXPECT_TRUE(stored);
+  EXPECT_EQ(turns("s"), (std::vector<std::string>{"user: hello", "assistant: yes"}));
+}
+
+TEST_F(SessionTest, recalled_words_stand_in_the_newest_message_alone) {
+  ok(session("past", nullptr)->turn("The boiler code is 4711.", options, nullptr));
+  ScriptedEngine engine([](const std::string&) { return "Fine."; });
+  auto now = session("now", &engine);
+  EXPECT_EQ(ok(now->turn("What is the boiler code?", options, nullptr)).recalled.size(), 1u);
+  EXPECT_NE(engine.prompts.back().find("4711"), std::string::npos);
+  EXPECT_TRUE(is_recalled_text(newest(engine.prompts.back())));
+  ok(now->turn("Thanks for that.", options, nullptr));
+  EXPECT_EQ(engine.prompts.back().find("4711"), std::string::npos);
+}
+
+TEST_F(SessionTest, nothing_before_the_newest_message_is_rewritten) {
+  ok(session("past", nullptr)->turn("The weather was fine in town.", options, nullptr));
+  ScriptedEngine engine([](const std::string&) { return "Quite so."; });
+  auto now = session("now", &engine);
+  int32_t saved = 0;
+  for (int i = 0; i < 20; ++i) {
+    const TurnReport report =
+        ok(now->turn("How is the weather " + std::to_string(i) + "?", options, nullptr));
+    if (i == 0) continue;
+    EXPECT_GE(report.usage.reused_tokens, saved) << i;
+    saved = report.usage.reused_tokens;
+    const std::string& before = engine.prompts[size_t(i) - 1];
+    const size_t stable = before.rfind("User: ");
+    EXPECT_EQ(engine.prompts[size_t(i)].compare(0, stable, before, 0, stable), 0) << i;
+  }
+  EXPECT_GT(saved, 500);
+}
+
+TEST_F(SessionTest, a_restart_finds_the_same_prompt) {
+  ScriptedEngine engine([](const std::string&) { return "Aye."; });
+  engine.context_tokens = 600;
+  auto before = session("s", &engine);
+  for (int i = 0; i < 15; ++i) ok(before->turn("message " + std::to_string(i), options, nullptr));
+  TurnOptions peek;
+  peek.remember = false;
+  EXPECT_GT(ok(before->turn("message 15", peek, nullptr)).turns_left_out, 0);
+  before.reset();
+  open_store();
+  ok(session("s", &engine)->turn("message 15", peek, nullptr));
+  EXPECT_EQ(engine.prompts[15], engine.prompts[16]);
+}
+
+TEST_F(SessionTest, the_oldest_turns_leave_the_prompt_and_stay_recallable) {
+  ScriptedEngine engine([](const std::string&) { return "Noted."; });
+  engine.context_tokens = 800;
+  auto one = session("s", &engine);
+  ok(one->turn("The vault word is heliotrope.", options, nullptr));
+  for (int i = 0; i < 30; ++i) ok(one->turn("Small talk, part " + std::to_string(i), options, nullptr));
+  const TurnReport report = ok(one->turn("What is the vault word?", options, nullptr));
+  EXPECT_GT(report.turns_left_out, 0);
+  ASSERT_FALSE(report.recalled.empty());
+  EXPECT_EQ(report.recalled[0].text, "The vault word is heliotrope.");
+  for (const std::string& prompt : engine.prompts) EXPECT_LE(prompt.size(), 800u);
+}
+
+TEST_F(SessionTest, words_in_the_prompt_are_not_recalled_too) {
+  ScriptedEngine engine([](const std::string&) { return "Noted."; });
+  auto one = session("s", &engine);
+  ok(one->turn("The vault word is heliotrope.", options, nullptr));
+  EXPECT_TRUE(ok(one->turn("What is the vault word?", options, nullptr)).recalled.empty());
+}
+
+TEST_F(SessionTest, an_interrupted_answer_is_stored_as_said_so_far) {
+  ScriptedEngine engine([](const std::string&) { return "It began~"; });
+  auto one = session("s", &engine);
+  const OnPiece stop = [&](const Piece& piece) {
+    if (piece.text == "n") one->interrupt();
+    return true;
+  };
+  EXPECT_EQ(ok(one->turn("tell", options, stop)).finish, Finish::cancelled);
+  EXPECT_EQ(turns("s").back(), "assistant: It began");
+}
+
+TEST_F(SessionTest, a_failed_answer_keeps_the_words_and_a_retry_does_not_say_them_twice) {
+  int tries = 0;
+  ScriptedEngine engine([&](const std::string&) { return ++tries == 1 ? "!" : "Now."; });
+  auto one = session("s", &engine);
+  EXPECT_EQ(one->turn("hello", options, nullptr).code(), Code::over_budget);
+  EXPECT_EQ(turns("s"), (std::vector<std::string>{"user: hello"}));
+  ok(one->turn("hello", options, nullptr));
+  EXPECT_EQ(turns("s"), (std::vector<std::string>{"user: hello", "assistant: Now."}));
+  EXPECT_EQ(engine.prompts.back(), "User: hello\nAssistant:");
+}
+
+TEST_F(SessionTest, after_a_failed_answer_another_message_goes_on) {
+  int tries = 0;
+  ScriptedEngine engine([&](const std::string&) { return ++tries == 1 ? "!" : "Now."; });
+  auto one = session("s", &engine);
+  EXPECT_EQ(one->turn("hello", options, nullptr).code(), Code::over_budget);
+  ok(one->turn("are you there", options, nullptr));
+  EXPECT_EQ(engine.prompts.back(), "User: hello\n\nare you there\nAssistant:");
+}
+
+TEST_F(SessionTest, erased_words_are_gone_from_the_next_prompt_with_their_answer) {
+  ScriptedEngine engine([](const std::string&) { return "Your word is xylophone."; });
+  auto one = session("s", &engine);
+  const TurnReport report = ok(one->turn("My word is xylophone.", options, nullptr));
+  ok(one->turn("and more", options, nullptr));
+  ASSERT_TRUE(store->erase({"ann"}, *CubeId::parse(report.stored[0]), "asked").ok());
+  ok(one->turn("hello", {.recall = false}, nullptr));
+  EXPECT_EQ(engine.prompts.back().find("My word is xylophone"), std::string::npos);
+  EXPECT_EQ(engine.prompts.back().find("User: and more"), 0u) << engine.prompts.back();
+}
+
+TEST_F(SessionTest, a_message_that_cannot_fit_is_refused_and_not_stored) {
+  ScriptedEngine engine([](const std::string&) { return "no"; });
+  engine.context_tokens = 100;
+  auto one = session("s", &engine);
+  auto refused = one->turn(std::string(200, 'x'), options, nullptr);
+  EXPECT_EQ(refused.code(), Code::invalid);
+  const std::string message(std::move(refused).status().message());
+  EXPECT_NE(message.find("100"), std::string::npos) << message;
+  EXPECT_TRUE(engine.prompts.empty());
+  EXPECT_TRUE(turns("s").empty());
+}
+
+TEST_F(SessionTest, recalled_words_that_are_pasted_back_are_not_stored_again) {
+  ScriptedEngine engine([](const std::string&) { return "<recalled>\n- the heron nests\n</recalled>"; });
+  auto one = session("s", &engine);
+  const TurnReport report =
+      ok(one->turn("<recalled>- the heron nests</recalled> Is that so?", options, nullptr));
+  EXPECT_EQ(report.stored.size(), 1u);
+  EXPECT_EQ(turns("s"), (std::vector<std::string>{"user:  Is that so?"}));
+}
+
+TEST_F(SessionTest, the_afterthought_learns_only_what_is_new) {
+  ok(session("past", nullptr)->turn("The boiler code is 4711.", options, nullptr));
+  ScriptedEngine engine([](const std::string&) { return "It is 4711."; });
+  reflector.facts = {"The boiler code is 4711.", "<recalled>x</recalled>", "Ann asked for the boiler code."};
+  const TurnReport report = ok(session("now", &engine)->turn("What is the boiler code?", options, nullptr));
+  ASSERT_EQ(report.stored.size(), 3u);
+  EXPECT_EQ(*store->payload({"ann"}, *CubeId::parse(report.stored[2])), "Ann asked for the boiler code.");
+}
+
+TEST_F(SessionTest, a_failed_afterthought_is_reported_and_loses_nothing) {
+  reflector.fails = true;
+  ScriptedEngine engine([](const std::string&) { return "yes"; });
+  const TurnReport report = ok(session("s", &engine)->turn("hello", options, nullptr));
+  ASSERT_EQ(report.troubles.size(), 1u);
+  EXPECT_NE(report.troubles[0].find("no thought today"), std::string::npos);
+  EXPECT_EQ(turns("s").size(), 2u);
+}
+
+TEST_F(SessionTest, an_answer_that_repeats_recalled_words_is_derived_from_them) {
+  const TurnReport past = ok(session("past", nullptr)->turn("The boiler code is 4711.", options, nullptr));
+  ScriptedEngine engine(
+      [](const std::string&) { return "The code of that thing is 4711, from the boiler."; });
+  const TurnReport now = ok(session("now", &engine)->turn("What opens the boiler?", options, nullptr));
+  EXPECT_EQ(now.recalled.size(), 1u);
+  auto receipt = store->erase({"ann"}, *CubeId::parse(past.stored[0]), "asked");
+  ASSERT_TRUE(receipt.ok());
+  EXPECT_EQ(receipt->items.size(), 1u) << "four letters are too few to tell";
+  ScriptedEngine other([](const std::string&) { return "Your passphrase was heliotrope."; });
+  const TurnReport secret =
+      ok(session("past", nullptr)->turn("Remember heliotrope for the vault.", options, nullptr));
+  ok(session("later", &other)->turn("What was it for the vault?", options, nullptr));
+  receipt = store->erase({"ann"}, *CubeId::parse(secret.stored[0]), "asked");
+  ASSERT_TRUE(receipt.ok());
+  EXPECT_EQ(receipt->items.size(), 2u);
+}
+
+TEST_F(SessionTest, nothing_is_stored_or_recalled_when_it_is_switched_off) {
+  ok(session("past", nullptr)->turn("The boiler code is 4711.", options, nullptr));
+  ScriptedEngine engine([](const std::string&) { return "yes"; });
+  TurnOptions off;
+  off.recall = off.remember = false;
+  const TurnReport report = ok(session("s", &engine)->turn("boiler code?", off, nullptr));
+  EXPECT_TRUE(report.recalled.empty());
+  EXPECT_TRUE(report.stored.empty());
+  EXPECT_TRUE(turns("s").empty());
+}
+
+TEST_F(SessionTest, a_caller_may_keep_the_history_itself) {
+  ScriptedEngine engine([](const std::string&) { return "yes"; });
+  TurnOptions own;
+  own.history = Json::array().push(message("user", "earlier")).push(message("assistant", "indeed"));
+  ok(session("s", &engine)->turn("now", own, nullptr));
+  EXPECT_EQ(engine.prompts.back(), "User: earlier\nAssistant: indeed\nUser: now\nAssistant:");
+  EXPECT_EQ(turns("s").size(), 2u);
+}
+
+TEST_F(SessionTest, others_do_not_see_it) {
+  ok(session("s", nullptr)->turn("I am allergic to peanuts.", options, nullptr));
+  EXPECT_TRUE(
+      ok(session("s", nullptr, {"bob"})->turn("allergic to peanuts", options, nullptr)).recalled.empty());
+}
+
+TEST_F(SessionTest, bad_requests_are_invalid) {
+  auto one = session("s", nullptr);
+  EXPECT_EQ(one->turn("", options, nullptr).code(), Code::invalid);
+  EXPECT_EQ(one->turn(" \n", options, nullptr).code(), Code::invalid);
+  EXPECT_EQ(one->turn(std::string(2 << 20, 'x'), options, nullptr).code(), Code::invalid);
+  EXPECT_EQ(one->turn("x", {.max_tokens = 0}, nullptr).code(), Code::invalid);
+  EXPECT_EQ(open_session({*store, *recall, reflector}, {"../x"}, "s").code(), Code::invalid);
+  EXPECT_EQ(open_session({*store, *recall, reflector}, {"ann"}, "").code(), Code::invalid);
+}
+
+TEST_F(SessionTest, every_stage_is_timed) {
+  ScriptedEngine engine([](const std::string&) { return "yes"; });
+  const TurnReport report = ok(session("s", &engine)->turn("hello", options, nullptr));
+  std::vector<std::string> names;
+  for (const auto& [name, ms] : report.stage_ms) names.push_back(name);
+  EXPECT_EQ(names, (std::vector<std::string>{"recall", "prompt", "reuse", "answer", "afterthought"}));
+  EXPECT_GT(report.peak_bytes, 0);
+}
+
+}  // namespace
+}  // namespace varve
