@@ -50,12 +50,29 @@ void fast_tile(const Job& job, Tile& tile, int32_t first, int32_t rows, int32_t 
                        tile.sums);
 }
 
+// One row of x: nothing to share, so the weights go straight from their bytes into the sums.
+void stream(const Job& job, Tile& tile, int32_t first, int32_t rows) {
+  const auto format = size_t(*job.w.codec->format());
+  const auto row_bytes = size_t(job.w.codec->bytes_for(job.w.cols));
+  const std::byte* from = job.w.bytes.data() + size_t(first) * row_bytes;
+  if (job.panels != nullptr) {
+    kernels().stream_panels[format](from, row_bytes, size_t(rows), job.panels, size_t(job.w.cols), tile.sums);
+  } else {
+    kernels().stream_f32[format](from, row_bytes, size_t(rows), RowsAccess::row(job.x, 0), size_t(job.w.cols),
+                                 tile.sums);
+  }
+}
+
 void product(const Job& job, int32_t first, int32_t rows) {  // of up to kGroup weight rows
   Tile tile;
   std::fill_n(tile.sums, rows * job.x.count(), Lanes{});
-  for (int32_t column = 0; column < job.w.cols; column += kTile) {
-    const int32_t width = std::min(kTile, job.w.cols - column);
-    (job.panels != nullptr ? fast_tile : exact_tile)(job, tile, first, rows, column, width);
+  if (job.x.count() == 1 && job.w.codec->format()) {
+    stream(job, tile, first, rows);
+  } else {
+    for (int32_t column = 0; column < job.w.cols; column += kTile) {
+      const int32_t width = std::min(kTile, job.w.cols - column);
+      (job.panels != nullptr ? fast_tile : exact_tile)(job, tile, first, rows, column, width);
+    }
   }
   float out[kGroup * kChunkRows];
   kernels().finish(tile.sums, size_t(rows * job.x.count()), out);

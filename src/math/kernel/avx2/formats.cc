@@ -1,17 +1,18 @@
 // Blocks into panels and floats. See generic/formats.cc for what the bytes mean.
-#include <immintrin.h>
-
-#include "math/kernel/kernel.h"
+#include "math/kernel/avx2/lanes.h"
 
 namespace varve {
 namespace {
 
-constexpr size_t kAhead = 4096;
+constexpr size_t kAhead = 8192;
+constexpr size_t kStreams = 8;  // weight rows read side by side
 
+void fetch(const uint8_t* from, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(from + at), _MM_HINT_T1);
+}
 void fetch_ahead(const uint8_t* from, size_t bytes) {
-  for (size_t at = 0; at < bytes; at += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(from + kAhead + at), _MM_HINT_T0);
-  }
+  fetch(from + kAhead, bytes);
 }
 
 uint16_t load16(const uint8_t* from) {
@@ -303,57 +304,156 @@ struct Of32 {
 };
 
 template <class Read>
+constexpr size_t kPanelBytes =
+    kPanel / kShapes[size_t(Read::format)].values* kShapes[size_t(Read::format)].bytes;
+
+template <class Read>
 void unpack(const void* bytes, size_t values, WeightPanel* out) {
-  constexpr FormatShape shape = kShapes[size_t(Read::format)];
-  constexpr size_t panel_bytes = kPanel / shape.values * shape.bytes;
   const auto* from = static_cast<const uint8_t*>(bytes);
-  for (size_t at = 0; at < values; at += kPanel, from += panel_bytes, ++out) {
-    fetch_ahead(from, panel_bytes);
+  for (size_t at = 0; at < values; at += kPanel, from += kPanelBytes<Read>, ++out) {
+    fetch_ahead(from, kPanelBytes<Read>);
     Read::panel(from, values - at < kPanel ? values - at : kPanel, *out);
   }
 }
 
+// Values 8 part .. 8 part + 7 as floats.
+template <Format format>
+__m256 expand(const WeightPanel& panel, size_t part) {
+  constexpr int offset = kShapes[size_t(format)].offset;
+  __m256i q = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(panel.q + 8 * part)));
+  if constexpr (offset >= 0) q = _mm256_sub_epi32(q, _mm256_set1_epi32(offset));
+  const __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(q), _mm256_set1_ps(panel.scale[part / 2]));
+  return offset >= 0 ? value : _mm256_sub_ps(value, _mm256_set1_ps(panel.min[part / 2]));
+}
+
 template <class Read>
 void decode(const void* bytes, size_t values, float* out) {
-  constexpr FormatShape shape = kShapes[size_t(Read::format)];
-  constexpr size_t panel_bytes = kPanel / shape.values * shape.bytes;
   const auto* from = static_cast<const uint8_t*>(bytes);
-  for (size_t at = 0; at < values; at += kPanel, from += panel_bytes) {
+  for (size_t at = 0; at < values; at += kPanel, from += kPanelBytes<Read>) {
     const size_t n = values - at < kPanel ? values - at : kPanel;
     WeightPanel panel;
-    fetch_ahead(from, panel_bytes);
+    fetch_ahead(from, kPanelBytes<Read>);
     Read::panel(from, n, panel);
-    for (size_t i = 0; i < n; i += 8) {
-      __m256i q = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(panel.q + i)));
-      if constexpr (shape.offset >= 0) q = _mm256_sub_epi32(q, _mm256_set1_epi32(shape.offset));
-      __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(q), _mm256_set1_ps(panel.scale[i / 16]));
-      if constexpr (shape.offset < 0) value = _mm256_sub_ps(value, _mm256_set1_ps(panel.min[i / 16]));
-      _mm256_storeu_ps(out + at + i, value);
-    }
+    for (size_t i = 0; i < n / 8; ++i) _mm256_storeu_ps(out + at + 8 * i, expand<Read::format>(panel, i));
   }
 }
 
-// Calls in eights; the last part goes through a buffer.
-template <__m256 (*widen)(__m128i)>
-void decode_16(const void* bytes, size_t n, float* out) {
+// W rows at once: the memory gives most when several streams are read, and each fetches what the next W rows
+// will need.
+template <class Read, size_t W>
+void stream_panel_rows(const uint8_t* w, size_t w_bytes, const InputPanel* x, size_t n, Lanes* sums) {
+  __m256 sum[W];
+  for (size_t i = 0; i < W; ++i) sum[i] = get(sums[i]);
+  for (size_t at = 0; at < n; at += kPanel, w += kPanelBytes<Read>) {
+    for (size_t i = 0; i < W; ++i) {
+      WeightPanel panel;
+      fetch(w + (i + W) * w_bytes, kPanelBytes<Read>);
+      Read::panel(w + i * w_bytes, n - at < kPanel ? n - at : kPanel, panel);
+      sum[i] = _mm256_add_ps(sum[i], panel_product(panel, x[at / kPanel]));
+    }
+  }
+  for (size_t i = 0; i < W; ++i) set(sums[i], sum[i]);
+}
+template <class Read>
+void stream_panels(const void* w, size_t w_bytes, size_t w_rows, const InputPanel* x, size_t n, Lanes* sums) {
+  const auto* from = static_cast<const uint8_t*>(w);
+  size_t i = 0;
+  for (; i + kStreams <= w_rows; i += kStreams) {
+    stream_panel_rows<Read, kStreams>(from + i * w_bytes, w_bytes, x, n, sums + i);
+  }
+  for (; i < w_rows; ++i) stream_panel_rows<Read, 1>(from + i * w_bytes, w_bytes, x, n, sums + i);
+}
+
+// A sum is one chain of additions here; W of them hide its latency.
+template <class Read, size_t W>
+void stream_rows(const uint8_t* w, size_t w_bytes, const float* x, size_t n, Lanes* sums) {
+  __m256 sum[W];
+  for (size_t i = 0; i < W; ++i) sum[i] = get(sums[i]);
+  for (size_t at = 0; at < n; at += kPanel, w += kPanelBytes<Read>) {
+    const size_t width = n - at < kPanel ? n - at : kPanel;
+    WeightPanel panel[W];
+    for (size_t i = 0; i < W; ++i) {
+      fetch(w + (i + W) * w_bytes, kPanelBytes<Read>);
+      Read::panel(w + i * w_bytes, width, panel[i]);
+    }
+    for (size_t part = 0; part < width / 8; ++part) {
+      const __m256 from_x = _mm256_loadu_ps(x + at + 8 * part);
+      for (size_t i = 0; i < W; ++i) {
+        sum[i] = _mm256_fmadd_ps(expand<Read::format>(panel[i], part), from_x, sum[i]);
+      }
+    }
+  }
+  for (size_t i = 0; i < W; ++i) set(sums[i], sum[i]);
+}
+template <class Read>
+void stream_f32(const void* w, size_t w_bytes, size_t w_rows, const float* x, size_t n, Lanes* sums) {
+  const auto* from = static_cast<const uint8_t*>(w);
+  size_t i = 0;
+  for (; i + 4 <= w_rows; i += 4) stream_rows<Read, 4>(from + i * w_bytes, w_bytes, x, n, sums + i);
+  for (; i < w_rows; ++i) stream_rows<Read, 1>(from + i * w_bytes, w_bytes, x, n, sums + i);
+}
+
+// ---- plain numbers
+
+struct PlainF32 {
+  static constexpr size_t bytes = 4;
+  static __m256 load(const uint8_t* from) { return _mm256_loadu_ps(reinterpret_cast<const float*>(from)); }
+};
+struct PlainF16 {
+  static constexpr size_t bytes = 2;
+  static __m256 load(const uint8_t* from) { return _mm256_cvtph_ps(load128(from)); }
+};
+struct PlainBf16 {
+  static constexpr size_t bytes = 2;
+  static __m256 load(const uint8_t* from) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load128(from)), 16));
+  }
+};
+template <class Plain>
+__m256 load_part(const uint8_t* from, size_t n) {  // fewer than 8, the rest 0
+  uint8_t part[32] = {};
+  __builtin_memcpy(part, from, Plain::bytes * n);
+  return Plain::load(part);
+}
+
+template <class Plain>
+void decode_plain(const void* bytes, size_t n, float* out) {
   const auto* from = static_cast<const uint8_t*>(bytes);
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
-    if (i % 32 == 0) fetch_ahead(from + 2 * i, 64);
-    _mm256_storeu_ps(out + i, widen(load128(from + 2 * i)));
+    fetch_ahead(from + Plain::bytes * i, 1);
+    _mm256_storeu_ps(out + i, Plain::load(from + Plain::bytes * i));
   }
-  uint8_t part[16] = {};
-  float wide[8];
-  __builtin_memcpy(part, from + 2 * i, 2 * (n - i));
-  _mm256_storeu_ps(wide, widen(load128(part)));
-  __builtin_memcpy(out + i, wide, 4 * (n - i));
+  if (i < n) _mm256_maskstore_ps(out + i, up_to(n - i), load_part<Plain>(from + Plain::bytes * i, n - i));
 }
-__m256 widen_f16(__m128i v) {
-  return _mm256_cvtph_ps(v);
+
+template <class Plain, size_t W>
+void stream_plain_rows(const uint8_t* w, size_t w_bytes, const float* x, size_t n, Lanes* sums) {
+  __m256 sum[W];
+  for (size_t i = 0; i < W; ++i) sum[i] = get(sums[i]);
+  size_t at = 0;
+  for (; at + 8 <= n; at += 8) {
+    const __m256 from_x = _mm256_loadu_ps(x + at);
+    for (size_t i = 0; i < W; ++i) {
+      const uint8_t* from = w + i * w_bytes + Plain::bytes * at;
+      fetch(from + W * w_bytes, 1);
+      sum[i] = _mm256_fmadd_ps(Plain::load(from), from_x, sum[i]);
+    }
+  }
+  const __m256 rest_of_x = _mm256_maskload_ps(x + at, up_to(n - at));
+  for (size_t i = 0; i < W; ++i) {
+    const __m256 rest = load_part<Plain>(w + i * w_bytes + Plain::bytes * at, n - at);
+    set(sums[i], at < n ? _mm256_fmadd_ps(rest, rest_of_x, sum[i]) : sum[i]);
+  }
 }
-__m256 widen_bf16(__m128i v) {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
+template <class Plain>
+void stream_plain(const void* w, size_t w_bytes, size_t w_rows, const float* x, size_t n, Lanes* sums) {
+  const auto* from = static_cast<const uint8_t*>(w);
+  size_t i = 0;
+  for (; i + 4 <= w_rows; i += 4) stream_plain_rows<Plain, 4>(from + i * w_bytes, w_bytes, x, n, sums + i);
+  for (; i < w_rows; ++i) stream_plain_rows<Plain, 1>(from + i * w_bytes, w_bytes, x, n, sums + i);
 }
+
 void encode_f16(const float* x, size_t n, uint16_t* out) {
   size_t i = 0;
   for (; i + 8 <= n; i += 8) {
@@ -369,13 +469,18 @@ template <class Read>
 void add(Kernels& table) {
   table.decode[size_t(Read::format)] = decode<Read>;
   table.unpack[size_t(Read::format)] = unpack<Read>;
+  table.stream_f32[size_t(Read::format)] = stream_f32<Read>;
+  table.stream_panels[size_t(Read::format)] = stream_panels<Read>;
 }
 
 }  // namespace
 
 void override_avx2_formats(Kernels& table) {
-  table.decode[size_t(Format::f16)] = decode_16<widen_f16>;
-  table.decode[size_t(Format::bf16)] = decode_16<widen_bf16>;
+  table.decode[size_t(Format::f16)] = decode_plain<PlainF16>;
+  table.decode[size_t(Format::bf16)] = decode_plain<PlainBf16>;
+  table.stream_f32[size_t(Format::f32)] = stream_plain<PlainF32>;
+  table.stream_f32[size_t(Format::f16)] = stream_plain<PlainF16>;
+  table.stream_f32[size_t(Format::bf16)] = stream_plain<PlainBf16>;
   table.encode_f16 = encode_f16;
   add<Of32<ReadQ8_0>>(table);
   add<Of32<ReadQ4_0>>(table);

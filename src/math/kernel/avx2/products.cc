@@ -1,21 +1,8 @@
 // Products and sums of rows. An output is one register of 8 running sums, whatever shares the loop with it.
-#include <immintrin.h>
-
-#include "math/kernel/kernel.h"
+#include "math/kernel/avx2/lanes.h"
 
 namespace varve {
 namespace {
-
-alignas(64) const int kOnes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-__m256i up_to(size_t n) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kOnes + 8 - (n < 8 ? n : 8)));
-}
-__m256 get(const Lanes& lanes) {
-  return _mm256_load_ps(reinterpret_cast<const float*>(lanes.bytes));
-}
-void set(Lanes& lanes, __m256 sum) {
-  _mm256_store_ps(reinterpret_cast<float*>(lanes.bytes), sum);
-}
 
 template <size_t W, size_t X>
 void dot_block(const float* w, size_t w_stride, const float* x, size_t x_stride, size_t n, Lanes* sums,
@@ -65,27 +52,14 @@ void dot_f32(const float* w, size_t w_stride, size_t w_rows, const float* x, siz
   for (; i < w_rows; ++i) dot_rows<1>(w + i * w_stride, w_stride, x, x_stride, x_rows, n, sums + i * x_rows);
 }
 
-// 8-bit products of two would overflow 16 bits, so both sides are widened first.
-__m256 panel_sum(const WeightPanel& w, const InputPanel& x, __m256 sum) {
-  alignas(32) float scale[16];
-  for (size_t i = 0; i < 16; i += 8) {
-    _mm256_store_ps(scale + i, _mm256_mul_ps(_mm256_load_ps(w.scale + i), _mm256_load_ps(x.scale + i)));
-    sum = _mm256_fnmadd_ps(_mm256_load_ps(w.min + i), _mm256_load_ps(x.sum + i), sum);
-  }
-  for (size_t i = 0; i < 16; ++i) {
-    const __m256i a = _mm256_cvtepu8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(w.q + 16 * i)));
-    const __m256i b = _mm256_cvtepi8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(x.q + 16 * i)));
-    sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(a, b)), _mm256_set1_ps(scale[i]), sum);
-  }
-  return sum;
-}
-
 void dot_panels(const WeightPanel* w, size_t w_stride, size_t w_rows, const InputPanel* x, size_t x_stride,
                 size_t x_rows, size_t panels, Lanes* sums) {
-  for (size_t i = 0; i < w_rows; ++i) {
-    for (size_t j = 0; j < x_rows; ++j) {
+  for (size_t j = 0; j < x_rows; ++j) {
+    for (size_t i = 0; i < w_rows; ++i) {
       __m256 sum = get(sums[i * x_rows + j]);
-      for (size_t k = 0; k < panels; ++k) sum = panel_sum(w[i * w_stride + k], x[j * x_stride + k], sum);
+      for (size_t k = 0; k < panels; ++k) {
+        sum = _mm256_add_ps(sum, panel_product(w[i * w_stride + k], x[j * x_stride + k]));
+      }
       set(sums[i * x_rows + j], sum);
     }
   }

@@ -1,15 +1,9 @@
 // Norms, exponentials and activations over a row, 8 values at a time; the last part is masked.
-#include <immintrin.h>
-
-#include "math/kernel/kernel.h"
+#include "math/kernel/avx2/lanes.h"
 
 namespace varve {
 namespace {
 
-alignas(64) const int kOnes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-__m256i up_to(size_t n) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kOnes + 8 - (n < 8 ? n : 8)));
-}
 __m256d low(__m256 v) {
   return _mm256_cvtps_pd(_mm256_castps256_ps128(v));
 }

@@ -1,16 +1,18 @@
 // Blocks into panels and floats. See generic/formats.cc for what the bytes mean.
-#include <immintrin.h>
-
-#include "math/kernel/kernel.h"
+#include "math/kernel/avx512/lanes.h"
 
 namespace varve {
 namespace {
 
-constexpr size_t kAhead = 4096;  // bytes; memory is 220 ns away and gives 14 GB/s a core
+constexpr size_t kAhead = 8192;  // bytes; memory is 220 ns away and gives 14 GB/s a core
+constexpr size_t kStreams = 8;   // weight rows read side by side
 
-void fetch_ahead(const uint8_t* from, size_t bytes) {
+void fetch(const uint8_t* from, size_t bytes) {
   for (size_t at = 0; at < bytes; at += 64)
-    _mm_prefetch(reinterpret_cast<const char*>(from + kAhead + at), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(from + at), _MM_HINT_T1);
+}
+void fetch_ahead(const uint8_t* from, size_t bytes) {
+  fetch(from + kAhead, bytes);
 }
 
 uint16_t load16(const uint8_t* from) {
@@ -121,9 +123,10 @@ void panel_of_32s(const uint8_t* from, size_t values, WeightPanel& out) {
         _mm512_maskz_xor_ps(there, floats(_mm256_srli_epi32(heads, 16)), _mm512_set1_ps(-0.f));
     _mm512_store_ps(out.min, negated);
   }
-  for (size_t i = 0; i < 8; ++i, from += step) {
-    const __m256i q = i < blocks ? Read::quants(from) : _mm256_setzero_si256();
-    _mm256_store_si256(reinterpret_cast<__m256i*>(out.q + 32 * i), q);
+  for (size_t i = 0; i < 8; i += 2, from += 2 * step) {  // stored as they will be loaded: 64 bytes at once
+    const __m256i first = i < blocks ? Read::quants(from) : _mm256_setzero_si256();
+    const __m256i second = i + 1 < blocks ? Read::quants(from + step) : _mm256_setzero_si256();
+    store(out.q + 32 * i, halves(first, second));
   }
 }
 
@@ -263,29 +266,26 @@ struct ReadIq4Xs {
   }
 };
 
-// Three times a byte modulo 256 moves to the next digit; the digit is 0, 1 or 2 as the byte is below 86, 171
-// or not.
-__m256i digit(__m256i v) {
-  const __m256i one = _mm256_set1_epi8(1);
-  const __m256i first = _mm256_maskz_mov_epi8(_mm256_cmpge_epu8_mask(v, _mm256_set1_epi8(86)), one);
-  return _mm256_mask_add_epi8(first, _mm256_cmpge_epu8_mask(v, _mm256_set1_epi8(char(171))), first, one);
-}
-__m256i next(__m256i v) {
-  return _mm256_add_epi8(v, _mm256_add_epi8(v, v));
+// Three times a byte modulo 256 moves to the next digit; it is 0, 1 or 2 as the byte is below 86, 171 or not.
+__m512i digits(__m512i v) {
+  const __m512i one = _mm512_set1_epi8(1);
+  const __m512i first = _mm512_maskz_mov_epi8(_mm512_cmpge_epu8_mask(v, _mm512_set1_epi8(86)), one);
+  return _mm512_mask_add_epi8(first, _mm512_cmpge_epu8_mask(v, _mm512_set1_epi8(char(171))), first, one);
 }
 struct ReadTq1 {
   static constexpr Format format = Format::tq1_0;
   static void panel(const uint8_t* block, WeightPanel& out) {
-    __m256i v = load256(block), w = _mm256_castsi128_si256(load128(block + 32));
-    __m256i rest = _mm256_castsi128_si256(_mm_cvtsi32_si128(int(load32(block + offsetof(BlockTq1, rest)))));
-    for (size_t i = 0; i < 5; ++i, v = next(v), w = next(w)) {
-      _mm256_store_si256(reinterpret_cast<__m256i*>(out.q + 32 * i), digit(v));
-      _mm_store_si128(reinterpret_cast<__m128i*>(out.q + 160 + 16 * i), _mm256_castsi256_si128(digit(w)));
-    }
-    for (size_t i = 0; i < 4; ++i, rest = next(rest)) {
-      const int four = _mm_cvtsi128_si32(_mm256_castsi256_si128(digit(rest)));
-      __builtin_memcpy(out.q + 240 + 4 * i, &four, 4);
-    }
+    const __m128i rest = _mm_cvtsi32_si128(int(load32(block + offsetof(BlockTq1, rest))));
+    __m512i v = halves(load256(block), _mm256_set_m128i(rest, load128(block + 32)));
+    __m512i d[5];  // lanes 0 and 1: 32 bytes of 5 digits; lane 2: 16 of 5; in lane 3: 4 of 4
+    for (size_t i = 0; i < 5; ++i, v = _mm512_add_epi8(v, _mm512_add_epi8(v, v))) d[i] = digits(v);
+    const __m512i low = _mm512_shuffle_i64x2(d[0], d[1], 0xaa), high = _mm512_shuffle_i64x2(d[2], d[3], 0xaa);
+    const __m512i last =
+        _mm512_unpacklo_epi64(_mm512_unpacklo_epi32(d[0], d[1]), _mm512_unpacklo_epi32(d[2], d[3]));
+    store(out.q, _mm512_shuffle_i64x2(d[0], d[1], 0x44));
+    store(out.q + 64, _mm512_shuffle_i64x2(d[2], d[3], 0x44));
+    store(out.q + 128, _mm512_shuffle_i64x2(d[4], low, 0x84));
+    store(out.q + 192, _mm512_shuffle_i64x2(high, _mm512_mask_blend_epi64(0xc0, d[4], last), 0xe8));
     set_scales(out, half_to_all(block + offsetof(BlockTq1, d)), 1);
   }
 };
@@ -313,56 +313,147 @@ struct Of32 {
 };
 
 template <class Read>
+constexpr size_t kPanelBytes =
+    kPanel / kShapes[size_t(Read::format)].values* kShapes[size_t(Read::format)].bytes;
+
+template <class Read>
 void unpack(const void* bytes, size_t values, WeightPanel* out) {
-  constexpr FormatShape shape = kShapes[size_t(Read::format)];
-  constexpr size_t panel_bytes = kPanel / shape.values * shape.bytes;
   const auto* from = static_cast<const uint8_t*>(bytes);
-  for (size_t at = 0; at < values; at += kPanel, from += panel_bytes, ++out) {
-    fetch_ahead(from, panel_bytes);
+  for (size_t at = 0; at < values; at += kPanel, from += kPanelBytes<Read>, ++out) {
+    fetch_ahead(from, kPanelBytes<Read>);
     Read::panel(from, values - at < kPanel ? values - at : kPanel, *out);
   }
 }
 
+// Values 16 group .. 16 group + 15 as floats.
+template <Format format>
+__m512 expand(const WeightPanel& panel, size_t group) {
+  constexpr int offset = kShapes[size_t(format)].offset;
+  __m512i q = _mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(panel.q + 16 * group)));
+  if constexpr (offset >= 0) q = _mm512_sub_epi32(q, _mm512_set1_epi32(offset));
+  const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(q), _mm512_set1_ps(panel.scale[group]));
+  return offset >= 0 ? value : _mm512_sub_ps(value, _mm512_set1_ps(panel.min[group]));
+}
+
 template <class Read>
 void decode(const void* bytes, size_t values, float* out) {
-  constexpr FormatShape shape = kShapes[size_t(Read::format)];
-  constexpr size_t panel_bytes = kPanel / shape.values * shape.bytes;
   const auto* from = static_cast<const uint8_t*>(bytes);
-  for (size_t at = 0; at < values; at += kPanel, from += panel_bytes) {
+  for (size_t at = 0; at < values; at += kPanel, from += kPanelBytes<Read>) {
     const size_t n = values - at < kPanel ? values - at : kPanel;
     WeightPanel panel;
-    fetch_ahead(from, panel_bytes);
+    fetch_ahead(from, kPanelBytes<Read>);
     Read::panel(from, n, panel);
-    for (size_t i = 0; i < n / 16; ++i) {
-      __m512i q = _mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(panel.q + 16 * i)));
-      if constexpr (shape.offset >= 0) q = _mm512_sub_epi32(q, _mm512_set1_epi32(shape.offset));
-      __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(q), _mm512_set1_ps(panel.scale[i]));
-      if constexpr (shape.offset < 0) value = _mm512_sub_ps(value, _mm512_set1_ps(panel.min[i]));
-      _mm512_storeu_ps(out + at + 16 * i, value);
+    for (size_t i = 0; i < n / 16; ++i) _mm512_storeu_ps(out + at + 16 * i, expand<Read::format>(panel, i));
+  }
+}
+
+// W rows at once: the memory gives most when several streams are read, and each fetches what the next W rows
+// will need.
+template <class Read, size_t W>
+void stream_panel_rows(const uint8_t* w, size_t w_bytes, const InputPanel* x, size_t n, Lanes* sums) {
+  __m512 sum[W];
+  for (size_t i = 0; i < W; ++i) sum[i] = get(sums[i]);
+  for (size_t at = 0; at < n; at += kPanel, w += kPanelBytes<Read>) {
+    for (size_t i = 0; i < W; ++i) {
+      WeightPanel panel;
+      fetch(w + (i + W) * w_bytes, kPanelBytes<Read>);
+      Read::panel(w + i * w_bytes, n - at < kPanel ? n - at : kPanel, panel);
+      sum[i] = _mm512_add_ps(sum[i], panel_product(panel, x[at / kPanel]));
     }
   }
+  for (size_t i = 0; i < W; ++i) set(sums[i], sum[i]);
+}
+template <class Read>
+void stream_panels(const void* w, size_t w_bytes, size_t w_rows, const InputPanel* x, size_t n, Lanes* sums) {
+  const auto* from = static_cast<const uint8_t*>(w);
+  size_t i = 0;
+  for (; i + kStreams <= w_rows; i += kStreams)
+    stream_panel_rows<Read, kStreams>(from + i * w_bytes, w_bytes, x, n, sums + i);
+  for (; i < w_rows; ++i) stream_panel_rows<Read, 1>(from + i * w_bytes, w_bytes, x, n, sums + i);
 }
 
-__mmask16 up_to(size_t n) {
-  return _cvtu32_mask16(n >= 16 ? 0xffff : (1u << n) - 1);
+// A sum is one chain of additions here; W of them hide its latency.
+template <class Read, size_t W>
+void stream_rows(const uint8_t* w, size_t w_bytes, const float* x, size_t n, Lanes* sums) {
+  __m512 sum[W];
+  for (size_t i = 0; i < W; ++i) sum[i] = get(sums[i]);
+  for (size_t at = 0; at < n; at += kPanel, w += kPanelBytes<Read>) {
+    const size_t width = n - at < kPanel ? n - at : kPanel;
+    WeightPanel panel[W];
+    for (size_t i = 0; i < W; ++i) {
+      fetch(w + (i + W) * w_bytes, kPanelBytes<Read>);
+      Read::panel(w + i * w_bytes, width, panel[i]);
+    }
+    for (size_t group = 0; group < width / 16; ++group) {
+      const __m512 from_x = _mm512_loadu_ps(x + at + 16 * group);
+      for (size_t i = 0; i < W; ++i) {
+        sum[i] = _mm512_fmadd_ps(expand<Read::format>(panel[i], group), from_x, sum[i]);
+      }
+    }
+  }
+  for (size_t i = 0; i < W; ++i) set(sums[i], sum[i]);
+}
+template <class Read>
+void stream_f32(const void* w, size_t w_bytes, size_t w_rows, const float* x, size_t n, Lanes* sums) {
+  const auto* from = static_cast<const uint8_t*>(w);
+  size_t i = 0;
+  for (; i + kStreams <= w_rows; i += kStreams)
+    stream_rows<Read, kStreams>(from + i * w_bytes, w_bytes, x, n, sums + i);
+  for (; i < w_rows; ++i) stream_rows<Read, 1>(from + i * w_bytes, w_bytes, x, n, sums + i);
 }
 
-void decode_f16(const void* bytes, size_t n, float* out) {
+// ---- plain numbers
+
+struct PlainF32 {
+  static constexpr size_t bytes = 4;
+  static __m512 load(const uint8_t* from, __mmask16 mask) { return _mm512_maskz_loadu_ps(mask, from); }
+};
+struct PlainF16 {
+  static constexpr size_t bytes = 2;
+  static __m512 load(const uint8_t* from, __mmask16 mask) {
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, from));
+  }
+};
+struct PlainBf16 {
+  static constexpr size_t bytes = 2;
+  static __m512 load(const uint8_t* from, __mmask16 mask) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+  }
+};
+
+template <class Plain>
+void decode_plain(const void* bytes, size_t n, float* out) {
   const auto* from = static_cast<const uint8_t*>(bytes);
   for (size_t i = 0; i < n; i += 16) {
-    if (i % 32 == 0) fetch_ahead(from + 2 * i, 64);
-    const __m256i v = _mm256_maskz_loadu_epi16(up_to(n - i), from + 2 * i);
-    _mm512_mask_storeu_ps(out + i, up_to(n - i), _mm512_cvtph_ps(v));
+    fetch_ahead(from + Plain::bytes * i, 1);
+    _mm512_mask_storeu_ps(out + i, up_to(n - i), Plain::load(from + Plain::bytes * i, up_to(n - i)));
   }
 }
-void decode_bf16(const void* bytes, size_t n, float* out) {
-  const auto* from = static_cast<const uint8_t*>(bytes);
-  for (size_t i = 0; i < n; i += 16) {
-    if (i % 32 == 0) fetch_ahead(from + 2 * i, 64);
-    const __m256i v = _mm256_maskz_loadu_epi16(up_to(n - i), from + 2 * i);
-    _mm512_mask_storeu_epi32(out + i, up_to(n - i), _mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
+
+template <class Plain, size_t W>
+void stream_plain_rows(const uint8_t* w, size_t w_bytes, const float* x, size_t n, Lanes* sums) {
+  __m512 sum[W];
+  for (size_t i = 0; i < W; ++i) sum[i] = get(sums[i]);
+  for (size_t at = 0; at < n; at += 16) {
+    const __mmask16 mask = up_to(n - at);
+    const __m512 from_x = _mm512_maskz_loadu_ps(mask, x + at);
+    for (size_t i = 0; i < W; ++i) {
+      const uint8_t* from = w + i * w_bytes + Plain::bytes * at;
+      fetch(from + W * w_bytes, 1);
+      sum[i] = _mm512_fmadd_ps(Plain::load(from, mask), from_x, sum[i]);
+    }
   }
+  for (size_t i = 0; i < W; ++i) set(sums[i], sum[i]);
 }
+template <class Plain>
+void stream_plain(const void* w, size_t w_bytes, size_t w_rows, const float* x, size_t n, Lanes* sums) {
+  const auto* from = static_cast<const uint8_t*>(w);
+  size_t i = 0;
+  for (; i + 4 <= w_rows; i += 4) stream_plain_rows<Plain, 4>(from + i * w_bytes, w_bytes, x, n, sums + i);
+  for (; i < w_rows; ++i) stream_plain_rows<Plain, 1>(from + i * w_bytes, w_bytes, x, n, sums + i);
+}
+
 void encode_f16(const float* x, size_t n, uint16_t* out) {
   for (size_t i = 0; i < n; i += 16) {
     const __m512 v = _mm512_maskz_loadu_ps(up_to(n - i), x + i);
@@ -374,13 +465,18 @@ template <class Read>
 void add(Kernels& table) {
   table.decode[size_t(Read::format)] = decode<Read>;
   table.unpack[size_t(Read::format)] = unpack<Read>;
+  table.stream_f32[size_t(Read::format)] = stream_f32<Read>;
+  table.stream_panels[size_t(Read::format)] = stream_panels<Read>;
 }
 
 }  // namespace
 
 void override_avx512_formats(Kernels& table) {
-  table.decode[size_t(Format::f16)] = decode_f16;
-  table.decode[size_t(Format::bf16)] = decode_bf16;
+  table.decode[size_t(Format::f16)] = decode_plain<PlainF16>;
+  table.decode[size_t(Format::bf16)] = decode_plain<PlainBf16>;
+  table.stream_f32[size_t(Format::f32)] = stream_plain<PlainF32>;
+  table.stream_f32[size_t(Format::f16)] = stream_plain<PlainF16>;
+  table.stream_f32[size_t(Format::bf16)] = stream_plain<PlainBf16>;
   table.encode_f16 = encode_f16;
   add<Of32<ReadQ8_0>>(table);
   add<Of32<ReadQ4_0>>(table);

@@ -1,20 +1,8 @@
 // Products and sums of rows. An output is one register of 16 running sums, whatever shares the loop with it.
-#include <immintrin.h>
-
-#include "math/kernel/kernel.h"
+#include "math/kernel/avx512/lanes.h"
 
 namespace varve {
 namespace {
-
-__mmask16 up_to(size_t n) {
-  return _cvtu32_mask16(n >= 16 ? 0xffff : (1u << n) - 1);
-}
-__m512 get(const Lanes& lanes) {
-  return _mm512_load_ps(lanes.bytes);
-}
-void set(Lanes& lanes, __m512 sum) {
-  _mm512_store_ps(lanes.bytes, sum);
-}
 
 // W weight rows by X input rows: W X sums in registers, W + X loads for W X products.
 template <size_t W, size_t X>
@@ -73,54 +61,16 @@ void dot_f32(const float* w, size_t w_stride, size_t w_rows, const float* x, siz
   for (; i < w_rows; ++i) dot_rows<1>(w + i * w_stride, w_stride, x, x_stride, x_rows, n, sums + i * x_rows);
 }
 
-// A panel's own sum is made first, so that a long row is not one chain of additions.
-template <size_t W, size_t X>
-void panels_block(const WeightPanel* w, size_t w_stride, const InputPanel* x, size_t x_stride, size_t panels,
-                  Lanes* sums, size_t sums_stride) {
-  const __m512i each = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-  for (size_t k = 0; k < panels; ++k) {
-    __m512 scale[W][X], sum[W][X];
-    for (size_t i = 0; i < W; ++i) {
-      for (size_t j = 0; j < X; ++j) {
-        const WeightPanel& from_w = w[i * w_stride + k];
-        const InputPanel& from_x = x[j * x_stride + k];
-        scale[i][j] = _mm512_mul_ps(_mm512_load_ps(from_w.scale), _mm512_load_ps(from_x.scale));
-        sum[i][j] = _mm512_fnmadd_ps(_mm512_load_ps(from_w.min), _mm512_load_ps(from_x.sum),
-                                     get(sums[i * sums_stride + j]));
-      }
-    }
-    for (size_t quarter = 0; quarter < 4; ++quarter) {
-      const __m512i index = _mm512_add_epi32(each, _mm512_set1_epi32(int(4 * quarter)));
-      for (size_t i = 0; i < W; ++i) {
-        const __m512i from_w = _mm512_load_si512(w[i * w_stride + k].q + 64 * quarter);
-        for (size_t j = 0; j < X; ++j) {
-          const __m512i from_x = _mm512_load_si512(x[j * x_stride + k].q + 64 * quarter);
-          const __m512 dots = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(_mm512_setzero_si512(), from_w, from_x));
-          sum[i][j] = _mm512_fmadd_ps(dots, _mm512_permutexvar_ps(index, scale[i][j]), sum[i][j]);
-        }
-      }
-    }
-    for (size_t i = 0; i < W; ++i) {
-      for (size_t j = 0; j < X; ++j) set(sums[i * sums_stride + j], sum[i][j]);
-    }
-  }
-}
-
+// Arithmetic and not loading is the limit here, so outputs are simply made one by one.
 void dot_panels(const WeightPanel* w, size_t w_stride, size_t w_rows, const InputPanel* x, size_t x_stride,
                 size_t x_rows, size_t panels, Lanes* sums) {
-  size_t i = 0;
-  for (; i + 4 <= w_rows; i += 4) {
-    const WeightPanel* rows = w + i * w_stride;
-    Lanes* to = sums + i * x_rows;
-    size_t j = 0;
-    for (; j + 2 <= x_rows; j += 2)
-      panels_block<4, 2>(rows, w_stride, x + j * x_stride, x_stride, panels, to + j, x_rows);
-    if (j < x_rows) panels_block<4, 1>(rows, w_stride, x + j * x_stride, x_stride, panels, to + j, x_rows);
-  }
-  for (; i < w_rows; ++i) {
-    for (size_t j = 0; j < x_rows; ++j) {
-      panels_block<1, 1>(w + i * w_stride, w_stride, x + j * x_stride, x_stride, panels,
-                         sums + i * x_rows + j, x_rows);
+  for (size_t j = 0; j < x_rows; ++j) {
+    for (size_t i = 0; i < w_rows; ++i) {
+      __m512 sum = get(sums[i * x_rows + j]);
+      for (size_t k = 0; k < panels; ++k) {
+        sum = _mm512_add_ps(sum, panel_product(w[i * w_stride + k], x[j * x_stride + k]));
+      }
+      set(sums[i * x_rows + j], sum);
     }
   }
 }

@@ -1,14 +1,9 @@
 // Norms, exponentials and activations over a row, 16 values at a time; the last part is masked.
-#include <immintrin.h>
-
-#include "math/kernel/kernel.h"
+#include "math/kernel/avx512/lanes.h"
 
 namespace varve {
 namespace {
 
-__mmask16 up_to(size_t n) {
-  return _cvtu32_mask16(n >= 16 ? 0xffff : (1u << n) - 1);
-}
 __m512d low(__m512 v) {
   return _mm512_cvtps_pd(_mm512_castps512_ps256(v));
 }

@@ -197,6 +197,36 @@ void decode_16(const void* bytes, size_t values, float* out) {
   }
 }
 
+// In pieces of a panel; the sums are carried, so the pieces leave no trace.
+template <Format format>
+void stream_f32(const void* w, size_t w_bytes, size_t w_rows, const float* x, size_t n, Lanes* sums) {
+  const Kernels& table = kernels_generic();
+  constexpr FormatShape shape = kShapes[size_t(format)];
+  float piece[kPanel];
+  for (size_t i = 0; i < w_rows; ++i) {
+    for (size_t at = 0; at < n; at += kPanel) {
+      const size_t width = std::min(kPanel, n - at);
+      table.decode[size_t(format)](
+          static_cast<const unsigned char*>(w) + i * w_bytes + at / shape.values * shape.bytes, width, piece);
+      table.dot_f32(piece, 0, 1, x + at, 0, 1, width, sums + i);
+    }
+  }
+}
+template <Format format>
+void stream_panels(const void* w, size_t w_bytes, size_t w_rows, const InputPanel* x, size_t n, Lanes* sums) {
+  const Kernels& table = kernels_generic();
+  constexpr FormatShape shape = kShapes[size_t(format)];
+  for (size_t i = 0; i < w_rows; ++i) {
+    for (size_t at = 0; at < n; at += kPanel) {
+      WeightPanel panel;
+      table.unpack[size_t(format)](
+          static_cast<const unsigned char*>(w) + i * w_bytes + at / shape.values * shape.bytes,
+          std::min(kPanel, n - at), &panel);
+      table.dot_panels(&panel, 0, 1, x + at / kPanel, 0, 1, 1, sums + i);
+    }
+  }
+}
+
 void encode_f16(const float* x, size_t n, uint16_t* out) {
   for (size_t i = 0; i < n; ++i) out[i] = f32_to_f16(x[i]);
 }
@@ -205,6 +235,8 @@ template <class Block, Format format>
 void add(Kernels& table) {
   table.decode[size_t(format)] = decode<Block, format>;
   table.unpack[size_t(format)] = unpack<Block, format>;
+  table.stream_f32[size_t(format)] = stream_f32<format>;
+  table.stream_panels[size_t(format)] = stream_panels<format>;
 }
 
 }  // namespace
@@ -213,6 +245,9 @@ void add_formats(Kernels& table) {
   table.decode[size_t(Format::f32)] = decode_f32;
   table.decode[size_t(Format::f16)] = decode_16<f16_to_f32>;
   table.decode[size_t(Format::bf16)] = decode_16<bf16_to_f32>;
+  table.stream_f32[size_t(Format::f32)] = stream_f32<Format::f32>;
+  table.stream_f32[size_t(Format::f16)] = stream_f32<Format::f16>;
+  table.stream_f32[size_t(Format::bf16)] = stream_f32<Format::bf16>;
   table.encode_f16 = encode_f16;
   add<BlockQ8_0, Format::q8_0>(table);
   add<BlockQ4_0, Format::q4_0>(table);

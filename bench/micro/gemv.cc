@@ -1,0 +1,89 @@
+// gemv: one row times matrices that together exceed every cache, as in token generation. The limit is reading
+// the weights once; a probe of the memory runs between the rounds.
+#include <random>
+#include <thread>
+
+#include "bench/bench.h"
+#include "bench/micro/machine.h"
+#include "math/ops/ops.h"
+
+namespace varve::bench {
+namespace {
+
+constexpr int32_t kRows = 8192, kCols = 2048;
+
+std::vector<float> normal(size_t n) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> distribution;
+  std::vector<float> values(n);
+  for (float& value : values) value = distribution(random);
+  return values;
+}
+
+// Fills with rows of real weights, a few of them over and over.
+void fill(const Codec& codec, std::span<std::byte> bytes) {
+  std::vector<std::byte> some(size_t(codec.bytes_for(32 * kCols)));
+  codec.encode(normal(32 * kCols), some);
+  for (size_t at = 0; at < bytes.size(); at += some.size()) {
+    std::copy_n(some.begin(), std::min(some.size(), bytes.size() - at), bytes.begin() + long(at));
+  }
+}
+
+struct Rates {
+  double weights, memory;  // GB/s
+};
+
+Rates measure(Ops& ops, ThreadPool& pool, const Codec& codec, Buffer& buffer, Scratch& scratch, int rounds) {
+  const int64_t mark = scratch.mark(), bytes = codec.bytes_for(int64_t(kRows) * kCols);
+  const Rows x = scratch.take(1, kCols), y = scratch.take(1, kRows);
+  ops.load(normal(kCols), x);
+  const int64_t matrices = buffer.size() / bytes;
+  std::vector<double> weights, memory;
+  for (int round = 0; round < rounds; ++round) {
+    memory.push_back(read_rate(pool, buffer.bytes()));
+    const double time = seconds([&] {
+      for (int64_t i = 0; i < matrices; ++i) {
+        ops.matmul(
+            x,
+            {&codec, std::span(std::as_const(buffer).bytes()).subspan(size_t(i * bytes), size_t(bytes)),
+             kRows, kCols},
+            y);
+      }
+    });
+    weights.push_back(double(matrices * bytes) / time / 1e9);
+  }
+  scratch.release(mark);
+  return {median(weights), median(memory)};
+}
+
+}  // namespace
+
+Result<std::vector<Measure>> gemv(const Spec& options) {
+  int mib = 1024, rounds = 5, threads = std::max(1, int(std::thread::hardware_concurrency()));
+  TRY(OptionReader(options)
+          .read("mib", mib, 64, 65536)
+          .read("rounds", rounds, 1, 1000)
+          .read("threads", threads, 1, 1024)
+          .done());
+  Ledger ledger(int64_t(mib + 1) << 20);
+  Buffer buffer = TRY(Buffer::make(ledger, Tag::weights, int64_t(mib) << 20));
+  Scratch scratch = TRY(Scratch::make(ledger, Scratch::bytes_for(1, kCols) + Scratch::bytes_for(1, kRows)));
+  ThreadPool pool(threads);
+  std::vector<Measure> all;
+  for (const std::string& name : codecs().names()) {
+    const Codec& codec = *TRY(codec_named(name));
+    fill(codec, buffer.bytes());
+    for (auto precision : {Ops::Precision::fast, Ops::Precision::exact}) {
+      Ops ops(pool, precision);
+      const Rates rates = measure(ops, pool, codec, buffer, scratch, rounds);
+      all.push_back({.name = name + (precision == Ops::Precision::fast ? " fast" : " exact"),
+                     .value = rates.weights,
+                     .unit = "GB/s",
+                     .baseline_name = "memory read",
+                     .baseline = rates.memory});
+    }
+  }
+  return all;
+}
+
+}  // namespace varve::bench
