@@ -28,7 +28,8 @@ class Driver {
   virtual Result<std::string> words_of(const std::string& cube) = 0;
 };
 
-std::unique_ptr<Driver> make_api_driver();                            // Home and Session, in this process
-std::unique_ptr<Driver> make_cli_driver(const std::string& program);  // the program, over pipes
+std::unique_ptr<Driver> make_api_driver();                             // Home and Session, in this process
+std::unique_ptr<Driver> make_cli_driver(const std::string& program);   // the program, over pipes
+std::unique_ptr<Driver> make_http_driver(const std::string& program);  // varve serve, over a socket
 
 }  // namespace varve

@@ -22,7 +22,8 @@ std::vector<std::string> scenes() {
 }
 
 std::unique_ptr<Driver> make_driver(const std::string& name) {
-  return name == "api" ? make_api_driver() : make_cli_driver(VARVE_PROGRAM);
+  if (name == "api") return make_api_driver();
+  return name == "cli" ? make_cli_driver(VARVE_PROGRAM) : make_http_driver(VARVE_PROGRAM);
 }
 
 class Chats : public testing::TestWithParam<std::tuple<std::string, std::string>> {};
@@ -47,7 +48,7 @@ TEST_P(Chats, come_true) {
 }
 
 INSTANTIATE_TEST_SUITE_P(e2e, Chats,
-                         testing::Combine(testing::ValuesIn(scenes()), testing::Values("api", "cli")),
+                         testing::Combine(testing::ValuesIn(scenes()), testing::Values("api", "cli", "http")),
                          [](const auto& one) {
                            return std::get<0>(one.param) + "_" + std::get<1>(one.param);
                          });

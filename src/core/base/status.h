@@ -62,8 +62,8 @@ class [[nodiscard]] Status {
   std::unique_ptr<Error> error_;
 };
 
-// The value and the Status lie side by side, not in a variant: GCC 12 cannot follow overlapping storage and warns of
-// accesses that never happen.
+// The value and the Status lie side by side, not in a variant: GCC 12 cannot follow overlapping storage and
+// warns of accesses that never happen.
 template <class T>
 class [[nodiscard]] Result {
  public:

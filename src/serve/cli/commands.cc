@@ -20,6 +20,18 @@ std::span<const Command> commands() {
       "  --session ID       the conversation to go on with; default 'chat'",
       true);
   static const std::string complete = usage("varve complete --model FILE --prompt TEXT ...\n", true);
+  static const std::string serve = usage(
+      "varve serve [--model FILE] [--address 127.0.0.1] [--port 8080] ...\n\n"
+      "  --no-key           anybody on this machine may ask, as --as NAME\n"
+      "  --no-remember      chats are neither recalled for nor stored unless a request says so\n"
+      "  --expose           needed to listen on an address that is not this machine's own\n"
+      "  --allow-host A,B   further names in the Host header that mean this server\n"
+      "  --allow-origin A,B web pages that may call\n"
+      "  --max-body SIZE    of a request; default 32MiB\n");
+  static const std::string key = usage(
+      "varve key add NAME [--role read|write|admin]\n"
+      "       varve key revoke NAME\n"
+      "       varve key list\n");
   static const std::string recall = usage("varve recall WORDS... [--limit N]\n");
   static const std::string remember = usage("varve remember WORDS... [--event 2024-05-08]\n");
   static const std::string forget = usage("varve forget ID|WORDS... [--yes]\n");
@@ -33,6 +45,8 @@ std::span<const Command> commands() {
   static const std::string doctor = usage("varve doctor [--model FILE]\n");
   static const Command all[] = {
       {"chat", "talk, with memory", chat, run_chat},
+      {"serve", "the same over HTTP, as OpenAI's clients speak it", serve, run_serve},
+      {"key", "who may use the server", key, run_key},
       {"recall", "what memory holds about some words", recall, run_recall},
       {"remember", "keep some words", remember, run_remember},
       {"forget", "erase memories for good, with a receipt", forget, run_forget},

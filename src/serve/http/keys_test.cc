@@ -1,0 +1,46 @@
+#include "serve/http/keys.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+namespace varve {
+namespace {
+
+TEST(Keys, AreFoundAgainAfterReopeningAndOnlyTheirHashesAreKept) {
+  const std::string folder = testing::TempDir() + "varve-keys-" + std::to_string(getpid());
+  std::filesystem::create_directories(folder);
+  std::string secret;
+  {
+    auto keys = Keys::open(posix_env(), folder);
+    ASSERT_TRUE(keys.ok());
+    auto made = (*keys)->make({"alice"}, Access::write);
+    ASSERT_TRUE(made.ok());
+    secret = *made;
+    EXPECT_EQ((*keys)->make({"No Such Name"}, Access::read).code(), Code::invalid);
+  }
+  auto keys = Keys::open(posix_env(), folder);
+  ASSERT_TRUE(keys.ok());
+  const auto found = (*keys)->find(secret);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->who.name, "alice");
+  EXPECT_FALSE((*keys)->find(secret + "x").has_value());
+  EXPECT_FALSE((*keys)->find("").has_value());
+
+  auto bytes = read_file(posix_env(), folder + "/keys.json", 1 << 20);
+  ASSERT_TRUE(bytes.ok());
+  const std::string text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  EXPECT_EQ(text.find(secret.substr(3)), std::string::npos);
+  struct stat status;
+  ASSERT_EQ(stat((folder + "/keys.json").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 077, 0u);
+
+  ASSERT_TRUE((*keys)->revoke({"alice"}).ok());
+  EXPECT_FALSE((*keys)->find(secret).has_value());
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace varve

@@ -1,0 +1,97 @@
+#include <array>
+
+#include "serve/http/http.h"
+
+namespace varve {
+namespace {
+
+constexpr std::array kRoutes = {
+    Route{"GET", "/health", Access::open, get_health},
+    Route{"GET", "/metrics", Access::read, get_metrics},
+    Route{"GET", "/v1/models", Access::read, get_models},
+    Route{"GET", "/v1/models/{id}", Access::read, get_model},
+    Route{"POST", "/v1/chat/completions", Access::write, post_chat_completions},
+    Route{"POST", "/v1/completions", Access::read, post_completions},
+    Route{"POST", "/v1/embeddings", Access::read, post_embeddings},
+    Route{"POST", "/v1/memories", Access::write, post_memory},
+    Route{"GET", "/v1/memories", Access::read, get_memories},
+    Route{"POST", "/v1/memories/search", Access::read, search_memories},
+    Route{"GET", "/v1/memories/{id}", Access::read, get_memory},
+    Route{"PUT", "/v1/memories/{id}", Access::write, put_memory},
+    Route{"PATCH", "/v1/memories/{id}", Access::write, put_memory},
+    Route{"DELETE", "/v1/memories/{id}", Access::write, delete_memory},
+    Route{"GET", "/v1/memories/{id}/history", Access::read, get_memory_history},
+};
+
+// Splits the next part off a path: "/v1/memories" -> "v1".
+std::string_view next_part(std::string_view& path) {
+  if (!path.empty() && path.front() == '/') path.remove_prefix(1);
+  const size_t end = path.find('/');
+  const std::string_view part = path.substr(0, end);
+  path.remove_prefix(part.size());
+  return part;
+}
+
+bool matches(std::string_view pattern, std::string_view path, std::map<std::string, std::string>& named) {
+  std::map<std::string, std::string> found;
+  while (!pattern.empty() || !path.empty()) {
+    if (pattern.empty() || path.empty()) return false;
+    const std::string_view want = next_part(pattern), have = next_part(path);
+    if (want.starts_with('{')) {
+      if (have.empty()) return false;
+      found.emplace(want.substr(1, want.size() - 2), have);
+    } else if (want != have) {
+      return false;
+    }
+  }
+  named = std::move(found);
+  return true;
+}
+
+}  // namespace
+
+std::span<const Route> routes() {
+  return kRoutes;
+}
+
+Result<const Route*> find_route(HttpRequest& request) {
+  bool known = false;
+  for (const Route& route : kRoutes) {
+    std::map<std::string, std::string> named;
+    if (!matches(route.path, request.path, named)) continue;
+    known = true;
+    if (route.method != request.method) continue;
+    request.named = std::move(named);
+    return &route;
+  }
+  if (known) return Status(Code::unsupported, request.method + " is not for this path");
+  return Status(Code::not_found, "no such path; see docs/http.md for the API");
+}
+
+HttpReply json_reply(const Json& body, int status) {
+  return {.status = status, .body = body.dump() + "\n"};
+}
+
+HttpReply error_reply(const Status& status, int http) {
+  Json error = Json::object();
+  error.set("message", status.message()).set("type", outside(status.code()).type).set("param", nullptr);
+  error.set("code", to_string(status.code()));
+  return json_reply(Json::object().set("error", std::move(error)), http);
+}
+
+HttpReply error_reply(const Status& status) {
+  return error_reply(status, outside(status.code()).http);
+}
+
+Result<Json> body_of(const HttpRequest& request) {
+  auto body = parse_json(request.body);
+  if (!body.ok()) return std::move(body).with("reading the request's body");
+  if (!body->is_object()) return Status(Code::invalid, "the request's body must be a JSON object");
+  return body;
+}
+
+std::string event(const Json& payload) {
+  return "data: " + payload.dump() + "\n\n";
+}
+
+}  // namespace varve

@@ -1,0 +1,170 @@
+#include "serve/http/server.h"
+
+// The library allows 8 KiB a header line and 8 KiB of request line by default; its worker threads block on
+// reads.
+#define CPPHTTPLIB_KEEPALIVE_MAX_COUNT 1000
+#include <httplib.h>
+
+#include <atomic>
+#include <thread>
+
+namespace varve {
+namespace {
+
+constexpr uint64_t kSmallBody = 64 << 10;  // read before the key is looked at, so that the refusal arrives
+
+bool loopback(const std::string& address) {
+  return address == "::1" || address == "localhost" || address.starts_with("127.");
+}
+
+// Counts the connections that wait for a worker, so that a flood is answered with 429 as fast as it is read.
+class CountedQueue : public httplib::TaskQueue {
+ public:
+  CountedQueue(int workers, std::atomic<int>& waiting) : pool_(size_t(workers)), waiting_(waiting) {}
+  void enqueue(std::function<void()> task) override {
+    ++waiting_;
+    pool_.enqueue([this, task = std::move(task)] {
+      --waiting_;
+      task();
+    });
+  }
+  void shutdown() override { pool_.shutdown(); }
+
+ private:
+  httplib::ThreadPool pool_;
+  std::atomic<int>& waiting_;
+};
+
+class Server : public HttpServer {
+ public:
+  Server(Api& api, const Keys& keys, const ServerOptions& options)
+      : api_(api), keys_(keys), options_(options) {}
+  ~Server() override { stop(), wait(); }
+
+  Status start() {
+    http_.new_task_queue = [this] { return new CountedQueue(options_.workers, waiting_); };
+    http_.set_payload_max_length(size_t(options_.max_body_bytes));
+    http_.set_read_timeout(10);
+    http_.set_write_timeout(30);
+    // One request a connection: an idle client holds no worker, and what is left unread of a refused body can
+    // never be taken for the next request.
+    http_.set_keep_alive_max_count(1);
+    http_.set_pre_routing_handler([this](const httplib::Request& from, httplib::Response& to) {
+      auto refused = refuse_unread(from);
+      if (!refused) return httplib::Server::HandlerResponse::Unhandled;
+      send(std::move(*refused), to);
+      return httplib::Server::HandlerResponse::Handled;
+    });
+    http_.set_exception_handler([](const httplib::Request&, httplib::Response& response, std::exception_ptr) {
+      response.status = 500;
+      response.set_content(error_reply(Status(Code::internal, "a bug in the server; please report it")).body,
+                           "application/json");
+    });
+    http_.set_error_handler([](const httplib::Request&, httplib::Response& response) {
+      if (!response.body.empty()) return;
+      const bool large = response.status == 413;
+      response.set_content(error_reply(Status(Code::invalid, large ? "the request's body is too large"
+                                                                   : "the request could not be read"))
+                               .body,
+                           "application/json");
+    });
+    const auto serve = [this](const httplib::Request& from, httplib::Response& to) { one(from, to); };
+    http_.Get(".*", serve)
+        .Post(".*", serve)
+        .Put(".*", serve)
+        .Patch(".*", serve)
+        .Delete(".*", serve)
+        .Options(".*", serve);
+    port_ = options_.port == 0
+                ? http_.bind_to_any_port(options_.address.c_str())
+                : (http_.bind_to_port(options_.address.c_str(), options_.port) ? options_.port : -1);
+    if (port_ < 0) {
+      return Status(Code::io, "port " + std::to_string(options_.port) + " of " + options_.address +
+                                  " cannot be had; is another server running? --port N takes another");
+    }
+    thread_ = std::thread([this] { http_.listen_after_bind(); });
+    while (!http_.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return {};
+  }
+
+  int port() const override { return port_; }
+  void stop() override { http_.stop(); }
+  void wait() override {
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  static Head head_of(const httplib::Request& from) {
+    return {.method = from.method,
+            .host = from.get_header_value("Host"),
+            .origin = from.get_header_value("Origin"),
+            .content_type = from.get_header_value("Content-Type"),
+            .authorization = from.get_header_value("Authorization"),
+            .has_body = from.get_header_value<uint64_t>("Content-Length") > 0};
+  }
+
+  // What is refused before its body is read: a flood, bodies without a length or packed (the library bounds
+  // neither), and large bodies of those who may not send them.
+  std::optional<HttpReply> refuse_unread(const httplib::Request& from) {
+    if (waiting_ > options_.queue) {
+      return error_reply(Status(Code::over_budget, "too many requests wait; try again later"), 429);
+    }
+    if (from.has_header("Transfer-Encoding")) {
+      return error_reply(Status(Code::invalid, "send the body with a Content-Length, not in chunks"), 411);
+    }
+    if (from.has_header("Content-Encoding")) {
+      return error_reply(Status(Code::unsupported, "send the body without Content-Encoding"), 415);
+    }
+    if (from.get_header_value<uint64_t>("Content-Length") <= kSmallBody) return std::nullopt;
+    return refuse(keys_, options_, head_of(from), port_, {.method = from.method, .path = from.path});
+  }
+
+  void one(const httplib::Request& from, httplib::Response& to) {
+    HttpRequest request{.method = from.method, .path = from.path, .body = from.body};
+    for (const auto& [key, value] : from.params) request.query[key] = value;
+    send(answer(api_, keys_, options_, head_of(from), port_, std::move(request)), to);
+  }
+
+  static void send(HttpReply reply, httplib::Response& to) {
+    to.status = reply.status;
+    to.set_header("X-Content-Type-Options", "nosniff");
+    to.set_header("Cache-Control", "no-store");
+    if (!reply.stream) {
+      to.set_content(reply.body, reply.type);
+      return;
+    }
+    to.set_chunked_content_provider(
+        reply.type, [stream = std::move(reply.stream)](size_t, httplib::DataSink& sink) {
+          stream([&sink](std::string_view chunk) { return sink.write(chunk.data(), chunk.size()); });
+          sink.done();
+          return true;
+        });
+  }
+
+  Api& api_;
+  const Keys& keys_;
+  ServerOptions options_;
+  std::atomic<int> waiting_{0};
+  httplib::Server http_;
+  int port_ = -1;
+  std::thread thread_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<HttpServer>> start_server(Api& api, const Keys& keys, const ServerOptions& options) {
+  if (!loopback(options.address) && !options.expose) {
+    return Status(Code::invalid,
+                  options.address + " can be reached from outside this machine; say --expose to want that");
+  }
+  if (options.open && !loopback(options.address)) {
+    return Status(Code::invalid,
+                  "--no-key is for loopback only: outside it everybody could read every memory");
+  }
+  TRY(check_name("principal", options.open_as));
+  auto server = std::make_unique<Server>(api, keys, options);
+  TRY(server->start());
+  return std::unique_ptr<HttpServer>(std::move(server));
+}
+
+}  // namespace varve
