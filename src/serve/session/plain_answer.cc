@@ -45,9 +45,13 @@ std::string describe(const Recalled& recalled) {
 }
 
 std::string plain_answer(std::string_view user, std::vector<Recalled>& recalled) {
-  std::erase_if(recalled,
-                [&](const Recalled& one) { return same_words(one.text, user) || is_question(one.text); });
+  // What no retriever found itself stood only beside something found: context for a model, noise for a
+  // person.
+  std::erase_if(recalled, [&](const Recalled& one) {
+    return one.parts.empty() || same_words(one.text, user) || is_question(one.text);
+  });
   if (recalled.size() > kShown) recalled.resize(kShown);
+  if (recalled.empty() && !is_question(user)) return "Noted.";
   if (recalled.empty()) return "Nothing that I remember speaks to that.";
   std::string answer = "I remember:";
   for (const Recalled& one : recalled) answer += "\n- " + describe(one);
