@@ -43,7 +43,7 @@ def measured():
             for number, length in functions(lines):
                 yield f"{name}:{number} function", length, LIMITS["function"]
             for number, line in enumerate(lines, 1):
-                if len(line) > LIMITS["line"] and "http" not in line and 'R"' not in line:
+                if len(line) > LIMITS["line"] and "_test.cc" not in name and "http" not in line:
                     yield f"{name}:{number} line", len(line), LIMITS["line"]
                 if BANNED.search(line):
                     yield f"{name}:{number} banned name: {line.strip()}", 1, 0
