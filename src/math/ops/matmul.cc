@@ -9,9 +9,10 @@
 namespace varve {
 namespace {
 
-constexpr int32_t kGroup = 8;       // weight rows in flight
-constexpr int32_t kTile = 512;      // columns of a tile: whole panels, and whole blocks of every codec
-constexpr int32_t kChunkRows = 64;  // rows of x that share a decoded tile
+constexpr int32_t kGroup = 8;             // weight rows in flight
+constexpr int32_t kTile = 512;            // columns of a tile: whole panels, and whole blocks of every codec
+constexpr int32_t kChunkRows = 64;        // rows of x that share a decoded tile
+constexpr int64_t kWorthATask = 1 << 20;  // in multiplications, where decoding a weight counts as 16
 
 struct Job {
   Rows x;
@@ -110,11 +111,10 @@ void Ops::matmul(Rows x, const Matrix& w, Rows y, bool add) {
         kernels().quantize(RowsAccess::row(job.x, row), size_t(w.cols), staged + row * panels);
       });
     }
-    // Tasks are large enough to be worth a wake-up and small enough to even out two uneven cores.
-    const int64_t work = int64_t(w.cols) * (16 + count);
+    // Small tasks even out uneven cores, but none so small that waking a thread for it costs more.
     const int32_t groups = (w.rows + kGroup - 1) / kGroup;
-    const auto per_task =
-        int32_t(std::clamp<int64_t>((1 << 20) / std::max<int64_t>(work * kGroup, 1), 1, 64));
+    const int64_t worth = kWorthATask / (int64_t(w.cols) * kGroup * (16 + count)) + 1;
+    const auto per_task = int32_t(std::max<int64_t>(worth, groups / (16 * pool_.threads())));
     pool_.run((groups + per_task - 1) / per_task, [&](int64_t task) {
       const auto begin = int32_t(task) * per_task;
       for (int32_t group = begin; group < std::min(begin + per_task, groups); ++group) {

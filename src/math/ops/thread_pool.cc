@@ -1,4 +1,6 @@
-// One job at a time; its tasks are taken from a counter under no lock. Workers wait on a condition variable.
+// One job at a time. Each thread takes the tasks of its own stretch in order, under no lock, and then helps
+// with the others': neighbouring tasks read neighbouring bytes, so that what a thread has fetched ahead is
+// mostly its own. Workers wait on a condition variable.
 #include "math/ops/thread_pool.h"
 
 #include <atomic>
@@ -12,24 +14,42 @@
 namespace varve {
 
 struct ThreadPool::Impl {
+  struct alignas(64) Stretch {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
   struct alignas(64) Staging {
     std::byte bytes[kStagingBytes];
   };
   std::unique_ptr<Staging> staging{new Staging};  // not zeroed
   std::mutex mutex;
   std::condition_variable wake, done;
-  // Under the mutex, but next, which is only touched by those who joined the job.
+  // Written under the mutex; a stretch only while nobody works.
   const std::function<void(int64_t)>* task = nullptr;
-  int64_t tasks = 0, job = 0;
+  int64_t job = 0;
   int working = 0;
   bool stop = false;
-  std::atomic<int64_t> next{0};
+  std::vector<Stretch> stretches;  // one a thread; the caller's is the first
   std::vector<std::thread> workers;
 
-  void drain(const std::function<void(int64_t)>& one, int64_t count) {
-    for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) one(i);
+  explicit Impl(size_t threads) : stretches(threads) {}
+  void begin(int64_t tasks, const std::function<void(int64_t)>& one) {
+    std::lock_guard lock(mutex);
+    const auto threads = int64_t(stretches.size());
+    for (int64_t i = 0; i < threads; ++i) {
+      stretches[size_t(i)].next = tasks * i / threads;
+      stretches[size_t(i)].end = tasks * (i + 1) / threads;
+    }
+    task = &one;
+    ++job;
   }
-  void work() {
+  void drain(const std::function<void(int64_t)>& one, size_t me) {
+    for (size_t other = 0; other < stretches.size(); ++other) {
+      Stretch& stretch = stretches[(me + other) % stretches.size()];
+      for (int64_t i = stretch.next++; i < stretch.end; i = stretch.next++) one(i);
+    }
+  }
+  void work(size_t me) {
     int64_t seen = 0;
     std::unique_lock lock(mutex);
     for (;;) {
@@ -38,19 +58,18 @@ struct ThreadPool::Impl {
       seen = job;
       if (task == nullptr) continue;  // too late: the others did it all
       const auto* mine = task;
-      const int64_t count = tasks;
       ++working;
       lock.unlock();
-      drain(*mine, count);
+      drain(*mine, me);
       lock.lock();
       if (--working == 0) done.notify_one();
     }
   }
 };
 
-ThreadPool::ThreadPool(int threads) : threads_(threads), impl_(std::make_unique<Impl>()) {
+ThreadPool::ThreadPool(int threads) : threads_(threads), impl_(std::make_unique<Impl>(size_t(threads))) {
   CHECK(threads >= 1, "a pool has at least its caller");
-  for (int i = 1; i < threads; ++i) impl_->workers.emplace_back([this] { impl_->work(); });
+  for (int i = 1; i < threads; ++i) impl_->workers.emplace_back([this, i] { impl_->work(size_t(i)); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -71,19 +90,13 @@ void ThreadPool::run(int64_t tasks, const std::function<void(int64_t)>& task) {
     for (int64_t i = 0; i < tasks; ++i) task(i);
     return;
   }
-  {
-    std::lock_guard lock(impl_->mutex);
-    impl_->task = &task;
-    impl_->tasks = tasks;
-    impl_->next = 0;
-    ++impl_->job;
-  }
+  impl_->begin(tasks, task);
   if (tasks < threads_) {
     for (int64_t i = 1; i < tasks; ++i) impl_->wake.notify_one();
   } else {
     impl_->wake.notify_all();
   }
-  impl_->drain(task, tasks);
+  impl_->drain(task, 0);
   std::unique_lock lock(impl_->mutex);
   impl_->task = nullptr;  // nobody joins any more
   impl_->done.wait(lock, [&] { return impl_->working == 0; });
