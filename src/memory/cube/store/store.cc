@@ -11,7 +11,7 @@ namespace varve {
 namespace {
 
 // What SQLite may hold: two page caches of 2 MiB (the store's, and the copy's while it is rewritten),
-// statements, and rows of up to 16 KiB. store_test.cc measures that it stays below.
+// statements, and rows of up to 16 KiB. store_open_test.cc measures that it stays below.
 constexpr int64_t kSqliteBytes = 6 << 20;
 // Up to this size cubes.db is rewritten within the erase; a larger one when the store closes.
 constexpr int64_t kRewriteAtOnceBytes = 64 << 20;
@@ -91,10 +91,12 @@ class SqliteStore : public CubeStore {
   Status ready() const;  // the connection is open, and no orphan waits
   Status drop_orphans(const std::vector<Hash256>& names);
   Status sweep() const;
+  Status drop_copy();
   Status rewrite();
   Status rewrite_when_due(int64_t up_to_bytes);
   void tell(const std::vector<Change::Event>& events);
   std::string database_path() const { return folder_ + "/cubes.db"; }
+  std::string copy_path() const { return folder_ + "/cubes.db.new"; }
 
   Env& env_;
   const std::string folder_;
@@ -106,8 +108,7 @@ class SqliteStore : public CubeStore {
   // that changes are told in the order of commit; `connection_` only while SQLite is used, so that an
   // observer, and whoever waits for its lock, may read.
   mutable std::mutex writing_, connection_;
-  mutable std::unique_ptr<sql::Database>
-      db_;  // null after a failure of the disk; the next call opens it again
+  mutable std::unique_ptr<sql::Database> db_;  // null after the disk failed; the next call opens it again
   mutable Blobs blobs_;
   mutable bool orphans_ = true;  // blobs may be there that nobody names
   CubeId last_;
@@ -124,8 +125,10 @@ Status SqliteStore::start() {
   sqlite_bytes_ = TRY(ledger_.reserve(Tag::cubes, kSqliteBytes).with("SQLite's page cache"));
   // Made here for its mode, 0600; SQLite gives its journal the same.
   if (!TRY(env_.exists(database_path()))) TRY(TRY(env_.open(database_path(), Open::create))->sync());
+  drop_copy().ignore("the next rewriting tries again");
   TRY(ready());
-  TRY(rewrite_when_due(kRewriteAtOnceBytes));
+  rewrite_when_due(kRewriteAtOnceBytes).ignore("on a full disk, too, a store must open");
+  TRY(ready());
   auto newest = TRY(db_->query("SELECT id FROM cubes ORDER BY id DESC LIMIT 1"));
   if (TRY(newest.step()) && newest.view(0).size() == 16) {
     std::memcpy(last_.bytes.data(), newest.view(0).data(), 16);
@@ -297,12 +300,16 @@ Result<EraseReceipt> SqliteStore::erase(const Principal& who, CubeId id, std::st
   return receipt;
 }
 
+Status SqliteStore::drop_copy() {  // one that a crash left
+  return TRY(env_.exists(copy_path())) ? env_.remove(copy_path()) : Status();
+}
+
 // SQLite zeroes what it deletes, but moves rows between pages without zeroing where they were: fragments stay
 // (about 1 in 2000 deletions, measured). A copy made from the living rows alone has none; it takes the place
 // of the database by a rename.
 Status SqliteStore::rewrite() {
-  const std::string fresh = database_path() + ".new";
-  if (TRY(env_.exists(fresh))) TRY(env_.remove(fresh));
+  const std::string fresh = copy_path();
+  TRY(drop_copy());
   TRY(TRY(env_.open(fresh, Open::create))->sync());
   TRY(db_->run("VACUUM INTO ?", fresh));
   TRY(TRY(env_.open(fresh, Open::write))->sync());
