@@ -1,8 +1,8 @@
 // The decoder against the slow transformer beside it, on random models of every family and every switch.
 #include "tests/reference/random_model.h"
 #include "tests/reference/reference_model.h"
+#include "tests/support/memory_env.h"
 #include "tests/support/run_model.h"
-#include "tests/support/temp_folder.h"
 
 namespace varve {
 namespace {
@@ -29,25 +29,25 @@ std::vector<float> flat(const reference::Table& table) {
 class AgainstTheReference : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    const Status written = reference::write_random_model(GetParam().model, 7, path_);
+    const Status written = reference::write_random_model(GetParam().model, 7, env_, path_);
     ASSERT_TRUE(written.ok()) << written.text();
   }
-  TempFolder folder_;
-  const std::string path_ = folder_ / "random.gguf";
+  MemoryEnv env_;
+  const std::string path_ = "random.gguf";
 };
 
 TEST_P(AgainstTheReference, LogitsAgreeHoweverTheyAreComputed) {
-  ModelRun run(path_, 2);
+  ModelRun run(path_, 2, env_);
   const Tokens tokens = golden_tokens(80, run.vocabulary());
   const Logits whole = run.logits(tokens);
-  const double error = nmse(whole, flat(reference::Model(path_).logits(tokens)));
+  const double error = nmse(whole, flat(reference::Model(env_, path_).logits(tokens)));
   std::printf("             NMSE %.2e\n", error);
   EXPECT_LT(error, 1e-9);
   for (int32_t chunk : {1, 7, 65}) EXPECT_EQ(run.logits(tokens, chunk), whole) << "in chunks of " << chunk;
 }
 
 TEST_P(AgainstTheReference, ABatchComputesWhatEachSequenceComputesAlone) {
-  ModelRun run(path_, 2);
+  ModelRun run(path_, 2, env_);
   std::vector<Tokens> sequences;
   for (uint32_t i = 0; i < 5; ++i) {
     sequences.push_back(golden_tokens(int32_t(3 + 17 * i), run.vocabulary(), 99 + i));
@@ -57,12 +57,15 @@ TEST_P(AgainstTheReference, ABatchComputesWhatEachSequenceComputesAlone) {
 }
 
 TEST_P(AgainstTheReference, HiddenStatesAgree) {
-  ModelRun run(path_);
+  ModelRun run(path_, 1, env_);
   const Tokens tokens = golden_tokens(20, run.vocabulary());
-  const auto known = flat({reference::Model(path_).hidden(tokens).back()});
+  const auto known = flat({reference::Model(env_, path_).hidden(tokens).back()});
   EXPECT_LT(nmse(run.hidden(tokens), known), 1e-9);
 }
 
+GgufValue flag_value(bool value) {
+  return {GgufType::boolean, false, value};
+}
 GgufValue pattern(std::vector<int64_t> layers) {
   return {GgufType::boolean, true, std::move(layers)};
 }
@@ -132,6 +135,99 @@ const Case kCases[] = {
                {"rope.freq_base", real_value(20)},
                {"rope.scaling.original_context_length", count_value(300)}}}},
     {"gpt2", {.architecture = "gpt2", .kv_heads = 6, .fused_qkv = true, .biases = true, .tied = true}},
+    {"arcee", {.architecture = "arcee", .rope_factors = true}},
+    {"baichuan", {.architecture = "baichuan"}},
+    {"bailingmoe",
+     {.architecture = "bailingmoe",
+      .experts = 4,
+      .experts_used = 2,
+      .shared_hidden = 40,
+      .more = {{"expert_weights_scale", real_value(1.5)}, {"expert_weights_norm", flag_value(true)}}}},
+    {"chatglm",
+     {.architecture = "chatglm", .fused_qkv = true, .more = {{"rope.dimension_count", count_value(4)}}}},
+    {"codeshell", {.architecture = "codeshell", .fused_qkv = true, .biases = true}},
+    {"cohere2",
+     {.architecture = "cohere2",
+      .layers = 5,
+      .tied = true,
+      .more = {{"attention.sliding_window", count_value(16)}, {"logit_scale", real_value(0.25)}}}},
+    {"command_r", {.architecture = "command-r", .tied = true, .more = {{"logit_scale", real_value(0.0625)}}}},
+    {"command_r_plus", {.architecture = "command-r", .tied = true, .norm_of_each_head = true}},
+    {"dbrx",
+     {.architecture = "dbrx",
+      .experts = 4,
+      .experts_used = 2,
+      .fused_qkv = true,
+      .more = {{"attention.clamp_kqv", real_value(1)}}}},
+    {"deepseek",
+     {.architecture = "deepseek", .experts = 4, .experts_used = 2, .shared_hidden = 160, .leading_dense = 1}},
+    {"dots1",
+     {.architecture = "dots1",
+      .experts = 6,
+      .experts_used = 2,
+      .shared_hidden = 80,
+      .leading_dense = 1,
+      .more = {{"expert_weights_scale", real_value(2.5)}, {"expert_weights_norm", flag_value(true)}}}},
+    {"ernie4_5", {.architecture = "ernie4_5", .tied = true}},
+    {"exaone", {.architecture = "exaone", .rope_factors = true}},
+    {"exaone4", {.architecture = "exaone4"}},
+    {"exaone4_windows",
+     {.architecture = "exaone4",
+      .layers = 3,
+      .more = {{"attention.sliding_window", count_value(9)},
+               {"attention.sliding_window_pattern", pattern({1, 1, 0})}}}},
+    {"falcon7", {.architecture = "falcon", .kv_heads = 1, .fused_qkv = true, .tied = true}},
+    {"falcon40", {.architecture = "falcon", .fused_qkv = true, .two_norms = true}},
+    {"gemma", {.architecture = "gemma", .key_dim = 12, .value_dim = 12, .tied = true}},
+    {"glm4", {.architecture = "glm4", .biases = true, .more = {{"rope.dimension_count", count_value(4)}}}},
+    {"gptneox",
+     {.architecture = "gptneox",
+      .kv_heads = 6,
+      .fused_qkv = true,
+      .biases = true,
+      .more = {{"rope.dimension_count", count_value(4)}}}},
+    {"gptneox_in_turn",
+     {.architecture = "gptneox",
+      .kv_heads = 6,
+      .fused_qkv = true,
+      .biases = true,
+      .more = {{"use_parallel_residual", flag_value(false)}}}},
+    {"granite",
+     {.architecture = "granite",
+      .more = {{"attention.scale", real_value(0.1)},
+               {"embedding_scale", real_value(6)},
+               {"residual_scale", real_value(0.3)},
+               {"logit_scale", real_value(8)}}}},
+    {"granite_no_rope", {.architecture = "granite", .more = {{"rope.scaling.finetuned", flag_value(false)}}}},
+    {"granitemoe",
+     {.architecture = "granitemoe",
+      .experts = 4,
+      .experts_used = 2,
+      .shared_hidden = 24,
+      .more = {{"residual_scale", real_value(0.3)}}}},
+    {"hunyuan_dense", {.architecture = "hunyuan-dense"}},
+    {"internlm2", {.architecture = "internlm2"}},
+    {"minicpm", {.architecture = "minicpm"}},
+    {"nemotron", {.architecture = "nemotron", .more = {{"rope.dimension_count", count_value(4)}}}},
+    {"olmo", {.architecture = "olmo", .more = {{"attention.clamp_kqv", real_value(1)}}}},
+    {"olmoe", {.architecture = "olmoe", .kv_heads = 6, .experts = 6, .experts_used = 3}},
+    {"orion", {.architecture = "orion"}},
+    {"phi2",
+     {.architecture = "phi2",
+      .kv_heads = 6,
+      .fused_qkv = true,
+      .biases = true,
+      .more = {{"rope.dimension_count", count_value(4)}}}},
+    {"qwen", {.architecture = "qwen", .kv_heads = 6, .fused_qkv = true}},
+    {"qwen2moe", {.architecture = "qwen2moe", .experts = 6, .experts_used = 2, .shared_hidden = 40}},
+    {"qwen2vl", {.architecture = "qwen2vl", .biases = true}},
+    {"seed_oss", {.architecture = "seed_oss", .biases = true}},
+    {"smollm3", {.architecture = "smollm3", .layers = 5, .tied = true}},
+    {"stablelm", {.architecture = "stablelm", .more = {{"rope.dimension_count", count_value(2)}}}},
+    {"stablelm_12", {.architecture = "stablelm", .norm_of_each_head = true, .one_norm = true}},
+    {"starcoder", {.architecture = "starcoder", .kv_heads = 1, .fused_qkv = true, .biases = true}},
+    {"starcoder2", {.architecture = "starcoder2", .biases = true, .tied = true}},
+    {"xverse", {.architecture = "xverse"}},
 };
 
 INSTANTIATE_TEST_SUITE_P(Random, AgainstTheReference, ::testing::ValuesIn(kCases),

@@ -1,11 +1,10 @@
 // Opening a model file: what is wrong is named, nothing crashes, nothing stays booked, and what opens runs.
-#include <fstream>
 #include <list>
 
 #include "core/base/rng.h"
 #include "tests/reference/random_model.h"
+#include "tests/support/memory_env.h"
 #include "tests/support/run_model.h"
-#include "tests/support/temp_folder.h"
 
 namespace varve {
 namespace {
@@ -19,17 +18,15 @@ constexpr int64_t kBudget = 64 << 20;
 class OpenModel : public ::testing::TestWithParam<RandomModel> {
  protected:
   void SetUp() override {
-    const Status written = reference::write_random_model(GetParam(), 3, path_);
+    const Status written = reference::write_random_model(GetParam(), 3, env_, path_);
     ASSERT_TRUE(written.ok()) << written.text();
-    auto bytes = read_file(posix_env(), path_, kBudget);
-    ASSERT_TRUE(bytes.ok());
-    bytes_ = std::move(bytes).value();
+    bytes_ = env_.bytes(path_);
     gguf_ = Gguf::parse(bytes_).value();
   }
 
   Status open() {
     Ledger ledger(kBudget);
-    auto model = open_model(posix_env(), path_, ledger);
+    auto model = open_model(env_, path_, ledger);
     if (model.ok()) run(**model, ledger);
     Status status = std::move(model).status();
     EXPECT_TRUE(status.ok() || ledger.used() == 0) << status.text();
@@ -48,16 +45,13 @@ class OpenModel : public ::testing::TestWithParam<RandomModel> {
       const auto own = std::span(bytes).subspan(size_t(tensor.offset), size_t(tensor.elements()) * 4);
       if (!tensor.name.empty()) writer.add(tensor.name, 0, tensor.shape, own);
     }
-    const Status written = writer.write(posix_env(), path_);
+    const Status written = writer.write(env_, path_);
     ASSERT_TRUE(written.ok()) << written.text();
   }
-  void write_raw(std::span<const std::byte> bytes) {
-    std::ofstream file(path_, std::ios::binary | std::ios::trunc);
-    file.write(reinterpret_cast<const char*>(bytes.data()), std::streamsize(bytes.size()));
-  }
+  void write_raw(std::span<const std::byte> bytes) { env_.bytes(path_).assign(bytes.begin(), bytes.end()); }
 
-  TempFolder folder_;
-  const std::string path_ = folder_ / "random.gguf";
+  MemoryEnv env_;
+  const std::string path_ = "random.gguf";
   std::vector<std::byte> bytes_;
   Gguf gguf_;
 
@@ -82,7 +76,7 @@ class OpenModel : public ::testing::TestWithParam<RandomModel> {
 
 TEST_P(OpenModel, OpensRunsAndBooksItsWeights) {
   Ledger ledger(kBudget);
-  auto model = open_model(posix_env(), path_, ledger);
+  auto model = open_model(env_, path_, ledger);
   ASSERT_TRUE(model.ok()) << std::move(model).status().text();
   EXPECT_EQ(ledger.used(), ledger.used(Tag::weights));
   EXPECT_EQ(ledger.used(), (*model)->weights().resident_bytes());
@@ -146,7 +140,7 @@ TEST_P(OpenModel, ATruncatedFileIsCorrupt) {
 }
 
 TEST_P(OpenModel, BrokenHeadsNeverCrash) {
-  for (uint64_t round = 0; round < 60; ++round) {
+  for (uint64_t round = 0; round < 500; ++round) {
     auto bytes = bytes_;
     for (uint64_t i = 0; i < 1 + round % 4; ++i) {
       const RngKey key{round, i, Site::test};
@@ -166,7 +160,7 @@ TEST_P(OpenModel, HostileHyperParametersNeverCrash) {
     if (key.starts_with(prefix)) keys.push_back(key.substr(prefix.size()));
   }
   int32_t opened = 0;
-  for (uint64_t round = 0; round < 60; ++round) {
+  for (uint64_t round = 0; round < 500; ++round) {
     const RngKey random{round, 0, Site::test};
     std::map<std::string, GgufValue> more;
     for (uint64_t i = 0; i < 1 + round % 3; ++i) {
@@ -193,10 +187,10 @@ class OneModel : public ::testing::Test {
  protected:
   Result<std::shared_ptr<const Model>> open(const RandomModel& model, uint64_t seed,
                                             int64_t budget = kBudget) {
-    TRY(reference::write_random_model(model, seed, folder_ / "one.gguf"));
-    return open_model(posix_env(), folder_ / "one.gguf", ledgers_.emplace_back(budget));
+    TRY(reference::write_random_model(model, seed, env_, "one.gguf"));
+    return open_model(env_, "one.gguf", ledgers_.emplace_back(budget));
   }
-  TempFolder folder_;
+  MemoryEnv env_;
   std::list<Ledger> ledgers_;  // they outlive the models
 };
 
@@ -221,12 +215,12 @@ TEST_F(OneModel, TooLittleBudgetIsOneSentenceWithTheArithmetic) {
 
 TEST_F(OneModel, AFileThatIsNotThereIsNotFound) {
   Ledger ledger(kBudget);
-  EXPECT_EQ(open_model(posix_env(), folder_ / "absent.gguf", ledger).code(), Code::not_found);
+  EXPECT_EQ(open_model(env_, "absent.gguf", ledger).code(), Code::not_found);
 }
 
 TEST_F(OneModel, TokensAndPositionsOfNobodyAreRefused) {
   ASSERT_TRUE(open({.architecture = "gpt2", .kv_heads = 6, .context = 8, .biases = true}, 1).ok());
-  ModelRun run(folder_ / "one.gguf");
+  ModelRun run("one.gguf", 1, env_);
   auto cache = make_kv_cache(make_kv_pool(run.ledger(), run.model().shape().kv, {}).value()).value();
   ASSERT_TRUE(cache->reserve(1).ok());
   ThreadPool pool(1);
@@ -248,7 +242,7 @@ TEST_F(OneModel, TokensAndPositionsOfNobodyAreRefused) {
 
 TEST_F(OneModel, AChatTemplateThatDoesNotParseCostsOnlyTheChat) {
   ASSERT_TRUE(open({.architecture = "llama"}, 1).ok());
-  auto bytes = read_file(posix_env(), folder_ / "one.gguf", kBudget).value();
+  const auto bytes = env_.bytes("one.gguf");
   const Gguf gguf = Gguf::parse(bytes).value();
   for (const char* source : {"{% for m in messages %}{{ m.content }}{% endfor %}", "{% for %}"}) {
     GgufWriter writer;
@@ -258,9 +252,9 @@ TEST_F(OneModel, AChatTemplateThatDoesNotParseCostsOnlyTheChat) {
       writer.add(tensor.name, tensor.type, tensor.shape,
                  std::span(bytes).subspan(size_t(tensor.offset), size_t(tensor.bytes)));
     }
-    ASSERT_TRUE(writer.write(posix_env(), folder_ / "chat.gguf").ok());
+    ASSERT_TRUE(writer.write(env_, "chat.gguf").ok());
     Ledger ledger(kBudget);
-    auto model = open_model(posix_env(), folder_ / "chat.gguf", ledger);
+    auto model = open_model(env_, "chat.gguf", ledger);
     ASSERT_TRUE(model.ok()) << std::move(model).status().text();
     const bool good = std::string(source).find("endfor") != std::string::npos;
     EXPECT_EQ((*model)->chat_template() != nullptr, good);

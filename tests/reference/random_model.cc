@@ -25,8 +25,37 @@ class Maker {
     }
   }
   void norm(const std::string& name, int32_t width) {
+    if (is("olmo")) return;
     tensor(name + ".weight", {width}, 1, 0.2);
-    if (is("gpt2 starcoder starcoder2 gptneox phi2 stablelm")) tensor(name + ".bias", {width}, 0, 0.2);
+    if (is("gpt2 starcoder starcoder2 codeshell gptneox phi2 stablelm falcon nemotron orion")) {
+      tensor(name + ".bias", {width}, 0, 0.2);
+    }
+  }
+  void head_norms(const std::string& at) {
+    const RandomModel& m = model_;
+    const int32_t all = is("olmo2 olmoe") ? m.heads : 1, keys = is("olmo2 olmoe") ? m.kv_heads : 1;
+    if (m.norm_of_each_head) {
+      tensor(at + "attn_q_norm.weight", {m.key_dim, m.heads}, 1, 0.2);
+      tensor(at + "attn_k_norm.weight", {m.key_dim, m.kv_heads}, 1, 0.2);
+    } else if (is("qwen3 qwen3moe gemma3 exaone4 hunyuan-dense dots1 olmo2 olmoe")) {
+      norm(at + "attn_q_norm", all * m.key_dim);
+      norm(at + "attn_k_norm", keys * m.key_dim);
+    }
+  }
+  void norms(const std::string& at) {
+    const RandomModel& m = model_;
+    if (!is("olmo2 exaone4")) norm(at + "attn_norm", m.width);
+    if (m.two_norms) norm(at + "attn_norm_2", m.width);
+    if (is("gemma2 gemma3 olmo2 exaone4 glm4")) {
+      norm(at + "post_attention_norm", m.width);
+      norm(at + "post_ffw_norm", m.width);
+    }
+    const bool alone = is("olmo2 exaone4 command-r cohere2 falcon phi2") || m.one_norm;
+    if (!alone)
+      norm(at + (is("seed_oss") ? "post_attention_norm"
+                 : is("dbrx")   ? "attn_output_norm"
+                                : "ffn_norm"),
+           m.width);
   }
   void tensor(const std::string& name, std::vector<int64_t> shape, double mean, double deviation) {
     int64_t count = 1;
@@ -42,7 +71,7 @@ class Maker {
   void attention(const std::string& at);
   void dense(const std::string& at);
   void mixture(const std::string& at);
-  Status write(const std::string& path);
+  Status write(Env& env, const std::string& path);
 
  private:
   const RandomModel& model_;
@@ -64,12 +93,15 @@ void Maker::metadata() {
       {"attention.value_length", count_value(m.value_dim)},
       {"rope.freq_base", real_value(3000)},
   };
-  const bool layer_norm = is("gpt2 starcoder starcoder2 gptneox phi2 stablelm olmo command-r");
+  const bool layer_norm =
+      is("gpt2 starcoder starcoder2 codeshell gptneox phi2 stablelm falcon nemotron orion olmo "
+         "command-r cohere2 dbrx");
   all[layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"] = real_value(1e-5);
   if (m.experts > 0) {
     all["expert_count"] = count_value(m.experts);
     all["expert_used_count"] = count_value(m.experts_used);
     all["expert_feed_forward_length"] = count_value(m.hidden);
+    if (m.leading_dense > 0) all["leading_dense_block_count"] = count_value(m.leading_dense);
     if (m.shared_hidden > 0) all["expert_shared_feed_forward_length"] = count_value(m.shared_hidden);
   }
   for (const auto& [key, value] : m.more) all[key] = value;
@@ -80,7 +112,8 @@ void Maker::metadata() {
 void Maker::attention(const std::string& at) {
   const RandomModel& m = model_;
   const int32_t query = m.heads * m.key_dim, key = m.kv_heads * m.key_dim, value = m.kv_heads * m.value_dim;
-  if (!is("olmo2 olmo")) norm(at + "attn_norm", m.width);
+  norms(at);
+  head_norms(at);
   if (m.fused_qkv) {
     matrix(at + "attn_qkv", query + key + value, m.width);
   } else {
@@ -89,27 +122,16 @@ void Maker::attention(const std::string& at) {
     matrix(at + "attn_v", value, m.width);
   }
   matrix(at + "attn_output", m.width, m.heads * m.value_dim);
-  if (is("qwen3 qwen3moe gemma3")) {
-    norm(at + "attn_q_norm", m.key_dim);
-    norm(at + "attn_k_norm", m.key_dim);
-  }
-  if (is("olmo2 olmoe")) {
-    norm(at + "attn_q_norm", query);
-    norm(at + "attn_k_norm", key);
-  }
-  if (is("gemma2 gemma3 olmo2")) {
-    norm(at + "post_attention_norm", m.width);
-    norm(at + "post_ffw_norm", m.width);
-  }
-  if (!is("olmo2 olmo command-r")) norm(at + "ffn_norm", m.width);
 }
 
 void Maker::dense(const std::string& at) {
   const RandomModel& m = model_;
-  const bool ungated = is("gpt2 starcoder starcoder2 gptneox phi2");
-  if (!is("phi3") && !ungated) matrix(at + "ffn_gate", m.hidden, m.width);
-  matrix(at + "ffn_up", is("phi3") ? 2 * m.hidden : m.hidden, m.width);
-  matrix(at + "ffn_down", m.width, m.hidden);
+  const bool ungated = is("gpt2 starcoder starcoder2 codeshell gptneox phi2 falcon nemotron arcee");
+  const bool fused = is("phi3 chatglm glm4");
+  const int32_t hidden = is("qwen") ? m.hidden / 2 : m.hidden;
+  if (!fused && !ungated) matrix(at + "ffn_gate", hidden, m.width);
+  matrix(at + "ffn_up", fused ? 2 * hidden : hidden, m.width);
+  matrix(at + "ffn_down", m.width, hidden);
 }
 
 void Maker::mixture(const std::string& at) {
@@ -118,6 +140,7 @@ void Maker::mixture(const std::string& at) {
   matrix(at + "ffn_gate_exps", m.hidden, m.width, m.experts);
   matrix(at + "ffn_up_exps", m.hidden, m.width, m.experts);
   matrix(at + "ffn_down_exps", m.width, m.hidden, m.experts);
+  if (is("dots1")) tensor(at + "exp_probs_b.bias", {m.experts}, 0, 0.3);
   if (m.shared_hidden == 0) return;
   matrix(at + "ffn_gate_shexp", m.shared_hidden, m.width);
   matrix(at + "ffn_up_shexp", m.shared_hidden, m.width);
@@ -125,31 +148,32 @@ void Maker::mixture(const std::string& at) {
   if (is("qwen2moe")) tensor(at + "ffn_gate_inp_shexp.weight", {m.width}, 0, 0.2);
 }
 
-Status Maker::write(const std::string& path) {
+Status Maker::write(Env& env, const std::string& path) {
   const RandomModel& m = model_;
   metadata();
   tensor("token_embd.weight", {m.width, m.vocabulary}, 0,
          is("gemma2 gemma3 gemma") ? 1 / std::sqrt(m.width) : 1);
   if (is("gpt2 starcoder")) tensor("position_embd.weight", {m.width, m.context}, 0, 0.5);
-  if (!is("olmo")) norm("output_norm", m.width);
+  norm("output_norm", m.width);
   if (!m.tied) matrix("output", m.vocabulary, m.width);
+  if (is("phi2")) tensor("output.bias", {m.vocabulary}, 0, 0.3);
   if (m.rope_factors) tensor("rope_freqs.weight", {m.key_dim / 2}, 2, 0.3);
   for (int32_t layer = 0; layer < m.layers; ++layer) {
     const std::string at = "blk." + std::to_string(layer) + ".";
     attention(at);
-    if (m.experts > 0) {
+    if (m.experts > 0 && layer >= m.leading_dense) {
       mixture(at);
     } else {
       dense(at);
     }
   }
-  return writer_.write(posix_env(), path);
+  return writer_.write(env, path);
 }
 
 }  // namespace
 
-Status write_random_model(const RandomModel& model, uint64_t seed, const std::string& path) {
-  return Maker(model, seed).write(path);
+Status write_random_model(const RandomModel& model, uint64_t seed, Env& env, const std::string& path) {
+  return Maker(model, seed).write(env, path);
 }
 
 }  // namespace varve::reference

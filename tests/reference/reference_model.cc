@@ -54,8 +54,8 @@ std::vector<Table> read_tensor(const GgufTensor& tensor, std::span<const std::by
 
 }  // namespace
 
-Model::Model(const std::string& path) {
-  auto mapping = posix_env().map(path);
+Model::Model(Env& env, const std::string& path) {
+  auto mapping = env.map(path);
   CHECK(mapping.ok(), "no such model");
   auto gguf = Gguf::parse((*mapping)->bytes());
   CHECK(gguf.ok(), "not a GGUF file");
@@ -105,6 +105,10 @@ Table Model::table(const std::string& name) const {
 }
 
 Vector Model::norm(const Vector& x, const std::string& name) const {
+  return norm(x, vector(name + ".weight"), vector(name + ".bias"));
+}
+
+Vector Model::norm(const Vector& x, const Vector& weight, const Vector& bias) const {
   const bool layer_norm = numbers_.count("attention.layer_norm_epsilon") > 0 &&
                           numbers_.count("attention.layer_norm_rms_epsilon") == 0;
   const double n = double(x.size());
@@ -113,7 +117,6 @@ Vector Model::norm(const Vector& x, const std::string& name) const {
   for (double value : x) squares += (value - mean) * (value - mean);
   const double epsilon =
       number(layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 0);
-  const Vector weight = vector(name + ".weight"), bias = vector(name + ".bias");
   Vector out;
   for (size_t i = 0; i < x.size(); ++i) {
     const double unit = (x[i] - mean) / std::sqrt(squares / n + epsilon);
@@ -132,7 +135,8 @@ Vector Model::project(const Vector& x, const std::string& name) const {
 int Model::window(int layer) const {
   const int size = int(number("attention.sliding_window", 0));
   if (size == 0) return 1 << 30;
-  int period = is("gemma2") ? 2 : is("gemma3") ? 6 : is("olmo2") ? 4 : 0;
+  if (is("exaone4") && !lists_.count("attention.sliding_window_pattern")) return 1 << 30;
+  int period = is("gemma2") ? 2 : is("gemma3") ? 6 : is("olmo2 cohere2") ? 4 : 0;
   period = int(number("attention.sliding_window_pattern", period));
   auto list = lists_.find("attention.sliding_window_pattern");
   const bool windowed = list != lists_.end() ? list->second.at(size_t(layer)) != 0
@@ -141,8 +145,10 @@ int Model::window(int layer) const {
 }
 
 void Model::rotate(Vector& heads, int count, int position, int layer) const {
-  if (is("gpt2 starcoder")) return;
+  if (is("gpt2 starcoder") || number("rope.scaling.finetuned", 1) == 0) return;
   if (is("smollm3") && layer % 4 == 3) return;
+  const bool somewhere = is("cohere2") || (is("exaone4") && lists_.count("attention.sliding_window_pattern"));
+  if (somewhere && window(layer) == 1 << 30) return;
   const bool local = is("gemma3 olmo2") && window(layer) < 1 << 30;
   const int dim = int(heads.size()) / count, turning = int(number("rope.dimension_count", dim));
   const double base =
@@ -158,7 +164,9 @@ void Model::rotate(Vector& heads, int count, int position, int layer) const {
   const double high = std::min(turning - 1.0, std::ceil(pair_turning(1)));
   const double magnitude = yarn && !is("mistral3") ? 1 + 0.1 * std::log(factor) : 1;
   const Vector factors = local ? Vector() : vector("rope_freqs.weight");
-  const bool adjacent = is("llama mistral3 granite olmo internlm2 command-r");
+  const bool adjacent =
+      is("llama mistral3 arcee baichuan bailingmoe chatglm cohere2 command-r deepseek ernie4_5 glm4 "
+         "granite granitemoe internlm2 minicpm olmo smollm3 xverse");
   for (int head = 0; head < count; ++head) {
     for (int i = 0; i < turning / 2; ++i) {
       double speed = std::pow(base, -2.0 * i / turning);
@@ -176,10 +184,11 @@ void Model::rotate(Vector& heads, int count, int position, int layer) const {
 
 void Model::norm_heads(Vector& heads, int count, const std::string& name) const {
   if (!tensors_.count(name + ".weight")) return;
-  const size_t dim = vector(name + ".weight").size();  // of a head, or of all
+  const Table weights = table(name + ".weight");
+  const size_t dim = weights[0].size();  // of a head, or of all
   CHECK(dim == heads.size() || dim * size_t(count) == heads.size(), "width of a head's norm");
   for (size_t at = 0; at < heads.size(); at += dim) {
-    const Vector normed = norm(part(heads, at, dim), name);
+    const Vector normed = norm(part(heads, at, dim), weights[weights.size() > 1 ? at / dim : 0], {});
     std::copy(normed.begin(), normed.end(), heads.begin() + long(at));
   }
 }
@@ -203,10 +212,15 @@ Table Model::attention(const Table& x, int layer) const {
       keys.push_back(project(x[t], at + "attn_k"));
       values.push_back(project(x[t], at + "attn_v"));
     }
+    const double most = is("olmo dbrx") ? number("attention.clamp_kqv", 0) : 0;
+    for (Vector* one : {&queries[t], &keys[t], &values[t]}) {
+      for (double& value : *one) value = most > 0 ? std::clamp(value, -most, most) : value;
+    }
+    const bool late = is("hunyuan-dense");
+    if (late) rotate(queries[t], heads_, int(t), layer), rotate(keys[t], kv_heads_, int(t), layer);
     norm_heads(queries[t], heads_, at + "attn_q_norm");
     norm_heads(keys[t], kv_heads_, at + "attn_k_norm");
-    rotate(queries[t], heads_, int(t), layer);
-    rotate(keys[t], kv_heads_, int(t), layer);
+    if (!late) rotate(queries[t], heads_, int(t), layer), rotate(keys[t], kv_heads_, int(t), layer);
     if (is("mistral3") && number("attention.temperature_scale", 0) > 0) {
       const double octave = std::floor(double(t) / number("rope.scaling.original_context_length", 1));
       for (double& one : queries[t])
@@ -235,7 +249,9 @@ Table Model::attention(const Table& x, int layer) const {
 }
 
 double Model::activate(double x) const {
-  if (is("gemma gemma2 gemma3 gpt2 starcoder2 gptneox phi2")) {
+  if (is("nemotron arcee")) return x > 0 ? x * x : 0;
+  if (is("falcon gptneox")) return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+  if (is("gemma gemma2 gemma3 gpt2 starcoder starcoder2 codeshell phi2")) {
     return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
   }
   return x / (1 + std::exp(-x));
@@ -252,17 +268,27 @@ Vector Model::experts(const Vector& x, int layer) const {
   const std::string at = "blk." + std::to_string(layer) + ".ffn_";
   const auto gate = tables(at + "gate_exps.weight"), up = tables(at + "up_exps.weight"),
              down = tables(at + "down_exps.weight");
-  const Vector shares = softmax(times(table(at + "gate_inp.weight"), x));
+  Vector shares = times(table(at + "gate_inp.weight"), x);
+  if (is("dots1")) {
+    for (double& share : shares) share = 1 / (1 + std::exp(-share));
+  } else {
+    shares = softmax(shares);
+  }
+  const Vector bias = vector("blk." + std::to_string(layer) + ".exp_probs_b.bias");
+  Vector ranks = shares;
+  if (!bias.empty()) add(ranks, bias);
   std::vector<size_t> order(shares.size());
   std::iota(order.begin(), order.end(), size_t(0));
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return shares[a] > shares[b]; });
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return ranks[a] > ranks[b]; });
   order.resize(size_t(number("expert_used_count", 1)));
   double sum = 0;
   for (size_t expert : order) sum += shares[expert];
-  const double divisor = is("llama mistral3 qwen3moe granite") ? sum : 1;
+  const bool to_one = is("llama mistral3 qwen3moe granite granitemoe dbrx");
+  const double scale =
+      number("expert_weights_scale", 1) / (number("expert_weights_norm", to_one) != 0 ? sum : 1);
   Vector out(x.size(), 0.0);
   for (size_t expert : order) {
-    add(out, network(x, gate[expert], up[expert], down[expert]), shares[expert] / divisor);
+    add(out, network(x, gate[expert], up[expert], down[expert]), shares[expert] * scale);
   }
   if (tensors_.count(at + "up_shexp.weight")) {
     double share = 1;
@@ -284,7 +310,7 @@ Vector Model::feed_forward(const Vector& x, int layer) const {
   if (tensors_.count(at + "gate.weight")) {
     const Vector gates = project(x, at + "gate");
     for (size_t i = 0; i < middle.size(); ++i) middle[i] *= activate(gates[i]);
-  } else if (is("phi3")) {  // the gate's rows come first
+  } else if (is("phi3 chatglm glm4")) {  // the gate's rows come first
     const size_t half = middle.size() / 2;
     for (size_t i = 0; i < half; ++i) middle[i] = activate(middle[i]) * middle[half + i];
     middle.resize(half);
@@ -295,41 +321,59 @@ Vector Model::feed_forward(const Vector& x, int layer) const {
 }
 
 Table Model::hidden(const std::vector<int32_t>& tokens) const {
+  double scale = number("embedding_scale", is("minicpm") ? 12 : 1);
+  if (is("gemma gemma2 gemma3")) scale = std::sqrt(double(width_));
   Table x;
   for (size_t t = 0; t < tokens.size(); ++t) {
     x.push_back(embedding_.at(size_t(tokens[t])));
-    const double scale = is("gemma gemma2 gemma3") ? std::sqrt(double(width_)) : number("embedding_scale", 1);
     for (double& value : x[t]) value *= scale;
     if (is("gpt2 starcoder")) add(x[t], table("position_embd.weight").at(t));
   }
-  const double residual = number("residual_scale", 1);
-  for (int layer = 0; layer < layers_; ++layer) {
-    const std::string at = "blk." + std::to_string(layer) + ".";
-    auto before = [&](const Vector& row, const char* name) {
-      return is("olmo2") ? row : norm(row, at + name);
-    };
-    auto after = [&](const Vector& row, const char* name) {
-      return is("gemma2 gemma3 olmo2") ? norm(row, at + name) : row;
-    };
-    Table in;
-    for (const Vector& row : x) in.push_back(before(row, "attn_norm"));
-    const Table added = attention(in, layer);
-    for (size_t t = 0; t < x.size(); ++t) add(x[t], after(added[t], "post_attention_norm"), residual);
-    for (Vector& row : x) {
-      add(row, after(feed_forward(before(row, "ffn_norm"), layer), "post_ffw_norm"), residual);
-    }
-  }
+  for (int layer = 0; layer < layers_; ++layer) run_layer(x, layer);
   for (Vector& row : x) row = norm(row, "output_norm");
   return x;
 }
 
+void Model::run_layer(Table& x, int layer) const {
+  const std::string at = "blk." + std::to_string(layer) + ".";
+  const double residual = number("residual_scale", is("minicpm") ? 1.4 / std::sqrt(double(layers_)) : 1);
+  const bool two = tensors_.count(at + "attn_norm_2.weight") > 0;
+  auto before = [&](const Vector& row, std::string name) {
+    return is("olmo2 exaone4") ? row : norm(row, at + name);
+  };
+  auto after = [&](const Vector& row, const char* name) {
+    return is("gemma2 gemma3 olmo2 exaone4 glm4") ? norm(row, at + name) : row;
+  };
+  std::string second = is("seed_oss") ? "post_attention_norm" : is("dbrx") ? "attn_output_norm" : "ffn_norm";
+  const bool one_norm =
+      is("falcon phi2 command-r cohere2") || (is("stablelm") && !tensors_.count(at + "ffn_norm.weight"));
+  if (one_norm) second = "attn_norm";
+  const bool parallel = one_norm || (is("gptneox") && number("use_parallel_residual", 1) != 0);
+  Table in;
+  for (const Vector& row : x) in.push_back(before(row, two ? "attn_norm_2" : "attn_norm"));
+  const Table added = attention(in, layer), old = x;
+  for (size_t t = 0; t < x.size(); ++t) add(x[t], after(added[t], "post_attention_norm"), residual);
+  for (size_t t = 0; t < x.size(); ++t) {
+    const Vector from = before(parallel ? old[t] : x[t], second);
+    add(x[t], after(feed_forward(from, layer), "post_ffw_norm"), residual);
+  }
+}
+
 Table Model::logits(const std::vector<int32_t>& tokens) const {
   const Table output = tensors_.count("output.weight") ? table("output.weight") : embedding_;
+  const Vector bias = vector("output.bias");
   const double cap = is("gemma2 gemma3") ? number("final_logit_softcapping", is("gemma2") ? 30 : 0) : 0;
+  double scale = 1;
+  if (is("command-r cohere2")) scale = number("logit_scale", 1);
+  if (is("granite granitemoe minicpm")) scale = 1 / number("logit_scale", is("minicpm") ? width_ / 256.0 : 1);
   Table out;
   for (const Vector& row : hidden(tokens)) {
     out.push_back(times(output, row));
-    for (double& value : out.back()) value = cap > 0 ? cap * std::tanh(value / cap) : value;
+    if (!bias.empty()) add(out.back(), bias);
+    for (double& value : out.back()) {
+      value *= scale;
+      value = cap > 0 ? cap * std::tanh(value / cap) : value;
+    }
   }
   return out;
 }

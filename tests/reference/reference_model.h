@@ -17,13 +17,12 @@ using Table = std::vector<Vector>;  // rows
 
 class Model {
  public:
-  explicit Model(const std::string& path);
+  explicit Model(Env& env, const std::string& path);
   int vocabulary() const { return int(embedding_.size()); }
   Table hidden(const std::vector<int32_t>& tokens) const;  // after the last norm, a row a token
   Table logits(const std::vector<int32_t>& tokens) const;
 
  private:
-  struct Layer;
   double number(const std::string& key, double absent) const;
   bool is(const char* families) const;           // "llama qwen2": the file's architecture is one of them
   Vector vector(const std::string& name) const;  // empty when absent
@@ -31,6 +30,7 @@ class Model {
   Table table(const std::string& name) const;
 
   Vector norm(const Vector& x, const std::string& name) const;
+  Vector norm(const Vector& x, const Vector& weight, const Vector& bias) const;
   Vector project(const Vector& x, const std::string& name) const;
   void rotate(Vector& heads, int count, int position, int layer) const;
   void norm_heads(Vector& heads, int count, const std::string& name) const;
@@ -38,6 +38,7 @@ class Model {
   Vector feed_forward(const Vector& x, int layer) const;
   Vector network(const Vector& x, const Table& gate, const Table& up, const Table& down) const;
   Vector experts(const Vector& x, int layer) const;
+  void run_layer(Table& x, int layer) const;
   double activate(double x) const;
   int window(int layer) const;
 

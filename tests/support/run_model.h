@@ -16,7 +16,7 @@ using Logits = std::vector<float>;  // row after row
 
 class ModelRun {
  public:
-  explicit ModelRun(const std::string& path, int threads = 1);
+  explicit ModelRun(const std::string& path, int threads = 1, Env& env = posix_env());
   const Model& model() const { return *model_; }
   int32_t vocabulary() const { return model_->shape().vocabulary; }
   Ledger& ledger() { return ledger_; }

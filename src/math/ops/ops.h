@@ -77,6 +77,8 @@ class Ops {
   void copy(Rows x, Rows y);                                 // y = x
   void scale(Rows x, float factor);
   void soft_cap(Rows x, float cap);
+  void clamp(Rows x, float low, float high);
+  void fill(Rows x, float value);
   void softmax(Rows x);                     // over each row
   void mean(Rows x, std::span<float> out);  // over the rows
 

@@ -73,6 +73,17 @@ void Ops::scale(Rows x, float factor) {
   for (int32_t i = 0; i < x.count(); ++i) kernels().scale(row(x, i), factor, size_t(x.width()));
 }
 
+void Ops::clamp(Rows x, float low, float high) {
+  for (int32_t i = 0; i < x.count(); ++i) {
+    float* values = row(x, i);
+    for (int32_t j = 0; j < x.width(); ++j) values[j] = std::clamp(values[j], low, high);
+  }
+}
+
+void Ops::fill(Rows x, float value) {
+  for (int32_t i = 0; i < x.count(); ++i) std::fill_n(row(x, i), x.width(), value);
+}
+
 void Ops::mean(Rows x, std::span<float> out) {
   CHECK(int32_t(out.size()) == x.width() && x.count() > 0, "shapes of a mean");
   for (int32_t j = 0; j < x.width(); ++j) {

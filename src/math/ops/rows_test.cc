@@ -90,6 +90,15 @@ TEST(Rows, SoftmaxAndSoftCap) {
   for (size_t i = 0; i < 8; ++i) EXPECT_NEAR(soft[i], 30 * std::tanh(double(x[i]) / 30), 1e-5);
 }
 
+TEST(Rows, ClampAndFill) {
+  Rig rig;
+  const Rows all = rig.rows({1, -5, 3, -1, 9, -9}, 3);
+  rig.ops.clamp(all.columns(0, 2), -2, 2);
+  EXPECT_EQ(rig.floats(all), (std::vector<float>{1, -2, 3, -1, 2, -9}));
+  rig.ops.fill(all.columns(1, 1), 7);
+  EXPECT_EQ(rig.floats(all), (std::vector<float>{1, 7, 3, -1, 7, -9}));
+}
+
 TEST(Rows, RopeTurnsPairs) {
   Rig rig(2);
   const int32_t heads = 3, dim = 64, width = 80;

@@ -101,12 +101,11 @@ Status experts(const HyperParameters& from, DecoderSpec& spec) {
   experts.count = TRY(from.count_or("expert_count", 0, 0, kMostExperts));
   if (experts.count == 0) return {};
   experts.used = TRY(from.count("expert_used_count", 1, experts.count));
-  experts.hidden = TRY(from.count_or("expert_feed_forward_length", spec.hidden, 1, kMostWidth));
-  experts.scale = TRY(from.number_or("expert_weights_scale", 1, 0, 1e6));
-  if (experts.scale == 0) experts.scale = 1;  // "not set"
+  experts.hidden = TRY(from.count_or("expert_feed_forward_length", 0, 0, kMostWidth));
+  if (experts.hidden == 0) experts.hidden = spec.hidden;
+  experts.scale = TRY(scale_or(from, "expert_weights_scale", 1));
   experts.normalise = TRY(from.flag_or("expert_weights_norm", experts.normalise));
-  const int32_t dense = TRY(from.count_or("leading_dense_block_count", 0, 0, kMostLayers));
-  for (size_t i = 0; i < spec.layers.size(); ++i) spec.layers[i].experts = int32_t(i) >= dense;
+  for (LayerSpec& layer : spec.layers) layer.experts = true;
   return {};
 }
 
@@ -118,12 +117,36 @@ Result<DecoderSpec> common(const HyperParameters& from, DecoderSpec spec) {
   TRY(norms(from, spec));
   TRY(ropes(from, spec));
   TRY(experts(from, spec));
-  bool dense = false;
-  for (const LayerSpec& layer : spec.layers) dense |= !layer.experts;
-  if (dense && spec.hidden == 0) {
-    return Status(Code::invalid, from.prefix() + ".feed_forward_length is missing");
-  }
   return spec;
+}
+
+Result<float> scale_or(const HyperParameters& from, std::string_view key, float absent) {
+  const float scale = TRY(from.number_or(key, absent, 0, 1e6));
+  return scale == 0 ? absent : scale;
+}
+
+Status leading_dense(const HyperParameters& from, DecoderSpec& spec) {
+  const int32_t dense = TRY(from.count_or("leading_dense_block_count", 0, 0, kMostLayers));
+  for (size_t i = 0; i < spec.layers.size() && int32_t(i) < dense; ++i) spec.layers[i].experts = false;
+  return {};
+}
+
+Status shared_experts(const HyperParameters& from, DecoderSpec& spec) {
+  if (spec.experts.count == 0) return {};
+  const int32_t shared = TRY(from.count_or("expert_shared_count", 0, 0, 256));
+  const int64_t together = int64_t(shared) * spec.experts.hidden;
+  if (together > kMostWidth)
+    return Status(Code::invalid, from.prefix() + ".expert_shared_count is too large");
+  const int32_t own = TRY(from.count_or("expert_shared_feed_forward_length", 0, 0, kMostWidth));
+  spec.experts.shared_hidden = own > 0 ? own : int32_t(together);
+  return {};
+}
+
+Status router_gate(const HyperParameters& from, DecoderSpec& spec) {
+  constexpr RouterGate kGates[] = {RouterGate::softmax, RouterGate::sigmoid, RouterGate::softmax_chosen};
+  const int32_t gate = TRY(from.count_or("expert_gating_func", 0, 0, 3));
+  if (gate > 0) spec.experts.gate = kGates[gate - 1];
+  return {};
 }
 
 Status windows(const HyperParameters& from, int32_t period, int32_t absent_window, DecoderSpec& spec) {

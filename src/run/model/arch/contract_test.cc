@@ -3,21 +3,20 @@
 #include <gtest/gtest.h>
 
 #include "run/model/arch/family.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/memory_env.h"
 
 namespace varve {
 namespace {
 
 Gguf head(const std::map<std::string, GgufValue>& metadata) {
-  TempFolder folder;
+  MemoryEnv env;
   const std::vector<float> values(64 * 32);
   GgufWriter writer;
   for (const auto& [key, value] : metadata) writer.set(key, value);
   writer.add("token_embd.weight", 0, {64, 32}, std::as_bytes(std::span(values)));
-  const Status written = writer.write(posix_env(), folder / "head.gguf");
+  const Status written = writer.write(env, "head");
   CHECK(written.ok(), written.text().c_str());
-  auto mapping = posix_env().map(folder / "head.gguf");
-  auto gguf = Gguf::parse((*mapping)->bytes());
+  auto gguf = Gguf::parse(env.bytes("head"));
   CHECK(gguf.ok(), "the head is read");
   return std::move(gguf).value();
 }

@@ -27,6 +27,14 @@ namespace arch {  // what family files are made of
 // The fields that all families share: sizes, context, norm epsilon (whichever kind of norm the family sets
 // first in `spec`), rope base and scaling, attention scale, experts when the file has any.
 Result<DecoderSpec> common(const HyperParameters& from, DecoderSpec spec);
+// A factor; 0 in a file means "not set".
+Result<float> scale_or(const HyperParameters& from, std::string_view key, float absent);
+// The first layers have one network, as many as the file says.
+Status leading_dense(const HyperParameters& from, DecoderSpec& spec);
+// Experts that every row passes, seen as one: its width, or how many of the others' width.
+Status shared_experts(const HyperParameters& from, DecoderSpec& spec);
+// How the router's logits become weights, where the file may say so; else as the family has set it.
+Status router_gate(const HyperParameters& from, DecoderSpec& spec);
 // Window layers by the file's own array, else `period - 1` layers of each `period` (0: all of them).
 Status windows(const HyperParameters& from, int32_t period, int32_t absent_window, DecoderSpec& spec);
 

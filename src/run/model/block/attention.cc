@@ -13,6 +13,7 @@ Status DecoderBlock::attention(Step& step, Rows rows) const {
   Rows qkv = step.scratch.take(rows.count(), query + key + value);
   Rows out = step.scratch.take(rows.count(), spec.output_width());
   TRY(project_qkv(step, rows, qkv));
+  if (spec.qkv_clamp > 0) step.ops.clamp(qkv, -spec.qkv_clamp, spec.qkv_clamp);
   Rows queries = qkv.columns(0, query), keys = qkv.columns(query, key);
   TRY(prepare_heads(step, weights_.query_norm, queries, spec.heads));
   TRY(prepare_heads(step, weights_.key_norm, keys, spec.kv_heads));
@@ -32,19 +33,31 @@ Status DecoderBlock::project_qkv(Step& step, Rows rows, Rows qkv) const {
   return project(step, parts_.store, weights_.value, rows, qkv.columns(query + key, spec.value_width()));
 }
 
+Status DecoderBlock::norm_heads(Step& step, const Affine& norm, Rows rows, int32_t heads) const {
+  const DecoderSpec& spec = parts_.spec;
+  if (spec.qk_norm != QkNorm::each) {
+    const int32_t group = spec.qk_norm == QkNorm::head ? spec.key_dim : 0;
+    return normalise(step, parts_.store, spec, norm, rows, rows, group);
+  }
+  const WeightPin weights = TRY(parts_.store.pin(norm.weight));
+  const size_t bytes = (*weights).bytes.size() / size_t(heads);
+  for (int32_t head = 0; head < heads; ++head) {
+    Rows own = rows.columns(head * spec.key_dim, spec.key_dim);
+    const Matrix weight{(*weights).codec, (*weights).bytes.subspan(size_t(head) * bytes, bytes), 1,
+                        spec.key_dim};
+    step.ops.layer_norm(own, weight, {}, spec.epsilon, own);
+  }
+  return {};
+}
+
 Status DecoderBlock::prepare_heads(Step& step, const Affine& norm, Rows rows, int32_t heads) const {
   const DecoderSpec& spec = parts_.spec;
   const LayerSpec& layer = spec.layers[size_t(layer_)];
-  const int32_t group = spec.qk_norm == QkNorm::head ? spec.key_dim : 0;
-  if (!norm.empty() && !spec.qk_norm_after_rope) {
-    TRY(normalise(step, parts_.store, spec, norm, rows, rows, group));
-  }
+  if (!norm.empty() && !spec.qk_norm_after_rope) TRY(norm_heads(step, norm, rows, heads));
   if (layer.rope && spec.rope.kind != RopeKind::none) {
     step.ops.rope(rows, heads, layer.local ? parts_.rope_local : parts_.rope, step.positions);
   }
-  if (!norm.empty() && spec.qk_norm_after_rope) {
-    TRY(normalise(step, parts_.store, spec, norm, rows, rows, group));
-  }
+  if (!norm.empty() && spec.qk_norm_after_rope) TRY(norm_heads(step, norm, rows, heads));
   return {};
 }
 

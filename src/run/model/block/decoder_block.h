@@ -29,6 +29,7 @@ class DecoderBlock : public Block {
   Status leave(Step& step, const Affine& norm, Rows rows) const;
   Status attention(Step& step, Rows rows) const;  // reads what attention reads, leaves what it adds
   Status project_qkv(Step& step, Rows rows, Rows qkv) const;
+  Status norm_heads(Step& step, const Affine& norm, Rows rows, int32_t heads) const;
   Status prepare_heads(Step& step, const Affine& norm, Rows rows, int32_t heads) const;
   Status attend(Step& step, Rows queries, Rows keys, Rows values, Rows out) const;
   void warm(Step& step, Rows queries) const;

@@ -23,7 +23,8 @@ struct RopeTable {
 };
 
 enum class NormKind : uint8_t { rms, layer };
-enum class QkNorm : uint8_t { none, head, whole };  // over each head, or over all heads at once
+// Over each head with shared weights, over all heads at once, or over each head with weights of its own.
+enum class QkNorm : uint8_t { none, head, whole, each };
 enum class RouterGate : uint8_t { softmax, softmax_chosen, sigmoid };  // softmax over all, or the chosen ones
 
 struct LayerSpec {
@@ -49,15 +50,17 @@ struct DecoderSpec {
 
   NormKind norm = NormKind::rms;
   float epsilon = 1e-5f;
-  bool norm_weights = true;           // false: a norm without learned weights (OLMo)
-  bool norm_before = true;            // of attention and of the feed-forward network
-  bool norm_after = false;            // of what each of them adds
-  bool parallel = false;              // attention and feed-forward read the same rows and add together
-  bool one_norm = false;              // parallel: the feed-forward network reads the attention's norm
-  std::string ffn_norm = "ffn_norm";  // role of the norm before the feed-forward network
+  bool norm_weights = true;                  // false: a norm without learned weights (OLMo)
+  bool norm_before = true;                   // of attention and of the feed-forward network
+  bool norm_after = false;                   // of what each of them adds
+  bool parallel = false;                     // attention and feed-forward read the same rows and add together
+  bool one_norm = false;                     // parallel: the feed-forward network reads the attention's norm
+  std::string attention_norm = "attn_norm";  // role of the norm before attention
+  std::string ffn_norm = "ffn_norm";         // role of the norm before the feed-forward network
 
   QkNorm qk_norm = QkNorm::none;
   bool qk_norm_after_rope = false;
+  float qkv_clamp = 0;        // > 0: queries, keys and values are cut to +- this
   float attention_scale = 0;  // set by the family; usually 1 / sqrt(key_dim)
   float attention_soft_cap = 0;
   // Queries at position p are multiplied by 1 + temperature_scale * log(1 + floor(p / temperature_floor)).

@@ -143,8 +143,7 @@ Status experts_forward(Step& step, const DecoderParts& parts, const LayerWeights
   const int64_t mark = step.scratch.mark();
   const auto choices = TRY(route(step, parts, weights, rows));
   Rows sum = step.scratch.take(rows.count(), parts.spec.width);
-  const std::vector<float> zeros(size_t(parts.spec.width));
-  for (int32_t row = 0; row < rows.count(); ++row) step.ops.load(zeros, sum.slice(row, 1));
+  step.ops.fill(sum, 0);
   for (int32_t expert = 0; expert < parts.spec.experts.count; ++expert) {
     const Choice& choice = choices[size_t(expert)];
     if (choice.rows.empty()) continue;

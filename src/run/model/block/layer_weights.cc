@@ -67,7 +67,7 @@ class Finder {
 
 Status find_norms(const DecoderSpec& spec, const std::string& at, Finder& finder, LayerWeights& layer) {
   if (spec.norm_before && spec.norm_weights) {
-    layer.attention_norm = TRY(finder.norm(at + "attn_norm", spec.width));
+    layer.attention_norm = TRY(finder.norm(at + spec.attention_norm, spec.width));
     if (!spec.one_norm) layer.ffn_norm = TRY(finder.norm(at + spec.ffn_norm, spec.width));
   }
   if (spec.norm_after) {
@@ -75,6 +75,11 @@ Status find_norms(const DecoderSpec& spec, const std::string& at, Finder& finder
     layer.ffn_post_norm = TRY(finder.norm(at + "post_ffw_norm", spec.width));
   }
   if (spec.qk_norm == QkNorm::none) return {};
+  if (spec.qk_norm == QkNorm::each) {
+    layer.query_norm.weight = TRY(finder.need(at + "attn_q_norm", {spec.heads, spec.key_dim}));
+    layer.key_norm.weight = TRY(finder.need(at + "attn_k_norm", {spec.kv_heads, spec.key_dim}));
+    return {};
+  }
   const bool whole = spec.qk_norm == QkNorm::whole;
   layer.query_norm = TRY(finder.norm(at + "attn_q_norm", whole ? spec.query_width() : spec.key_dim));
   layer.key_norm = TRY(finder.norm(at + "attn_k_norm", whole ? spec.key_width() : spec.key_dim));
