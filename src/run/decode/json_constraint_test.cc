@@ -82,9 +82,11 @@ constexpr const char* kSchemas[] = {
     R"({"enum": ["red", "green", 3, null, {"a": [1, "b"]}]})",
     R"({"const": {"x": "é\n", "y": [true]}})",
     R"({"anyOf": [{"type": "object", "properties": {"kind": {"const": "a"}, "v": {"type": "integer"}},
-        "required": ["kind", "v"]}, {"type": "object", "properties": {"kind": {"const": "b"}}, "required": ["kind"]}]})",
+        "required": ["kind", "v"]}, {"type": "object", "properties": {"kind": {"const": "b"}},
+        "required": ["kind"]}]})",
     R"({"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"],
-        "oneOf": [{"properties": {"y": {"type": "string"}}, "required": ["y"]}, {"properties": {"z": {"type": "null"}}}]})",
+        "oneOf": [{"properties": {"y": {"type": "string"}}, "required": ["y"]},
+        {"properties": {"z": {"type": "null"}}}]})",
     R"({"allOf": [{"type": "object", "properties": {"a": {"type": "integer", "minimum": 3}}, "required": ["a"]},
         {"properties": {"a": {"maximum": 9}, "b": {"type": "string"}}, "required": ["b"]}]})",
     R"({"$defs": {"node": {"type": "object", "properties": {"v": {"type": "integer"},
@@ -155,7 +157,8 @@ bool takes(const std::string& schema, std::string_view text) {
 TEST(JsonConstraint, takes_what_people_write) {
   const std::string person =
       R"({"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"},
-                                 "tags": {"type": "array", "items": {"type": "string"}}}, "required": ["name"]})";
+                                 "tags": {"type": "array", "items": {"type": "string"}}},
+                                 "required": ["name"]})";
   EXPECT_TRUE(takes(person, R"({"name": "Ann", "age": 7, "tags": ["a", "b"]})"));
   EXPECT_TRUE(takes(person, R"({"name":"Ann","tags":[]})"));
   EXPECT_TRUE(takes(person, "{\n  \"name\": \"A\\u00e9\\n日本\"\n}"));

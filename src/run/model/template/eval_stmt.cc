@@ -163,7 +163,8 @@ Status Evaluator::bind_named(const Signature& signature, Args& args) {
   auto& variables = scope_->variables;
   Dict* others = signature.named_rest ? TRY(run_.dict()) : nullptr;
   for (auto& [name, value] : args.by_name) {
-    const auto is = [&](const Str& parameter) { return parameter->view() == name->view(); };
+    const std::string_view wanted = name->view();  // clang 14 captures no structured binding
+    const auto is = [&](const Str& parameter) { return parameter->view() == wanted; };
     const auto at = std::find_if(signature.names.begin(), signature.names.end(), is);
     const std::string quoted = "'" + std::string(name->view()) + "'";
     if (at != signature.names.end()) {

@@ -102,14 +102,17 @@ void put_commas(std::string& digits) {
 Status append_formatted(Run& run, std::string& out, const Value& value, std::string_view how) {
   const Spec spec = TRY(read_spec(run, how));
   std::string sign, text;
-  const bool number = value.number() && !(value.is<bool>() && spec.kind == 0);
+  const bool number = value.number() && !(value.is<bool>() && how.empty());
+  if (!how.empty() && !number && !value.text()) {
+    return run.fail(std::string("unsupported format string passed to ") + type_name(value) + ".__format__");
+  }
   if (number) {
     const bool negative = value.real() < 0;
     sign = negative ? "-" : spec.sign == '-' ? "" : std::string(1, spec.sign);
     text = TRY(digits_of(run, value, spec));
     if (spec.commas) put_commas(text);
   } else {
-    if (spec.kind != 0 && spec.kind != 's') return run.fail("format: this needs a number");
+    if ((spec.kind != 0 && spec.kind != 's') || spec.commas) return run.fail("format: this needs a number");
     TRY(append_text(run, text, value));
     if (spec.precision >= 0) text.resize(byte_offset(text, size_t(spec.precision)));
   }

@@ -156,6 +156,7 @@ Result<Value> pairs(Run& run, const Value& self, Bound&) {
 }
 
 Result<Value> mapped(Run& run, const Value& self, Bound& args) {
+  if (!truthy(self)) return stream(run, {});  // also of none
   const List* items = TRY(run.iterate(self));
   std::vector<Value> out;
   if (args.has(0)) {  // attribute, default
@@ -180,6 +181,7 @@ Result<Value> mapped(Run& run, const Value& self, Bound& args) {
 
 // select, reject, selectattr, rejectattr: [attribute,] [test, its arguments...]
 Result<Value> picked(Run& run, const Value& self, Bound& args, bool by_attribute, bool wanted) {
+  if (!truthy(self)) return stream(run, {});  // also of none
   if (by_attribute && args.rest.empty()) return run.fail("selectattr: the attribute is missing");
   const size_t at = by_attribute;
   const Builtin* test = nullptr;

@@ -38,7 +38,7 @@ bool is_integer(const Value& v) {
   return v.is<int64_t>();
 }
 bool is_callable(const Value& v) {
-  return v.thing() != nullptr && v.thing()->callable();
+  return v.undefined() || (v.thing() != nullptr && v.thing()->callable());
 }
 bool is_defined(const Value& v) {
   return !v.undefined();

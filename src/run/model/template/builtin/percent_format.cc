@@ -104,7 +104,8 @@ class Formatter {
       TRY(c.kind == 's' ? append_text(run_, text, value) : append_repr(run_, text, value));
       if (c.precision >= 0) text.resize(byte_offset(text, size_t(c.precision)));
     } else if (std::string_view("dixXoeEfFgG").find(c.kind) != std::string_view::npos) {
-      if (!value.number()) {
+      const bool whole = std::string_view("xXo").find(c.kind) != std::string_view::npos;
+      if (!value.number() || (whole && !value.integral())) {
         return run_.fail(std::string("%") + c.kind + " format: a number is required, not " +
                          type_name(value));
       }
