@@ -1,5 +1,5 @@
-// Tokenizer: text to token ids and back. One file an algorithm (bpe, spm, wordpiece), filled from GGUF
-// metadata or from a Hugging Face tokenizer.json. Immutable, thread-safe, linear time in the text, no
+// Tokenizer: text to token ids and back. One file an algorithm (bpe, spm, unigram, wordpiece), filled from
+// GGUF metadata or from a Hugging Face tokenizer.json. Immutable, thread-safe, linear time in the text, no
 // recursion on it.
 #pragma once
 
@@ -36,13 +36,13 @@ class Tokenizer {
   virtual void decode(Token token, bool show_special, std::string& out) const = 0;
   virtual int32_t size() const = 0;
   virtual const SpecialTokens& special() const = 0;
-  // The raw bytes that each token stands for; empty for control tokens. For grammars.
+  // The raw bytes that a token stands for; empty for control tokens and the unknown one. For grammars.
   virtual std::string_view piece(Token token) const = 0;
   virtual bool is_control(Token token) const = 0;
 };
 
-// invalid: no tokenizer in the file (says how to get one), an unknown model or pre-tokenizer (lists the
-// known).
+// invalid: no tokenizer in the file (says how to get one); unsupported: an unknown model or pre-tokenizer
+// (lists the known); corrupt: a vocabulary that contradicts itself.
 Result<std::unique_ptr<Tokenizer>> open_tokenizer(const Gguf& gguf);
 Result<std::unique_ptr<Tokenizer>> open_tokenizer_json(std::string_view tokenizer_json);
 

@@ -40,7 +40,7 @@ class PairTable {
  public:
   explicit PairTable(size_t pairs) {
     size_t slots = 16;
-    while (slots < pairs * 2) slots *= 2;
+    while (slots * 3 < pairs * 4) slots *= 2;
     slots_.resize(slots);
   }
   void add(int32_t left, int32_t right, Merge merge) {  // the first of equals counts

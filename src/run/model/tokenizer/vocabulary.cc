@@ -108,17 +108,11 @@ void VocabularyTokenizer::encode(std::string_view text, bool parse_special, std:
 
 void VocabularyTokenizer::decode(Token token, bool show_special, std::string& out) const {
   if (!known(token)) return;
-  const TokenKind kind = vocabulary_.kinds[token];
-  const bool hidden = kind == TokenKind::control || kind == TokenKind::unknown;
-  if (!hidden) {
-    out += pieces_[token];
-  } else if (show_special) {
-    out += vocabulary_.texts[token];
-  }
+  out += hidden(token) && show_special ? vocabulary_.texts[token] : piece(token);
 }
 
 std::string_view VocabularyTokenizer::piece(Token token) const {
-  return known(token) && !is_control(token) ? pieces_[token] : std::string_view();
+  return known(token) && !hidden(token) ? pieces_[token] : std::string_view();
 }
 
 bool VocabularyTokenizer::is_control(Token token) const {

@@ -64,6 +64,9 @@ class VocabularyTokenizer : public Tokenizer {
   };
   Special next_special(std::string_view text, bool parse_special) const;
   bool known(Token token) const { return token >= 0 && token < size(); }
+  bool hidden(Token token) const {
+    return vocabulary_.kinds[token] == TokenKind::control || vocabulary_.kinds[token] == TokenKind::unknown;
+  }
 
   Vocabulary vocabulary_;
   StringTable pieces_;

@@ -128,22 +128,29 @@ Result<CharClasses> CharClasses::of(const std::vector<CharSet>& sets) {
   borders.erase(std::unique(borders.begin(), borders.end()), borders.end());
 
   CharClasses classes;
-  std::vector<uint8_t> by_code(unicode::kLast + 1);
   std::map<std::vector<bool>, uint8_t> numbers;  // by which sets contain it
+  std::vector<uint8_t> between;                  // the class from each border to the next
   for (size_t i = 0; i + 1 < borders.size(); ++i) {
     std::vector<bool> member;
     for (const CharSet& set : sets) member.push_back(set.contains(borders[i]));
     const auto [at, fresh] = numbers.emplace(std::move(member), static_cast<uint8_t>(numbers.size()));
     if (fresh) classes.examples_.push_back(borders[i]);
     if (numbers.size() > 250) return Status(Code::unsupported, "pattern: too many character classes");
-    std::fill(by_code.begin() + borders[i], by_code.begin() + borders[i + 1], at->second);
+    between.push_back(at->second);
   }
-  std::map<std::string_view, uint16_t> seen;
-  for (size_t page = 0; page < by_code.size(); page += 256) {
-    const std::string_view content(reinterpret_cast<const char*>(&by_code[page]), 256);
-    const auto [at, fresh] = seen.emplace(content, static_cast<uint16_t>(seen.size()));
-    if (fresh) classes.pages_.insert(classes.pages_.end(), content.begin(), content.end());
-    classes.page_.push_back(at->second);
+  std::map<std::array<uint8_t, 256>, uint16_t> seen;
+  std::array<uint8_t, 256> page;
+  size_t at = 0;  // of the border at or before the character
+  for (char32_t first = 0; first <= unicode::kLast; first += 256) {
+    for (char32_t next = first; next < first + 256;) {
+      while (borders[at + 1] <= next) ++at;
+      const char32_t end = std::min<char32_t>(borders[at + 1], first + 256);
+      std::fill(page.begin() + (next - first), page.begin() + (end - first), between[at]);
+      next = end;
+    }
+    const auto [known, fresh] = seen.emplace(page, static_cast<uint16_t>(seen.size()));
+    if (fresh) classes.pages_.insert(classes.pages_.end(), page.begin(), page.end());
+    classes.page_.push_back(known->second);
   }
   return classes;
 }
