@@ -75,8 +75,33 @@ void dot_panels(const WeightPanel* w, size_t w_stride, size_t w_rows, const Inpu
   }
 }
 
+// 16 sums at once, in a tree: lane i and i + 8, then i + 4, i + 2, i + 1. Each level packs two registers into
+// one; the order of loading makes the results come out in order.
+__m512 finish_16(const Lanes* sums) {
+  __m512 eight[8], four[4], two[2];
+  for (size_t i = 0; i < 8; ++i) {
+    const __m512 a = get(sums[i / 2 + i % 2 * 8]), b = get(sums[i / 2 + i % 2 * 8 + 4]);
+    eight[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+  }
+  for (size_t i = 0; i < 4; ++i) {
+    const __m512 a = eight[2 * i], b = eight[2 * i + 1];
+    four[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    const __m512d a = _mm512_castps_pd(four[2 * i]), b = _mm512_castps_pd(four[2 * i + 1]);
+    two[i] =
+        _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+  }
+  return _mm512_add_ps(_mm512_shuffle_ps(two[0], two[1], 0x88), _mm512_shuffle_ps(two[0], two[1], 0xdd));
+}
+
 void finish(const Lanes* sums, size_t n, float* out) {
-  for (size_t i = 0; i < n; ++i) out[i] = _mm512_reduce_add_ps(get(sums[i]));
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) _mm512_storeu_ps(out + i, finish_16(sums + i));
+  if (i == n) return;
+  Lanes rest[16];
+  for (size_t j = 0; j < 16; ++j) set(rest[j], i + j < n ? get(sums[i + j]) : _mm512_setzero_ps());
+  _mm512_mask_storeu_ps(out + i, up_to(n - i), finish_16(rest));
 }
 
 // 32 values; `sums` gets the sum of each 16 quants.
