@@ -56,6 +56,7 @@ class ThreadedEngine : public Engine {
 
  private:
   Status check(const Request& request) const;
+  Status room_to_wait(int32_t prompt) const;  // under mutex_
 
   // On the engine thread.
   void live();
@@ -123,11 +124,21 @@ Result<SequenceId> ThreadedEngine::submit(Request request, Listener listener) {
   sequence->listener = std::move(listener);
   sequence->submitted = Clock::now();
   std::lock_guard lock(mutex_);
+  TRY(room_to_wait(prompt));
   const SequenceId id = sequence->id = ++last_id_;
   submitted_.push_back(std::move(sequence));
   ++stats_.waiting;
+  stats_.tokens_waiting += prompt;
   wake_.notify_one();
   return id;
+}
+
+Status ThreadedEngine::room_to_wait(int32_t prompt) const {
+  if (stats_.waiting == 0) return {};
+  if (stats_.waiting < kMostWaiting && stats_.tokens_waiting + prompt <= kMostTokensWaiting) return {};
+  return Status(Code::over_budget, std::to_string(stats_.waiting) + " requests with " +
+                                       std::to_string(stats_.tokens_waiting) +
+                                       " tokens wait already; try again later");
 }
 
 void ThreadedEngine::cancel(SequenceId id) {
@@ -225,6 +236,7 @@ Status ThreadedEngine::start(Sequence& sequence) {
   sequence.waited_steps = 0;
   count([&](EngineStats& stats) {
     --stats.waiting;
+    stats.tokens_waiting -= sequence.usage.prompt_tokens;
     ++stats.running;
     stats.prompt_tokens += sequence.usage.prompt_tokens;
     stats.prefill_tokens_saved += sequence.usage.reused_tokens;
@@ -301,7 +313,10 @@ void ThreadedEngine::finish(Sequence& sequence, Finish how, Status status) {
   sequence.kv.reset();
   sequence.finished = true;
   blocked_ = 0;
-  count([&](EngineStats& stats) { --(ran ? stats.running : stats.waiting); });
+  count([&](EngineStats& stats) {
+    --(ran ? stats.running : stats.waiting);
+    if (!ran) stats.tokens_waiting -= usage.prompt_tokens;
+  });
 
   std::vector<float> embedding;
   if (sequence.request.embed && how == Finish::stop) {

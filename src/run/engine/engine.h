@@ -19,6 +19,11 @@ namespace varve {
 
 using SequenceId = uint64_t;
 
+// What waits lies outside the ledger, so it is bounded: so many sequences, and tokens of their prompts. One
+// prompt may always wait.
+inline constexpr int32_t kMostWaiting = 1024;
+inline constexpr int64_t kMostTokensWaiting = 1 << 20;
+
 struct Request {
   std::vector<Token> tokens;  // the whole prompt; never empty
   int32_t max_tokens = 512;   // to generate; 0 computes the prompt only (Finish::length)
@@ -58,6 +63,7 @@ struct EngineOptions {
 struct EngineStats {  // a consistent copy
   int64_t prompt_tokens = 0, prefill_tokens_saved = 0, generated_tokens = 0, steps = 0;
   int32_t running = 0, waiting = 0;
+  int64_t tokens_waiting = 0;  // of the prompts that wait
   int64_t kv_bytes = 0, prefix_bytes = 0;
 };
 
@@ -65,8 +71,9 @@ class Engine {
  public:
   virtual ~Engine() = default;  // cancels everything and joins its thread
   // invalid: empty prompt, token out of range, bad sampling options, prompt longer than the context (says
-  // both lengths). over_budget: what is asked can never fit, with the arithmetic. Otherwise the request waits
-  // until it fits beside those that run; it fails with over_budget when nothing runs and it still does not.
+  // both lengths). over_budget: what is asked can never fit, with the arithmetic, or too much waits already.
+  // Otherwise the request waits until it fits beside those that run; it fails with over_budget when nothing
+  // runs and it still does not.
   virtual Result<SequenceId> submit(Request request, Listener listener) = 0;
   virtual void cancel(SequenceId id) = 0;  // on_finish still comes; unknown ids are ignored
   virtual EngineStats stats() const = 0;

@@ -361,6 +361,32 @@ TEST(Engine, CancelsWhatRunsAndWhatWaits) {
   EXPECT_EQ(rig.engine->stats().running + rig.engine->stats().waiting, 0);
 }
 
+TEST(Engine, RefusesWhatWouldWaitBehindTooMuch) {
+  for (const int32_t length : {1, 2000}) {
+    std::mutex gate;
+    std::unique_lock closed(gate);
+    auto model = std::make_shared<FakeModel>(std::vector<Token>{}, 2048);
+    model->before_pass = [&] { std::lock_guard open(gate); };
+    Rig rig({.max_sequences = 1}, model);
+    const Request request = ask(prompt_of(length, 1), 1);
+    const int32_t most = length == 1 ? kMostWaiting : int32_t(kMostTokensWaiting) / length;
+    std::deque<Heard> heard(size_t(most) + 2);
+    rig.submit(request, heard[0]);
+    while (rig.engine->stats().running == 0) std::this_thread::yield();
+    std::vector<SequenceId> ids;
+    for (int32_t i = 1; i <= most; ++i) ids.push_back(rig.submit(request, heard[size_t(i)]));
+    const Status refused = rig.refusal(request);
+    EXPECT_EQ(refused.code(), Code::over_budget);
+    EXPECT_NE(refused.message().find(std::to_string(most) + " requests"), std::string::npos);
+    for (const SequenceId id : ids) rig.engine->cancel(id);
+    closed.unlock();
+    for (int32_t i = 1; i <= most; ++i) EXPECT_EQ(heard[size_t(i)].wait(), Finish::cancelled);
+    rig.submit(request, heard.back());
+    EXPECT_EQ(heard.back().wait(), Finish::length);
+    EXPECT_EQ(rig.engine->stats().tokens_waiting, 0);
+  }
+}
+
 TEST(Engine, AListenerMayCancelItsOwnSequence) {
   Rig rig;
   Heard heard;
