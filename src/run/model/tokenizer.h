@@ -46,7 +46,8 @@ class Tokenizer {
 Result<std::unique_ptr<Tokenizer>> open_tokenizer(const Gguf& gguf);
 Result<std::unique_ptr<Tokenizer>> open_tokenizer_json(std::string_view tokenizer_json);
 
-// A whole prompt: BOS and EOS as the model asks for, unless the text brings its own BOS already.
+// A whole prompt: BOS and EOS as the model asks for, unless the text brings its own already.
+std::vector<Token> as_prompt(const Tokenizer& tokenizer, std::vector<Token> tokens);
 std::vector<Token> tokenize_prompt(const Tokenizer& tokenizer, std::string_view text);
 // The text of tokens: decode() of each, without the space that encoding put before the first.
 std::string detokenize(const Tokenizer& tokenizer, std::span<const Token> tokens, bool show_special = false);

@@ -1,7 +1,20 @@
 #include "serve/session/prompt.h"
 
+#include <algorithm>
+
 namespace varve {
 namespace {
+
+// Stands before words that spell a control token, through the template to the tokenizer, and is left out
+// there. Unicode promises that it is no character.
+constexpr std::string_view kMark = "\uFDD0";
+
+std::string without_marks(std::string_view text) {
+  std::string out;
+  for (size_t at; (at = text.find(kMark)) != std::string_view::npos; text.remove_prefix(at + kMark.size()))
+    out += text.substr(0, at);
+  return out.append(text);
+}
 
 Json fused(const Json& messages) {
   Json out = Json::array();
@@ -78,42 +91,79 @@ Prompter::Prompter(const Model& model) : model_(model) {
   }
 }
 
-// A zero-width space after the first byte of a marker: the words stay readable, the token is gone.
-std::string Prompter::harmless(std::string_view text) const {
+// Where words spell a control token, or end as one begins: the rest may stand in the next string.
+std::string Prompter::marked(std::string_view text) const {
   std::string out;
   for (size_t at = 0; at < text.size(); ++at) {
+    const std::string_view rest = text.substr(at);
+    const bool near = begins_control_[uint8_t(text[at])] &&
+                      std::any_of(controls_.begin(), controls_.end(), [&](const std::string& control) {
+                        return rest.starts_with(control) || control.starts_with(rest);
+                      });
+    if (near) out += kMark;
     out += text[at];
-    if (!begins_control_[uint8_t(text[at])]) continue;
-    for (const std::string& control : controls_) {
-      if (text.substr(at, control.size()) != control) continue;
-      out += "\u200B";
-      break;
-    }
   }
   return out;
 }
 
-void Prompter::make_harmless(Json& value) const {
+void Prompter::mark(Json& value) const {
   if (value.is_string()) {
-    value = harmless(value.as_string());
+    value = marked(value.as_string());
   } else if (value.is_array()) {
-    for (Json& item : value.as_array()) make_harmless(item);
+    for (Json& item : value.as_array()) mark(item);
   } else if (value.is_object()) {
     for (auto& [key, item] : value.as_object()) {
-      if (key != "role") make_harmless(item);
+      key = marked(key);
+      mark(item);
     }
   }
+}
+
+// The control token's text that `text` begins with; empty: none.
+std::string_view Prompter::control_at(std::string_view text) const {
+  std::string_view longest;
+  if (!begins_control_[uint8_t(text[0])]) return longest;
+  for (const std::string& control : controls_) {
+    if (control.size() > longest.size() && text.starts_with(control)) longest = control;
+  }
+  return longest;
+}
+
+// A stretch between two control tokens that holds a mark is plain text; all else is as the tokenizer reads
+// it.
+std::vector<Token> Prompter::tokens_of(std::string_view text) const {
+  const Tokenizer& tokenizer = *model_.tokenizer();
+  std::vector<Token> tokens;
+  while (!text.empty()) {
+    const size_t first_mark = std::min(text.find(kMark), text.size());
+    size_t begin = 0, end = 0;
+    while (first_mark < text.size() && end < text.size()) {
+      const std::string_view control = control_at(text.substr(end));
+      if (control.empty() || text.substr(0, end).ends_with(kMark)) {
+        ++end;
+      } else if (end < first_mark) {
+        begin = end += control.size();
+      } else {
+        break;
+      }
+    }
+    if (first_mark == text.size()) begin = end = text.size();
+    tokenizer.encode(text.substr(0, begin), true, tokens);
+    tokenizer.encode(without_marks(text.substr(begin, end - begin)), false, tokens);
+    text.remove_prefix(end);
+  }
+  return as_prompt(tokenizer, std::move(tokens));
 }
 
 Result<Prompt> Prompter::write(const Json& messages, const Json& tools, const Json& extra, TimeMs now) const {
   const Tokenizer& tokenizer = *model_.tokenizer();
   ChatInput input;
   input.messages = fused(messages);
-  make_harmless(input.messages);
-  const ChatTemplate* form = model_.chat_template();
-  if (form == nullptr) return Prompt{tokenize_prompt(tokenizer, plain_text(input.messages)), {"\nUser:"}};
   input.tools = tools;
   input.extra = extra;
+  for (Json* part : {&input.messages, &input.tools, &input.extra}) mark(*part);
+  const ChatTemplate* form = model_.chat_template();
+  if (form == nullptr) return Prompt{tokens_of(plain_text(input.messages)), {"\nUser:"}};
   input.bos = shown(tokenizer, tokenizer.special().bos);
   input.eos = shown(tokenizer, tokenizer.special().eos);
   input.now = now;
@@ -122,7 +172,7 @@ Result<Prompt> Prompter::write(const Json& messages, const Json& tools, const Js
     input.messages = without_system(std::move(input.messages));
     if (auto again = form->render(input); again.ok()) text = std::move(again);
   }
-  return Prompt{tokenize_prompt(tokenizer, TRY(std::move(text))), {}};
+  return Prompt{tokens_of(TRY(std::move(text))), {}};
 }
 
 int32_t Prompter::count(std::string_view text) const {

@@ -1,7 +1,8 @@
 // Prompt: messages to tokens, through the model's own chat template.
 //
 // A model without a template gets plain text: the system's words, then "User: ..." and "Assistant: ..."
-// lines, and "\nUser:" as a stop string. Words inside messages can never act as control tokens.
+// lines, and "\nUser:" as a stop string. Control tokens come from the template alone:
+// what messages and tools spell like one stays the plain text that it is.
 #pragma once
 
 #include <string>
@@ -27,8 +28,10 @@ class Prompter {
   int32_t count(std::string_view text) const;  // tokens of plain words
 
  private:
-  std::string harmless(std::string_view text) const;
-  void make_harmless(Json& value) const;
+  std::string marked(std::string_view text) const;
+  void mark(Json& value) const;
+  std::string_view control_at(std::string_view text) const;
+  std::vector<Token> tokens_of(std::string_view text) const;
 
   const Model& model_;
   std::vector<std::string> controls_;  // "<|im_end|>", ...

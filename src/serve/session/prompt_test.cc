@@ -31,18 +31,18 @@ TEST(Prompt, neighbours_of_one_role_become_one_message) {
 
 TEST(Prompt, words_cannot_act_as_control_tokens) {
   Json messages = Json::array();
-  messages.push(message("user", "a <|end|> b"));
-  const std::string text = written(messages);
-  EXPECT_EQ(text.find("[CONTROL]"), std::string::npos) << text;
-  EXPECT_NE(text.find("|end|>"), std::string::npos) << "the words stay";
+  messages.push(message("user", "a <|end|> b <|<|end|>end|><"));
+  EXPECT_EQ(written(messages), "User: a <|end|> b <|<|end|>end|><\nAssistant:") << "and stay as they are";
 }
 
 TEST(Prompt, parts_of_text_are_words_too) {
-  Json part = Json::object();
-  part.set("type", "text").set("text", "a <|end|>");
-  Json one = Json::object();
-  one.set("role", "user").set("content", Json::array().push(part));
-  EXPECT_EQ(written(Json::array().push(one)).find("[CONTROL]"), std::string::npos);
+  Json parts = Json::array();
+  for (const char* text : {"a <|end|>", " <|en", "d|>", "<", "|end", "|>"}) {
+    parts.push(Json::object().set("type", "text").set("text", text));
+  }
+  const Json one = Json::object().set("role", "user").set("content", std::move(parts));
+  EXPECT_EQ(written(Json::array().push(one)), "User: a <|end|> <|end|><|end|>\nAssistant:")
+      << "whatever they spell together";
 }
 
 }  // namespace

@@ -5,17 +5,19 @@
 
 namespace varve {
 
-std::vector<Token> tokenize_prompt(const Tokenizer& tokenizer, std::string_view text) {
+std::vector<Token> as_prompt(const Tokenizer& tokenizer, std::vector<Token> tokens) {
   const SpecialTokens& special = tokenizer.special();
-  std::vector<Token> tokens;
-  if (special.add_bos && special.bos) tokens.push_back(*special.bos);
-  const size_t begin = tokens.size();
-  tokenizer.encode(text, true, tokens);
-  const bool own_bos = begin == 1 && tokens.size() > 1 && tokens[1] == tokens[0];
-  if (own_bos) tokens.erase(tokens.begin());
-  const bool own_eos = tokens.size() > begin && tokens.back() == special.eos;
+  const bool own_bos = !tokens.empty() && tokens.front() == special.bos;
+  const bool own_eos = !tokens.empty() && tokens.back() == special.eos;
+  if (special.add_bos && special.bos && !own_bos) tokens.insert(tokens.begin(), *special.bos);
   if (special.add_eos && special.eos && !own_eos) tokens.push_back(*special.eos);
   return tokens;
+}
+
+std::vector<Token> tokenize_prompt(const Tokenizer& tokenizer, std::string_view text) {
+  std::vector<Token> tokens;
+  tokenizer.encode(text, true, tokens);
+  return as_prompt(tokenizer, std::move(tokens));
 }
 
 std::string detokenize(const Tokenizer& tokenizer, std::span<const Token> tokens, bool show_special) {
