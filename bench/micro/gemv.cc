@@ -10,7 +10,7 @@
 namespace varve::bench {
 namespace {
 
-constexpr int32_t kRows = 8192, kCols = 2048;
+constexpr int32_t kCols = 2048;
 
 std::vector<float> normal(size_t n) {
   std::mt19937 random(1);
@@ -33,49 +33,47 @@ struct Rates {
   double weights, memory;  // GB/s
 };
 
-Rates measure(Ops& ops, ThreadPool& pool, const Codec& codec, Buffer& buffer, Scratch& scratch, int rounds) {
-  const int64_t mark = scratch.mark(), bytes = codec.bytes_for(int64_t(kRows) * kCols);
-  const Rows x = scratch.take(1, kCols), y = scratch.take(1, kRows);
-  ops.load(normal(kCols), x);
+// y is as wide as the matrices have rows.
+Rates measure(Ops& ops, ThreadPool& pool, const Codec& codec, Buffer& buffer, Rows x, Rows y, int rounds) {
+  const int64_t bytes = codec.bytes_for(int64_t(y.width()) * kCols);
   const int64_t matrices = buffer.size() / bytes;
+  const auto all = std::span(std::as_const(buffer).bytes());
   std::vector<double> weights, memory;
   for (int round = 0; round < rounds; ++round) {
-    memory.push_back(read_rate(pool, buffer.bytes()));
+    memory.push_back(read_rate(pool, all));
     const double time = seconds([&] {
       for (int64_t i = 0; i < matrices; ++i) {
-        ops.matmul(
-            x,
-            {&codec, std::span(std::as_const(buffer).bytes()).subspan(size_t(i * bytes), size_t(bytes)),
-             kRows, kCols},
-            y);
+        ops.matmul(x, {&codec, all.subspan(size_t(i * bytes), size_t(bytes)), y.width(), kCols}, y);
       }
     });
     weights.push_back(double(matrices * bytes) / time / 1e9);
   }
-  scratch.release(mark);
   return {median(weights), median(memory)};
 }
 
 }  // namespace
 
 Result<std::vector<Measure>> gemv(const Spec& options) {
-  int mib = 1024, rounds = 5, threads = std::max(1, int(std::thread::hardware_concurrency()));
+  int mib = 1024, rows = 8192, rounds = 5, threads = std::max(1, int(std::thread::hardware_concurrency()));
   TRY(OptionReader(options)
-          .read("mib", mib, 64, 65536)
+          .read("mib", mib, 1024, 65536)
+          .read("rows", rows, 64, 131072)  // of f32, the largest: one matrix of 1 GiB
           .read("rounds", rounds, 1, 1000)
           .read("threads", threads, 1, 1024)
           .done());
-  Ledger ledger(int64_t(mib + 1) << 20);
+  Ledger ledger(int64_t(mib + 2) << 20);
   Buffer buffer = TRY(Buffer::make(ledger, Tag::weights, int64_t(mib) << 20));
-  Scratch scratch = TRY(Scratch::make(ledger, Scratch::bytes_for(1, kCols) + Scratch::bytes_for(1, kRows)));
+  Scratch scratch = TRY(Scratch::make(ledger, Scratch::bytes_for(1, kCols) + Scratch::bytes_for(1, rows)));
+  const Rows x = scratch.take(1, kCols), y = scratch.take(1, rows);
   ThreadPool pool(threads);
+  Ops(pool).load(normal(kCols), x);
   std::vector<Measure> all;
   for (const std::string& name : codecs().names()) {
     const Codec& codec = *TRY(codec_named(name));
     fill(codec, buffer.bytes());
     for (auto precision : {Ops::Precision::fast, Ops::Precision::exact}) {
       Ops ops(pool, precision);
-      const Rates rates = measure(ops, pool, codec, buffer, scratch, rounds);
+      const Rates rates = measure(ops, pool, codec, buffer, x, y, rounds);
       all.push_back({.name = name + (precision == Ops::Precision::fast ? " fast" : " exact"),
                      .value = rates.weights,
                      .unit = "GB/s",
