@@ -216,6 +216,35 @@ TEST(JsonConstraint, decimals_are_bounded) {
   }
 }
 
+TEST(JsonConstraint, decimals_between_any_two_hundredths_are_told_apart) {
+  const auto text = [](int hundredths) {
+    std::string digits = std::to_string(std::abs(hundredths));
+    if (digits.size() < 3) digits.insert(0, 3 - digits.size(), '0');
+    digits.insert(digits.size() - 2, ".");
+    digits.erase(digits.find_last_not_of("0") + 1);
+    if (digits.back() == '.') digits.pop_back();
+    return (hundredths < 0 ? "-" : "") + digits;
+  };
+  for (uint32_t seed = 0; seed < 40; ++seed) {
+    const auto bits = random_block({.seed = seed}, 0);
+    const int a = int(bits[0] % 3001) - 1500, b = a + int(bits[1] % 700);
+    const bool open_below = bits[2] % 2 == 0, open_above = bits[3] % 2 == 0;
+    if (a == b && (open_below || open_above)) continue;
+    const std::string schema = std::string(R"({"type": "number", ")") +
+                               (open_below ? "exclusiveMinimum" : "minimum") + "\": " + text(a) + ", \"" +
+                               (open_above ? "exclusiveMaximum" : "maximum") + "\": " + text(b) + "}";
+    const auto grammar = grammar_from_json_schema(*parse_json(schema), vocabulary());
+    ASSERT_TRUE(grammar.ok()) << schema;
+    for (int n = a - 130; n <= b + 130; ++n) {
+      const auto answer = (*grammar)->start();
+      bool taken = true;
+      for (const char c : text(n)) taken = taken && answer->accept(uint8_t(c)).ok();
+      const bool within = (open_below ? n > a : n >= a) && (open_above ? n < b : n <= b);
+      EXPECT_EQ(taken && answer->complete(), within) << schema << " : " << text(n);
+    }
+  }
+}
+
 Status refusal(const std::string& schema) {
   return grammar_from_json_schema(*parse_json(schema), vocabulary()).status();
 }

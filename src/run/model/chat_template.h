@@ -14,21 +14,22 @@ namespace varve {
 
 struct ChatInput {
   Json messages = Json::array();  // [{role, content, ...}]
-  Json tools;                     // null or an array
+  Json tools;                     // an array; null leaves the variable undefined
   Json extra = Json::object();    // further variables of the template, e.g. enable_thinking
   bool add_generation_prompt = true;
   std::string bos, eos;
-  TimeMs now = 0;  // for strftime_now
+  TimeMs now = 0;  // for strftime_now, which speaks UTC
 };
 
 class ChatTemplate {
  public:
-  // invalid: names the line and what is not understood.
+  // Linear in the source, of at most 256 KiB. invalid: names the line and what is not understood.
   static Result<ChatTemplate> parse(std::string_view source);
   ChatTemplate(ChatTemplate&&) noexcept;
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();
-  // invalid: the template's own raise_exception text, or a limit that was hit.
+  // invalid: the template's own raise_exception text, or the line with what went wrong there or the limit
+  // that was hit. Thread-safe.
   Result<std::string> render(const ChatInput& input) const;
 
  private:

@@ -50,7 +50,7 @@ class Compiler {
     return int32_t(out_.states.size() - 1);
   }
   int32_t match(const std::bitset<256>& set, int32_t next) {
-    const auto [at, fresh] = set_ids_.emplace(set.to_string(), int32_t(out_.sets.size()));
+    const auto [at, fresh] = set_ids_.emplace(set, int32_t(out_.sets.size()));
     if (fresh) out_.sets.push_back(set);
     return add({State::match, at->second, next});
   }
@@ -185,7 +185,7 @@ class Compiler {
 
   const Rules& rules_;
   Automaton out_;
-  std::unordered_map<std::string, int32_t> set_ids_;
+  std::unordered_map<std::bitset<256>, int32_t> set_ids_;
   std::unordered_map<Part, int32_t> rule_of_;
   std::vector<std::pair<int32_t, Part>> repeated_;
   bool full_ = false;
