@@ -16,7 +16,6 @@ namespace {
 constexpr int32_t kTokens = 64;   // of a tile
 constexpr int32_t kGroup = 8;     // tokens whose dots are in flight
 constexpr int32_t kQueries = 16;  // of a task, at most
-constexpr int32_t kDim = 512;     // of a head, at most
 
 struct Range {  // of the tokens of a tile that a query sees
   int32_t begin = 0, end = 0;
@@ -134,8 +133,8 @@ class Task {
   std::array<Query, kQueries> query_;
   std::array<Range, kQueries> sees_;
   alignas(64) std::array<std::array<float, kTokens>, kQueries> scores_;
-  alignas(64) std::array<float, kQueries * kDim> keys_of_queries_;
-  alignas(64) std::array<float, kTokens * kDim> tile_;
+  alignas(64) std::array<float, kQueries * kMaxHeadDim> keys_of_queries_;
+  alignas(64) std::array<float, kTokens * kMaxHeadDim> tile_;
 };
 
 void check_segment(const AttendSpec& spec, Rows queries, const AttendSegment& segment) {
@@ -157,8 +156,8 @@ void check_segment(const AttendSpec& spec, Rows queries, const AttendSegment& se
 
 void Ops::attend(const AttendSpec& spec, Rows queries, std::span<const AttendSegment> segments, Rows out) {
   CHECK(spec.kv_heads > 0 && spec.heads % spec.kv_heads == 0 && spec.codec != nullptr, "shapes of attention");
-  CHECK(spec.key_dim > 0 && spec.key_dim <= kDim && spec.value_dim > 0 && spec.value_dim <= kDim &&
-            spec.key_dim % int32_t(spec.codec->block_values()) == 0 &&
+  CHECK(spec.key_dim > 0 && spec.key_dim <= kMaxHeadDim && spec.value_dim > 0 &&
+            spec.value_dim <= kMaxHeadDim && spec.key_dim % int32_t(spec.codec->block_values()) == 0 &&
             spec.value_dim % int32_t(spec.codec->block_values()) == 0,
         "the width of a head");
   CHECK(queries.width() == spec.heads * spec.key_dim && out.width() == spec.heads * spec.value_dim &&

@@ -95,11 +95,10 @@ bool has_integer_kernel(const Codec& codec) {
 void Ops::matmul(Rows x, const Matrix& w, Rows y, bool add) {
   check_matrix(w);
   CHECK(x.width() == w.cols && y.width() == w.rows && x.count() == y.count(), "shapes of a product");
-  const bool fast = precision_ == Precision::fast && has_integer_kernel(*w.codec);
   const int64_t panels = (w.cols + int64_t(kPanel) - 1) / int64_t(kPanel);
   auto* staged = reinterpret_cast<InputPanel*>(pool_.staging().data());
   const int64_t room = int64_t(pool_.staging().size() / sizeof(InputPanel)) / std::max<int64_t>(panels, 1);
-  CHECK(!fast || room >= 1, "rows too wide to stage");
+  const bool fast = precision_ == Precision::fast && has_integer_kernel(*w.codec) && room >= 1;
   const int32_t at_once = fast ? int32_t(std::min<int64_t>(room, kChunkRows)) : kChunkRows;
 
   for (int32_t from = 0; from < x.count(); from += at_once) {
@@ -113,7 +112,7 @@ void Ops::matmul(Rows x, const Matrix& w, Rows y, bool add) {
     }
     // Small tasks even out uneven cores, but none so small that waking a thread for it costs more.
     const int32_t groups = (w.rows + kGroup - 1) / kGroup;
-    const int64_t worth = kWorthATask / (int64_t(w.cols) * kGroup * (16 + count)) + 1;
+    const int64_t worth = kWorthATask / (std::max<int64_t>(w.cols, 1) * kGroup * (16 + count)) + 1;
     const auto per_task = int32_t(std::max<int64_t>(worth, groups / (16 * pool_.threads())));
     pool_.run((groups + per_task - 1) / per_task, [&](int64_t task) {
       const auto begin = int32_t(task) * per_task;

@@ -96,6 +96,17 @@ TEST(Matmul, NotANumberStaysVisibleInFastPrecision) {
   for (float value : rig.floats(y)) EXPECT_TRUE(std::isnan(value));
 }
 
+TEST(Matmul, ARowTooWideToStageIsExact) {
+  const int32_t width = 32 * 22000;  // its panels are more than the pool has room for
+  const Encoded w("q8_0", 1, width, 1);
+  const auto x = normal(size_t(width), 2);
+  Rig exact(1), fast(1, Ops::Precision::fast);
+  const Rows a = exact.empty(1, 1), b = fast.empty(1, 1);
+  exact.ops.matmul(exact.rows(x, width), w.matrix, a);
+  fast.ops.matmul(fast.rows(x, width), w.matrix, b);
+  EXPECT_EQ(exact.floats(a), fast.floats(b));
+}
+
 TEST(Matmul, WidthsThatNoVectorDivides) {
   for (int32_t width : {1, 15, 16, 17, 511, 512, 513, 1025}) {
     const Encoded w("f32", 3, width, 1);

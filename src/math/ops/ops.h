@@ -34,6 +34,8 @@ struct KvPageView {
   std::span<const std::byte> keys, values;
   std::span<const int32_t> positions;  // one a token, ascending; its size is the token count
 };
+// What attend() and rope() hold of a head; a model with wider ones is unsupported.
+inline constexpr int32_t kMaxHeadDim = 512;
 struct AttendSpec {
   int32_t heads = 0, kv_heads = 0, key_dim = 0, value_dim = 0;
   float scale = 1;

@@ -10,7 +10,7 @@
 namespace varve {
 namespace {
 
-constexpr int32_t kPairs = 512;  // of a head, at most
+constexpr int32_t kPairs = kMaxHeadDim / 2;
 
 struct Turns {
   std::array<double, kPairs> speed;
