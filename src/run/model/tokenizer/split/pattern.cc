@@ -10,8 +10,8 @@ namespace varve {
 
 namespace {
 constexpr size_t kMostPoints = 8192;
-constexpr size_t kMostEntries = 1 << 19;  // of the table
-constexpr size_t kMostWork = 1 << 26;
+constexpr size_t kMostEntries = 1 << 18;  // of the table
+constexpr size_t kMostWork = 1 << 23;
 }  // namespace
 
 class PatternCompiler {
@@ -107,6 +107,7 @@ class PatternCompiler {
     while (!stack_.empty()) {
       const int32_t at = stack_.back();
       stack_.pop_back();
+      ++work_;
       if (seen_[at] == round_) continue;
       seen_[at] = round_;
       const Point& point = program_[at];
@@ -129,7 +130,7 @@ class PatternCompiler {
     for (const int32_t at : state) follow(at, c, alive);
     ++round_;
     next.clear();
-    work_ += alive.size() + 1;
+    ++work_;
     const bool end = c + 1 == static_cast<int>(pattern_.width_);
     for (const int32_t at : alive) {
       if (program_[at].kind == Point::match) return true;  // what comes later is less preferred
