@@ -189,6 +189,49 @@ TEST_F(Program, a_killed_chat_loses_nothing_that_was_acknowledged) {
   EXPECT_EQ(run({"doctor", "--json"}).exit_code, 0);
 }
 
+// Greedy words depend on the conversation alone: not on the process, nor on what was reused.
+TEST_F(Program, answers_the_same_before_and_after_a_restart) {
+  const std::string model = tiny();
+  std::vector<std::string> answers[2];
+  for (const bool restart : {false, true}) {
+    const std::vector<std::string> words = {
+        "chat",    "--json", "--home", home, "--as",          restart ? "ann" : "bob",
+        "--model", model,    "-n",     "20", "--temperature", "0"};
+    auto chat = std::make_unique<Child>(VARVE_PROGRAM, words);
+    for (int turn = 0; turn < 6; ++turn) {
+      std::string line;
+      ASSERT_TRUE(chat->say("Turn " + std::to_string(turn) + " of our talk."));
+      ASSERT_TRUE(chat->hear(line));
+      const auto report = parse_json(line);
+      ASSERT_TRUE(report.ok() && (*report)["answer"].is_string()) << line;
+      answers[restart].push_back((*report)["answer"].as_string());
+      if (!restart) continue;
+      EXPECT_EQ((*report)["reused_tokens"], Json(0));
+      chat->finish();
+      chat = std::make_unique<Child>(VARVE_PROGRAM, words);
+    }
+    chat->finish();
+  }
+  EXPECT_EQ(answers[0], answers[1]);
+}
+
+// A limit on file sizes stands for the full disk: the system refuses to let the database grow.
+TEST_F(Program, a_full_disk_is_one_clear_error_and_loses_nothing) {
+  const std::string limited = "ulimit -f 400; trap '' XFSZ; exec " + std::string(VARVE_PROGRAM) +
+                              " remember --home " + home + " -- \"$0\"";
+  Child::End end;
+  int kept = 0;
+  for (; kept < 60; ++kept) {
+    end = run_child("/bin/sh", {"-c", limited, "volume " + std::to_string(kept) + std::string(8000, 'v')});
+    if (end.exit_code != 0) break;
+  }
+  ASSERT_LT(kept, 60);
+  expect_refused(end, 10, "");
+  const Child::End all = run({"cube", "list", "--kind", "note", "--limit", "1000"});
+  EXPECT_EQ(std::count(all.out.begin(), all.out.end(), '\n'), kept + 1) << all.out;
+  EXPECT_EQ(run({"doctor"}).exit_code, 0);
+}
+
 TEST_F(Program, a_model_that_cannot_fit_is_refused_at_once_with_the_arithmetic) {
   const std::string model = tiny({.layers = 4, .width = 512, .heads = 8, .kv_heads = 8, .hidden = 2048});
   const int64_t size = int64_t(std::filesystem::file_size(model));

@@ -73,6 +73,9 @@ Result<int> converse(Chat& chat, const TurnOptions& options) {
     worst = tty ? 0 : outside(status.code()).exit;
   }
   if (tty) console.out << "\n";
+  InterruptWatch watch(
+      console.terminal, [&] { chat.session.interrupt(); }, [] { _exit(130); });
+  chat.session.settle();
   return worst;
 }
 
@@ -81,7 +84,8 @@ Result<int> converse(Chat& chat, const TurnOptions& options) {
 Result<int> run_chat(Args& args, Console& console) {
   const HomeOptions settings = TRY(home_options(args, true));
   const Principal who = TRY(principal(args));
-  const TurnOptions options = TRY(turn_options(args));
+  TurnOptions options = TRY(turn_options(args));
+  options.settle = !console.terminal.is_tty();  // a person does not wait for what is learnt
   const std::string id = TRY(args.value("--session")).value_or("chat");
   const bool json = args.flag("--json");
   TRY(args.rest(0, 0, "no words after 'chat'; say them when it has begun"));

@@ -5,10 +5,10 @@
 #include <ostream>
 #include <thread>
 
+#include "core/base/process.h"
 #include "math/kernel/kernel.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
-#include "serve/session/process.h"
 
 namespace varve {
 namespace {

@@ -83,7 +83,8 @@ Status recall_words(const MemoryVerb& verb, std::string_view words, int32_t limi
 }
 
 Status remember_words(const MemoryVerb& verb, std::string_view words, std::optional<TimeMs> event) {
-  const std::string text = strip_recalled(words);
+  Utf8Stream whole;
+  const std::string text = strip_recalled(whole.push(words) + whole.finish());
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
     return Status(Code::invalid, "there is nothing to remember; say what");
   }

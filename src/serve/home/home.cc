@@ -9,8 +9,8 @@
 #include <mutex>
 #include <set>
 
+#include "core/base/process.h"
 #include "run/embed/static_embedder.h"
-#include "serve/session/process.h"
 
 namespace varve {
 namespace {
@@ -95,6 +95,10 @@ class Wired : public Home {
 
 Status Wired::wire() {
   cubes_ = TRY(CubeStore::open(env_, options_.folder + "/cubes", ledger_, clock_));
+  if (!options_.embeddings.empty()) {
+    embedder_ =
+        TRY(open_static_embedder(env_, options_.embeddings, ledger_).with("the setting 'embeddings'"));
+  }
   recall_ = TRY(
       Recall::make(options_.recipe, *cubes_, embedder_.get(), ledger_, clock_).with("the setting 'recipe'"));
   reflector_ = TRY(reflectors().make(options_.reflector).with("the setting 'reflector'"));

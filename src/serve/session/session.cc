@@ -1,4 +1,4 @@
-// One turn, stage by stage.
+// One turn, stage by stage. Why recalled words stand where they do: docs/decisions/0006.
 // docs/decisions/0006-recalled-words.md.
 #include "serve/session/session.h"
 
@@ -6,12 +6,14 @@
 #include <chrono>
 #include <mutex>
 #include <optional>
+#include <thread>
 
+#include "core/base/process.h"
 #include "memory/plaintext/evidence.h"
 #include "serve/session/overlap.h"
 #include "serve/session/plain_answer.h"
-#include "serve/session/process.h"
 #include "serve/session/transcript.h"
+#include "serve/session/writer.h"
 
 namespace varve {
 namespace {
@@ -50,8 +52,20 @@ class Conversation : public Session {
         prompter_(std::move(prompter)),
         transcript_(std::move(transcript)) {}
 
+  ~Conversation() override {
+    thought_interrupt_.raise();
+    join_thought();
+  }
+
   const std::string& id() const override { return id_; }
-  void interrupt() override { interrupt_.raise(); }
+  void interrupt() override {
+    interrupt_.raise();
+    thought_interrupt_.raise();
+  }
+  void settle() override {
+    std::lock_guard one(mutex_);
+    join_thought();
+  }
   Result<TurnReport> turn(std::string_view user, const TurnOptions& options,
                           const OnPiece& on_piece) override;
   Result<std::vector<Said>> transcript() override {
@@ -74,12 +88,16 @@ class Conversation : public Session {
   Status find_asked_before(Work& work);
   Status gather(Work& work) const;
   Result<Json> messages(const Work& work);
+  void trim_recalled(Work& work) const;
   Status write_prompt(Work& work);
   Status keep_user(Work& work);
   Status answer(Work& work, const OnPiece& on_piece);
   void keep_answer(Work& work);
-  void reflect(Work& work);
-  Result<std::vector<CubeId>> reflected(const Work& work);
+  void think(Work& work);
+  Result<std::vector<CubeId>> reflect(const Turn& turn);
+  void join_thought() {
+    if (thought_.joinable()) thought_.join();
+  }
   Result<CubeId> keep(const Work& work, std::string_view speaker, std::string_view text,
                       std::vector<Source> from, Trust trust);
 
@@ -89,8 +107,16 @@ class Conversation : public Session {
   const std::unique_ptr<Prompter> prompter_;  // null without a model
   std::mutex mutex_;                          // one turn at a time
   Transcript transcript_;
-  Interrupt interrupt_;
+  Interrupt interrupt_, thought_interrupt_;
+  std::thread thought_;  // an afterthought that goes on after its turn, at most one
+  std::string late_trouble_;
 };
+
+std::string trouble_of(Result<std::vector<CubeId>> learnt) {
+  if (learnt.ok()) return "";
+  return "the afterthought failed, the turn itself is stored: " +
+         std::string(std::move(learnt).status().message());
+}
 
 Status check(std::string_view user, const TurnOptions& options) {
   if (blank(user)) return Status(Code::invalid, "the message is empty; say something");
@@ -106,13 +132,18 @@ Status check(std::string_view user, const TurnOptions& options) {
   return options.sampling.validate();
 }
 
-Result<TurnReport> Conversation::turn(std::string_view user, const TurnOptions& options,
+Result<TurnReport> Conversation::turn(std::string_view said, const TurnOptions& options,
                                       const OnPiece& on_piece) {
+  Utf8Stream whole;
+  std::string user = whole.push(said);
+  user += whole.finish();
   TRY(check(user, options));
   std::lock_guard one(mutex_);
+  join_thought();
   interrupt_.clear();
   Work work{.user = user, .options = options};
   TurnReport& report = work.report;
+  if (!late_trouble_.empty()) report.troubles.push_back(std::exchange(late_trouble_, ""));
   Stopwatch watch;
   TRY(find_asked_before(work));
   TRY(gather(work));
@@ -134,7 +165,7 @@ Result<TurnReport> Conversation::turn(std::string_view user, const TurnOptions& 
   }
   if (options.remember) {
     keep_answer(work);
-    reflect(work);
+    think(work);
   }
   report.stage_ms.emplace_back("afterthought", watch.lap_ms());
   report.peak_bytes = peak_resident_bytes();
@@ -169,7 +200,8 @@ Status Conversation::gather(Work& work) const {
   return {};
 }
 
-// System, history, and in the newest message first what was recalled for it, then the user's words.
+// System, history, and in the newest message first what was recalled for it, then the user's words. History
+// holds what was said alone, so the recalled words of a turn are gone from the next prompt.
 Result<Json> Conversation::messages(const Work& work) {
   Json all = Json::array();
   if (!work.options.system.empty()) all.push(message("system", work.options.system));
@@ -187,10 +219,18 @@ Result<Json> Conversation::messages(const Work& work) {
   return all;
 }
 
+// The allowance for recalled words is kept by the model's own count of tokens.
+void Conversation::trim_recalled(Work& work) const {
+  std::vector<Recalled>& recalled = work.report.recalled;
+  const int32_t most = quarter(work.options.recall_tokens);
+  while (!recalled.empty() && prompter_->count(present(recalled)) > most) recalled.pop_back();
+}
+
 // What does not fit leaves in this order: recalled words, the oldest turns. The newest message never does.
 Status Conversation::write_prompt(Work& work) {
   const int32_t most = parts_.engine->context() - quarter(work.options.max_tokens);
   std::vector<Recalled>& recalled = work.report.recalled;
+  trim_recalled(work);
   for (;;) {
     work.prompt = TRY(
         prompter_->write(TRY(messages(work)), work.options.tools, work.options.extra, parts_.clock.now_ms()));
@@ -270,17 +310,7 @@ void Conversation::keep_answer(Work& work) {
   work.report.stored.push_back(kept->text());
 }
 
-void Conversation::reflect(Work& work) {
-  auto made = reflected(work);
-  if (made.ok()) {
-    for (const CubeId& id : *made) work.report.stored.push_back(id.text());
-  } else {
-    work.report.troubles.push_back("the afterthought failed, the turn itself is stored: " +
-                                   std::string(std::move(made).status().message()));
-  }
-}
-
-Result<std::vector<CubeId>> Conversation::reflected(const Work& work) {
+void Conversation::think(Work& work) {
   Turn turn{.session = id_, .index = work.report.turn, .space = who_.name};
   turn.user = strip_recalled(work.user);
   turn.assistant = parts_.engine != nullptr ? strip_recalled(work.report.answer) : "";
@@ -288,7 +318,26 @@ Result<std::vector<CubeId>> Conversation::reflected(const Work& work) {
   turn.user_cube = work.user_cube;
   turn.assistant_cube = work.answer_cube;
   turn.recalled = work.report.recalled;
-  std::vector<MemoryOp> ops = TRY(parts_.reflector.reflect(who_, turn, parts_.recall, nullptr));
+  thought_interrupt_.clear();
+  if (!work.options.settle) {
+    thought_ = std::thread([this, turn] { late_trouble_ = trouble_of(reflect(turn)); });
+    return;
+  }
+  auto learnt = reflect(turn);
+  if (learnt.ok()) {
+    for (const CubeId& id : *learnt) work.report.stored.push_back(id.text());
+  } else {
+    work.report.troubles.push_back(trouble_of(std::move(learnt)));
+  }
+}
+
+Result<std::vector<CubeId>> Conversation::reflect(const Turn& turn) {
+  std::optional<EngineWriter> writer;
+  if (parts_.engine != nullptr) {
+    writer.emplace(*parts_.engine, *prompter_, who_.name, parts_.clock, thought_interrupt_);
+  }
+  std::vector<MemoryOp> ops =
+      TRY(parts_.reflector.reflect(who_, turn, parts_.recall, writer ? &*writer : nullptr));
   std::erase_if(ops, [&](const MemoryOp& op) {  // recalled words are known already
     const bool known = std::any_of(turn.recalled.begin(), turn.recalled.end(), [&](const Recalled& one) {
       return says_nothing_new(op.draft.payload, one.text);

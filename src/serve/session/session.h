@@ -30,7 +30,7 @@ struct TurnReport {  // for /why, `varve explain` and the API's `varve` object
   int32_t turn = 0;                   // place in the conversation, from 0
   int32_t turns_left_out = 0;         // oldest turns that no longer stand in the prompt; still recallable
   std::vector<std::string> stored;    // ids of the new cubes
-  std::vector<std::string> troubles;  // what went wrong after the answer; the turn itself stands
+  std::vector<std::string> troubles;  // what went wrong after an answer; the turn itself stands
 };
 // `words` false: numbers and ids only, for what is kept on disk.
 Json to_json(const TurnReport& report, bool words);
@@ -39,6 +39,7 @@ struct TurnOptions {
   SamplingOptions sampling;
   int32_t max_tokens = 512;
   bool recall = true, remember = true;
+  bool settle = true;  // wait for the afterthought; false: it goes on by itself, and the next turn waits
   int32_t recall_tokens = 1000;  // at most; never more than a quarter of the context
   std::vector<std::string> stop;
   std::shared_ptr<const Grammar> grammar;
@@ -58,13 +59,15 @@ struct Said {  // one entry of the transcript
 
 class Session {
  public:
-  virtual ~Session() = default;
+  virtual ~Session() = default;  // gives up an afterthought that still goes on
   virtual const std::string& id() const = 0;
   // One at a time: a second caller waits for the first. Without a model the answer is what was recalled, in
   // words. A failed turn says whether the user's words were kept; asking again does not store them twice.
   virtual Result<TurnReport> turn(std::string_view user, const TurnOptions& options,
                                   const OnPiece& on_piece) = 0;
-  virtual void interrupt() = 0;  // from any thread; the turn ends with what was said so far
+  // From any thread: the turn ends with what was said so far; an afterthought is given up.
+  virtual void interrupt() = 0;
+  virtual void settle() = 0;  // waits for an afterthought that goes on
   virtual Result<std::vector<Said>> transcript() = 0;
 };
 

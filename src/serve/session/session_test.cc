@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "serve/session/prompt.h"
 #include "serve/session/scripted_engine_test.h"
 #include "tests/support/temp_folder.h"
@@ -13,8 +17,9 @@ namespace {
 class ScriptedReflector : public Reflector {
  public:
   Result<std::vector<MemoryOp>> reflect(const Principal&, const Turn& turn, const Recall&,
-                                        Writer*) const override {
-    if (fails) return Status(Code::internal, "no thought today");
+                                        Writer* writer) const override {
+    if (asks) TRY(writer->write("What was said?", "", 100));
+    if (fails > 0 && fails-- > 0) return Status(Code::internal, "no thought today");
     std::vector<MemoryOp> ops;
     for (const std::string& fact : facts) {
       MemoryOp op;
@@ -26,7 +31,8 @@ class ScriptedReflector : public Reflector {
     return ops;
   }
   std::vector<std::string> facts;
-  bool fails = false;
+  mutable int fails = 0;
+  bool asks = false;
 };
 
 class SessionTest : public testing::Test {
@@ -222,11 +228,47 @@ TEST_F(SessionTest, the_afterthought_learns_only_what_is_new) {
 }
 
 TEST_F(SessionTest, a_failed_afterthought_is_reported_and_loses_nothing) {
-  reflector.fails = true;
+  reflector.fails = 1;
   ScriptedEngine engine([](const std::string&) { return "yes"; });
   const TurnReport report = ok(session("s", &engine)->turn("hello", options, nullptr));
   ASSERT_EQ(report.troubles.size(), 1u);
   EXPECT_NE(report.troubles[0].find("no thought today"), std::string::npos);
+  EXPECT_EQ(turns("s").size(), 2u);
+}
+
+TEST_F(SessionTest, an_afterthought_may_go_on_after_its_turn_and_the_next_turn_waits_for_it) {
+  std::atomic<bool> thought = false;
+  ScriptedEngine engine([&](const std::string& prompt) {
+    if (prompt.find("What was said?") == std::string::npos) return "yes";
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    thought = true;
+    return "nothing";
+  });
+  reflector.asks = true;
+  auto one = session("s", &engine);
+  ok(one->turn("hello", {.settle = false}, nullptr));
+  one->settle();
+  EXPECT_TRUE(thought.exchange(false));
+  ok(one->turn("more", {.settle = false}, nullptr));
+  ok(one->turn("again", options, nullptr));
+  EXPECT_TRUE(thought);
+  ASSERT_EQ(engine.requests.size(), 6u);
+  EXPECT_EQ(engine.requests[1].priority, 1) << "a turn always goes first";
+}
+
+TEST_F(SessionTest, a_late_failure_is_reported_with_the_next_turn) {
+  reflector.fails = 1;
+  auto one = session("s", nullptr);
+  EXPECT_TRUE(ok(one->turn("hello", {.settle = false}, nullptr)).troubles.empty());
+  EXPECT_EQ(ok(one->turn("again", options, nullptr)).troubles.size(), 1u);
+}
+
+TEST_F(SessionTest, an_endless_afterthought_is_given_up_when_the_session_ends) {
+  ScriptedEngine engine([&](const std::string& prompt) {
+    return prompt.find("What was said?") == std::string::npos ? "yes" : "~";
+  });
+  reflector.asks = true;
+  ok(session("s", &engine)->turn("hello", {.settle = false}, nullptr));
   EXPECT_EQ(turns("s").size(), 2u);
 }
 
@@ -266,6 +308,22 @@ TEST_F(SessionTest, a_caller_may_keep_the_history_itself) {
   ok(session("s", &engine)->turn("now", own, nullptr));
   EXPECT_EQ(engine.prompts.back(), "User: earlier\nAssistant: indeed\nUser: now\nAssistant:");
   EXPECT_EQ(turns("s").size(), 2u);
+}
+
+TEST_F(SessionTest, recalled_words_keep_to_their_allowance_of_tokens) {
+  for (int i = 0; i < 10; ++i) {
+    ok(session("past", nullptr)
+           ->turn("The boiler code number " + std::to_string(i) + " is 4711.", options, nullptr));
+  }
+  ScriptedEngine engine([](const std::string&) { return "yes"; });
+  const TurnReport report = ok(session("s", &engine)->turn("boiler code", {.recall_tokens = 300}, nullptr));
+  EXPECT_GT(report.recalled.size(), 0u);
+  EXPECT_LE(present(report.recalled).size(), 300u);
+}
+
+TEST_F(SessionTest, broken_characters_are_replaced_before_they_are_stored) {
+  ok(session("s", nullptr)->turn("caf\xC3 and \xFF", options, nullptr));
+  EXPECT_EQ(turns("s")[0], "user: caf\uFFFD and \uFFFD");
 }
 
 TEST_F(SessionTest, others_do_not_see_it) {

@@ -1,4 +1,4 @@
-#include "serve/session/process.h"
+#include "core/base/process.h"
 
 #include <unistd.h>
 
