@@ -3,7 +3,7 @@ BUILD = cmake --build
 JOBS ?= $(shell nproc)
 ARGS ?=
 
-.PHONY: varve chat test asan fuzz format setup clean
+.PHONY: varve chat test asan fuzz format setup setup-test clean
 
 varve: setup
 	cmake --preset release -DVARVE_TESTS=OFF >/dev/null
@@ -13,13 +13,13 @@ chat: varve
 	build/release/varve chat $(ARGS)
 
 # What CI runs: everything, then the unit tests again under the address and undefined-behaviour sanitizers.
-test: setup
+test: setup-test
 	tools/check.sh
 
-asan: setup
+asan: setup-test
 	tools/check.sh asan
 
-fuzz: setup
+fuzz: setup-test
 	tools/fuzz.sh $(ARGS)
 
 format:
@@ -27,6 +27,9 @@ format:
 
 setup:
 	@tools/setup.sh
+
+setup-test:
+	@tools/setup.sh test
 
 clean:
 	rm -rf build

@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that Varve builds and tests with; says nothing when all are there.
+# Installs the Debian packages that Varve needs; says nothing when all are there.
+#   tools/setup.sh         what it builds with
+#   tools/setup.sh test    and what its tests, checks and fuzzers need besides
 set -euo pipefail
-packages=(g++ cmake ninja-build make clang-format-14 clang-14 libclang-rt-14-dev python3 binutils
-          libssl-dev libsqlite3-dev nlohmann-json3-dev libutf8proc-dev libcpp-httplib-dev libgtest-dev libbenchmark-dev)
-command -v node >/dev/null || packages+=(nodejs)
-command -v npm >/dev/null || packages+=(npm)
+packages=(g++ cmake ninja-build python3 libssl-dev libsqlite3-dev nlohmann-json3-dev libutf8proc-dev libcpp-httplib-dev)
+if [ "${1:-}" = test ]; then
+  packages+=(binutils clang-14 clang-format-14 libclang-rt-14-dev libgtest-dev)
+  command -v node >/dev/null || packages+=(nodejs)
+  command -v npm >/dev/null || packages+=(npm)
+fi
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
