@@ -1,0 +1,195 @@
+// generate: a model reads a prompt and writes tokens, without an engine around it. Writing a token reads
+// every weight once; the figure beside it is what the memory gives at the same time.
+#include <unistd.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "bench/bench.h"
+#include "bench/macro/random_llama.h"
+#include "bench/micro/machine.h"
+#include "run/model/model.h"
+
+namespace varve::bench {
+namespace {
+
+struct Settings {
+  LlamaShape shape;
+  std::string model;  // a file, instead of random ones
+  std::vector<std::string> weights{"q8_0", "q4_k"};
+  bool exact = false;
+  int prompt = 512, tokens = 64, rounds = 3, chunk = 512, batch = 1;
+  int threads = std::max(1, int(std::thread::hardware_concurrency()));
+};
+
+Result<Settings> read_settings(Spec options) {
+  Settings set;
+  auto text = [&](const char* key, std::string& value) {
+    auto found = options.options.extract(key);
+    if (found) value = found.mapped();
+  };
+  std::string weights, precision = "fast";
+  text("model", set.model);
+  text("weights", weights);
+  text("precision", precision);
+  if (!weights.empty()) set.weights = {weights};
+  if (precision != "fast" && precision != "exact") return Status(Code::invalid, "precision is fast or exact");
+  set.exact = precision == "exact";
+  TRY(OptionReader(options)
+          .read("layers", set.shape.layers, 1, 1000)
+          .read("width", set.shape.width, 1, 65536)
+          .read("hidden", set.shape.hidden, 1, 262144)
+          .read("heads", set.shape.heads, 1, 1024)
+          .read("kv_heads", set.shape.kv_heads, 1, 1024)
+          .read("vocabulary", set.shape.vocabulary, 1, 1 << 20)
+          .read("prompt", set.prompt, 1, 1 << 20)
+          .read("tokens", set.tokens, 1, 1 << 20)
+          .read("rounds", set.rounds, 1, 1000)
+          .read("chunk", set.chunk, 1, 65536)
+          .read("batch", set.batch, 1, 1024)
+          .read("threads", set.threads, 1, 1024)
+          .done());
+  return set;
+}
+
+// `batch` sequences that advance together, each with a KV of its own.
+class Runner {
+ public:
+  static Result<std::unique_ptr<Runner>> make(std::shared_ptr<const Model> model, const Settings& set,
+                                              Ledger& ledger, ThreadPool& pool) {
+    std::unique_ptr<Runner> runner(new Runner(std::move(model), set, pool));
+    const int32_t rows = std::max(set.chunk, set.batch), vocabulary = runner->model_->shape().vocabulary;
+    runner->scratch_ = TRY(Scratch::make(
+        ledger, runner->model_->scratch_bytes(rows, set.batch) + Scratch::bytes_for(set.batch, vocabulary)));
+    auto kv = TRY(make_kv_pool(ledger, runner->model_->shape().kv, KvRecipe{}));
+    for (int i = 0; i < set.batch; ++i) {
+      runner->kv_.push_back(TRY(make_kv_cache(kv)));
+      TRY(runner->kv_.back()->reserve(set.prompt + set.tokens));
+    }
+    return runner;
+  }
+
+  Status restart() {
+    for (auto& kv : kv_) {
+      TRY(kv->truncate(0));
+      TRY(kv->reserve(set_.prompt + set_.tokens));
+    }
+    return {};
+  }
+  Status read_prompt() {
+    for (auto& kv : kv_) {
+      for (int done = 0; done < set_.prompt; done += set_.chunk) {
+        TRY(step({&kv, 1}, std::min(set_.chunk, set_.prompt - done)));
+      }
+    }
+    return {};
+  }
+  Status write_token() { return step(kv_, 1); }
+
+ private:
+  Runner(std::shared_ptr<const Model> model, const Settings& set, ThreadPool& pool)
+      : model_(std::move(model)),
+        set_(set),
+        ops_(pool, set.exact ? Ops::Precision::exact : Ops::Precision::fast) {}
+
+  Status step(std::span<std::unique_ptr<KvCache>> sequences, int32_t rows) {
+    std::vector<Token> tokens;
+    std::vector<int32_t> positions, outputs;
+    std::vector<Segment> segments;
+    for (auto& kv : sequences) {
+      segments.push_back({int32_t(tokens.size()), rows, kv.get(), nullptr});
+      for (int32_t i = 0; i < rows; ++i) {
+        positions.push_back(kv->tokens() + i);
+        tokens.push_back((positions.back() * 7 + 1) % model_->shape().vocabulary);
+      }
+      outputs.push_back(int32_t(tokens.size()) - 1);
+    }
+    const int64_t mark = scratch_.mark();
+    Rows logits = scratch_.take(int32_t(outputs.size()), model_->shape().vocabulary);
+    TRY(model_->forward({tokens, positions, segments, outputs}, ops_, scratch_, logits));
+    scratch_.release(mark);
+    return {};
+  }
+
+  std::shared_ptr<const Model> model_;
+  const Settings& set_;
+  Ops ops_;
+  Scratch scratch_;
+  std::vector<std::unique_ptr<KvCache>> kv_;
+};
+
+// What one token reads: everything but the table of embeddings, unless that is the output too.
+int64_t bytes_a_token(const WeightStore& weights) {
+  int64_t bytes = 0;
+  const bool tied = weights.find("output") == kNoWeight;
+  for (const WeightEntry& entry : weights.entries()) {
+    if (entry.role != "token_embd" || tied) bytes += entry.bytes;
+  }
+  return bytes;
+}
+
+// Something as large as the weights to read, so that both meet the same caches.
+Result<Buffer> probe(Ledger& ledger, int64_t bytes) {
+  Buffer buffer = TRY(Buffer::make(ledger, Tag::scratch, std::max<int64_t>(bytes, 64 << 20)));
+  std::fill(buffer.bytes().begin(), buffer.bytes().end(), std::byte{1});
+  return buffer;
+}
+
+Status measure(const Settings& set, const std::string& path, const std::string& name,
+               std::vector<Measure>& out) {
+  Ledger ledger(int64_t(1) << 40);
+  ThreadPool pool(set.threads);
+  Result<std::shared_ptr<const Model>> opened = Status(Code::internal, "not opened yet");
+  const double open_seconds = seconds([&] { opened = open_model(posix_env(), path, ledger); });
+  const auto model = TRY(std::move(opened));
+  const int64_t bytes = bytes_a_token(model->weights());
+  auto runner = TRY(Runner::make(model, set, ledger, pool));
+  const int64_t peak = ledger.peak();
+  const Buffer to_read = TRY(probe(ledger, bytes));
+  std::vector<double> prefill, decode, memory;
+  for (int round = 0; round < set.rounds; ++round) {
+    TRY(runner->restart());
+    Status status;
+    memory.push_back(read_rate(pool, to_read.bytes()));
+    prefill.push_back(set.batch * set.prompt / seconds([&] { status = runner->read_prompt(); }));
+    TRY(std::move(status));
+    decode.push_back(set.tokens / seconds([&] {
+                       for (int i = 0; i < set.tokens && status.ok(); ++i) status = runner->write_token();
+                     }));
+    TRY(std::move(status));
+    memory.push_back(read_rate(pool, to_read.bytes()));
+  }
+  out.push_back({.name = name + " prompt", .value = median(prefill), .unit = "tokens/s"});
+  out.push_back({.name = name + " write", .value = median(decode) * set.batch, .unit = "tokens/s"});
+  out.push_back({.name = name + " weights read",
+                 .value = median(decode) * double(bytes) / 1e9,
+                 .unit = "GB/s",
+                 .baseline_name = "memory read",
+                 .baseline = median(memory)});
+  out.push_back({.name = name + " open", .value = open_seconds, .unit = "s"});
+  out.push_back({.name = name + " booked at most", .value = double(peak) / (1 << 20), .unit = "MiB"});
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Measure>> generate(const Spec& options) {
+  const Settings set = TRY(read_settings(options));
+  std::vector<Measure> all;
+  if (!set.model.empty()) {
+    if (!TRY(posix_env().exists(set.model))) return Status(Code::not_found, "no model at " + set.model);
+    TRY(measure(set, set.model, std::filesystem::path(set.model).filename(), all));
+    return all;
+  }
+  for (const std::string& codec : set.weights) {
+    const std::string path =
+        std::filesystem::temp_directory_path() / ("varve-generate-" + std::to_string(getpid()) + ".gguf");
+    Status status = write_random_llama(posix_env(), path, set.shape, codec);
+    if (status.ok()) status = measure(set, path, codec, all);
+    posix_env().remove(path).ignore("the figures matter more than the file");
+    TRY(std::move(status));
+  }
+  return all;
+}
+
+}  // namespace varve::bench
