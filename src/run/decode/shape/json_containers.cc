@@ -33,11 +33,8 @@ Result<Part> SchemaRules::array(const Json& schema, const Place& place) {
                          most == kForever ? kForever : int32_t(most - written));
   }
   if (most == 0) return json_.wrapped("[", rules_.nothing(), "]");
-  for (int64_t i = fixed; i-- > 1;) {
-    const Part one = i < most || most == kForever
-                         ? TRY(convert(firsts->as_array()[size_t(i)], place.in("prefixItems").in(size_t(i))))
-                         : 0;
-    if (one == 0) continue;
+  for (int64_t i = most == kForever ? fixed : std::min(fixed, most); i-- > 1;) {
+    const Part one = TRY(convert(firsts->as_array()[size_t(i)], place.in("prefixItems").in(size_t(i))));
     const Part tail = rules_.sequence({json_.comma(one), more});
     more = rules_.call(rules_.rule(i < least ? tail : rules_.optional(tail)));
   }
@@ -124,6 +121,7 @@ Result<Part> SchemaRules::more_member(const Json& schema,
 // Two chains of rules: `begun` after the first member, where commas are needed, and `fresh` before it.
 Result<Part> SchemaRules::object(const Json& schema, const Place& place) {
   const auto members = TRY(this->members(schema, place));
+  if (members.size() > size_t(kRules) / 3) return bad(place, "names too many members");  // three rules each
   const Part more = TRY(more_member(schema, members, place));
   Part begun = more == 0 ? rules_.nothing() : rules_.repeat(json_.comma(more), 0, kForever);
   Part fresh = more == 0 ? rules_.nothing() : rules_.optional(rules_.sequence({more, begun}));

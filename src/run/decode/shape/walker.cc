@@ -6,7 +6,7 @@
 namespace varve::shape {
 
 // What is remembered before it is forgotten between two tokens, and what one token may add at most.
-constexpr size_t kRemembered = 2000, kPlaces = 20000;      // sets
+constexpr size_t kRemembered = 2000, kPlaces = 50000;      // sets
 constexpr size_t kSpots = 1 << 18, kMostSpots = 4u << 20;  // members of all sets
 constexpr size_t kFrames = 1 << 17;
 constexpr size_t kWidest = 20000;      // members of one set
