@@ -71,30 +71,32 @@ Result<std::vector<std::pair<std::string, bool>>> SchemaRules::members(const Jso
   return out;
 }
 
-// The rest of a name, none of `names`, which are sorted and alike before `at`. Plain characters only.
-Part SchemaRules::other_name(const std::vector<std::string>& names, size_t at) {
+// The rest of a name that is none of names[from..to), which are sorted and alike before `at`. Of plain
+// characters.
+Part SchemaRules::other_name(const std::vector<std::string>& names, size_t from, size_t to, size_t at) {
   const Ranges plain = inverted({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}, {0x7F, 0x7F}});
   Ranges taken;
   std::vector<Part> parts;
-  if (names.empty() || names[0].size() > at) parts.push_back(rules_.nothing());
-  for (size_t i = 0; i < names.size();) {
-    if (names[i].size() <= at) {
-      ++i;
-      continue;
-    }
-    const uint8_t byte = uint8_t(names[i][at]);
-    std::vector<std::string> alike;
-    for (; i < names.size() && names[i].size() > at && uint8_t(names[i][at]) == byte; ++i)
-      alike.push_back(names[i]);
-    if (byte >= 0x80) {  // not told apart further than by ASCII: no name goes on with any such character
+  if (from < to && names[from].size() == at) {
+    ++from;  // the name ends here, and so must not this one
+  } else {
+    parts.push_back(rules_.nothing());
+  }
+  while (from < to) {
+    const uint8_t byte = uint8_t(names[from][at]);
+    size_t end = from + 1;
+    while (end < to && uint8_t(names[end][at]) == byte) ++end;
+    if (byte >= 0x80) {  // only ASCII is told apart further: no name goes on with any other character
       taken.push_back({0x80, 0x10FFFF});
     } else {
       taken.push_back({byte, byte});
-      parts.push_back(rules_.sequence({rules_.text(std::string(1, char(byte))), other_name(alike, at + 1)}));
+      const Part rest = other_name(names, from, end, at + 1);
+      parts.push_back(rules_.sequence({rules_.text(std::string(1, char(byte))), rest}));
     }
+    from = end;
   }
-  const Part free = rules_.chars(plain);
-  parts.push_back(rules_.sequence({rules_.chars(without(plain, taken)), rules_.repeat(free, 0, kForever)}));
+  const Part any = rules_.repeat(rules_.chars(plain), 0, kForever);
+  parts.push_back(rules_.sequence({rules_.chars(without(plain, taken)), any}));
   return rules_.choice(std::move(parts));
 }
 
@@ -113,9 +115,9 @@ Result<Part> SchemaRules::more_member(const Json& schema,
     names.push_back(name);
   }
   std::sort(names.begin(), names.end());
-  return json_.member(
-      json_.quoted(names.empty() ? rules_.repeat(json_.character(), 0, kForever) : other_name(names, 0)),
-      rules_.call(rules_.rule(value)));
+  return json_.member(json_.quoted(names.empty() ? rules_.repeat(json_.character(), 0, kForever)
+                                                 : other_name(names, 0, names.size(), 0)),
+                      rules_.call(rules_.rule(value)));
 }
 
 // Two chains of rules: `begun` after the first member, where commas are needed, and `fresh` before it.

@@ -52,7 +52,7 @@ class SchemaRules {
   Result<std::vector<std::pair<std::string, bool>>> members(const Json& schema, const Place& place) const;
   Result<Part> more_member(const Json& schema, const std::vector<std::pair<std::string, bool>>& members,
                            const Place& place);
-  Part other_name(const std::vector<std::string>& names, size_t at);
+  Part other_name(const std::vector<std::string>& names, size_t from, size_t to, size_t at);
   Result<Part> array(const Json& schema, const Place& place);
   Result<Part> string(const Json& schema, const Place& place);
   Result<Part> number(const Json& schema, const Place& place, bool whole);
