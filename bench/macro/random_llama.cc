@@ -39,7 +39,9 @@ void set_metadata(const LlamaShape& shape, GgufWriter& writer) {
 
 Status write_random_llama(Env& env, const std::string& path, const LlamaShape& shape,
                           std::string_view codec) {
-  const Codec& format = *TRY(codec_named(codec));
+  auto found = codec_named(codec);
+  if (!found.ok()) return Status(Code::invalid, std::string(std::move(found).status().message()));
+  const Codec& format = **found;
   const int64_t block = int64_t(format.block_values());
   if (!format.gguf_type() || shape.width % block != 0 || shape.hidden % block != 0) {
     return Status(Code::invalid, "width and hidden must be whole blocks of " + std::string(codec));

@@ -20,7 +20,7 @@ class Maker {
     if (stack > 1) shape.push_back(stack);
     tensor(name + ".weight", shape, 0, 1.4 / std::sqrt(double(cols)));
     if (model_.biases && stack == 1 && name != "token_embd" && name != "output" && name != "position_embd" &&
-        name.find("gate_inp") == std::string::npos) {
+        name.find("gate_inp") == std::string::npos && name.find("shexp") == std::string::npos) {
       tensor(name + ".bias", {rows}, 0, 0.3);
     }
   }
@@ -37,7 +37,7 @@ class Maker {
     if (m.norm_of_each_head) {
       tensor(at + "attn_q_norm.weight", {m.key_dim, m.heads}, 1, 0.2);
       tensor(at + "attn_k_norm.weight", {m.key_dim, m.kv_heads}, 1, 0.2);
-    } else if (is("qwen3 qwen3moe gemma3 exaone4 hunyuan-dense dots1 olmo2 olmoe")) {
+    } else if (is("qwen3 qwen3moe gemma3 exaone4 hunyuan-dense hunyuan-moe dots1 glm4moe olmo2 olmoe")) {
       norm(at + "attn_q_norm", all * m.key_dim);
       norm(at + "attn_k_norm", keys * m.key_dim);
     }
@@ -52,9 +52,9 @@ class Maker {
     }
     const bool alone = is("olmo2 exaone4 command-r cohere2 falcon phi2") || m.one_norm;
     if (!alone)
-      norm(at + (is("seed_oss") ? "post_attention_norm"
-                 : is("dbrx")   ? "attn_output_norm"
-                                : "ffn_norm"),
+      norm(at + (is("seed_oss glm4moe") ? "post_attention_norm"
+                 : is("dbrx")           ? "attn_output_norm"
+                                        : "ffn_norm"),
            m.width);
   }
   void tensor(const std::string& name, std::vector<int64_t> shape, double mean, double deviation) {
@@ -137,10 +137,14 @@ void Maker::dense(const std::string& at) {
 void Maker::mixture(const std::string& at) {
   const RandomModel& m = model_;
   matrix(at + "ffn_gate_inp", m.experts, m.width);
-  matrix(at + "ffn_gate_exps", m.hidden, m.width, m.experts);
-  matrix(at + "ffn_up_exps", m.hidden, m.width, m.experts);
+  if (m.fused_experts) {
+    matrix(at + "ffn_gate_up_exps", 2 * m.hidden, m.width, m.experts);
+  } else {
+    matrix(at + "ffn_gate_exps", m.hidden, m.width, m.experts);
+    matrix(at + "ffn_up_exps", m.hidden, m.width, m.experts);
+  }
   matrix(at + "ffn_down_exps", m.width, m.hidden, m.experts);
-  if (is("dots1")) tensor(at + "exp_probs_b.bias", {m.experts}, 0, 0.3);
+  if (is("dots1 glm4moe ernie4_5-moe")) tensor(at + "exp_probs_b.bias", {m.experts}, 0, 0.3);
   if (m.shared_hidden == 0) return;
   matrix(at + "ffn_gate_shexp", m.shared_hidden, m.width);
   matrix(at + "ffn_up_shexp", m.shared_hidden, m.width);
@@ -161,12 +165,14 @@ Status Maker::write(Env& env, const std::string& path) {
   for (int32_t layer = 0; layer < m.layers; ++layer) {
     const std::string at = "blk." + std::to_string(layer) + ".";
     attention(at);
-    if (m.experts > 0 && layer >= m.leading_dense) {
+    if (m.experts > 0 && layer >= m.leading_dense && (layer + 1) % m.every == 0) {
       mixture(at);
     } else {
       dense(at);
     }
   }
+  if (m.more.count("nextn_predict_layers"))
+    tensor("blk." + std::to_string(m.layers - 1) + ".nextn.enorm.weight", {3}, 0, 1);
   return writer_.write(env, path);
 }
 

@@ -15,8 +15,9 @@ struct RandomModel {
   int32_t layers = 2, width = 48, hidden = 80, heads = 6, kv_heads = 2, key_dim = 8, value_dim = 8;
   int32_t vocabulary = 61, context = 96;
   int32_t experts = 0, experts_used = 0, shared_hidden = 0, leading_dense = 0;
+  int32_t every = 1;  // which layers have experts
   bool fused_qkv = false, biases = false, tied = false, rope_factors = false;
-  bool norm_of_each_head = false, one_norm = false, two_norms = false;
+  bool fused_experts = false, norm_of_each_head = false, one_norm = false, two_norms = false;
   std::map<std::string, GgufValue> more = {};  // metadata without the prefix
 };
 

@@ -73,7 +73,7 @@ Model::Model(Env& env, const std::string& path) {
   }
   embedding_ = table("token_embd.weight");
   width_ = int(number("embedding_length", 0));
-  layers_ = int(number("block_count", 0));
+  layers_ = int(number("block_count", 0) - number("nextn_predict_layers", 0));
   heads_ = int(number("attention.head_count", 0));
   kv_heads_ = int(number("attention.head_count_kv", heads_));
   key_dim_ = int(number("attention.key_length", width_ / heads_));
@@ -165,7 +165,8 @@ void Model::rotate(Vector& heads, int count, int position, int layer) const {
   const double magnitude = yarn && !is("mistral3") ? 1 + 0.1 * std::log(factor) : 1;
   const Vector factors = local ? Vector() : vector("rope_freqs.weight");
   const bool adjacent =
-      is("llama mistral3 arcee baichuan bailingmoe chatglm cohere2 command-r deepseek ernie4_5 glm4 "
+      is("llama mistral3 arcee baichuan bailingmoe chatglm cohere2 command-r deepseek ernie4_5 ernie4_5-moe "
+         "glm4 "
          "granite granitemoe internlm2 minicpm olmo smollm3 xverse");
   for (int head = 0; head < count; ++head) {
     for (int i = 0; i < turning / 2; ++i) {
@@ -216,7 +217,7 @@ Table Model::attention(const Table& x, int layer) const {
     for (Vector* one : {&queries[t], &keys[t], &values[t]}) {
       for (double& value : *one) value = most > 0 ? std::clamp(value, -most, most) : value;
     }
-    const bool late = is("hunyuan-dense");
+    const bool late = is("hunyuan-dense hunyuan-moe");
     if (late) rotate(queries[t], heads_, int(t), layer), rotate(keys[t], kv_heads_, int(t), layer);
     norm_heads(queries[t], heads_, at + "attn_q_norm");
     norm_heads(keys[t], kv_heads_, at + "attn_k_norm");
@@ -266,10 +267,15 @@ Vector Model::network(const Vector& x, const Table& gate, const Table& up, const
 
 Vector Model::experts(const Vector& x, int layer) const {
   const std::string at = "blk." + std::to_string(layer) + ".ffn_";
-  const auto gate = tables(at + "gate_exps.weight"), up = tables(at + "up_exps.weight"),
-             down = tables(at + "down_exps.weight");
+  auto gate = tables(at + "gate_exps.weight"), up = tables(at + "up_exps.weight");
+  const auto down = tables(at + "down_exps.weight");
+  for (const Table& both : tables(at + "gate_up_exps.weight")) {  // the gate's rows come first
+    const auto half = both.begin() + long(both.size() / 2);
+    gate.emplace_back(both.begin(), half);
+    up.emplace_back(half, both.end());
+  }
   Vector shares = times(table(at + "gate_inp.weight"), x);
-  if (is("dots1")) {
+  if (is("dots1 glm4moe")) {
     for (double& share : shares) share = 1 / (1 + std::exp(-share));
   } else {
     shares = softmax(shares);
@@ -283,7 +289,7 @@ Vector Model::experts(const Vector& x, int layer) const {
   order.resize(size_t(number("expert_used_count", 1)));
   double sum = 0;
   for (size_t expert : order) sum += shares[expert];
-  const bool to_one = is("llama mistral3 qwen3moe granite granitemoe dbrx");
+  const bool to_one = is("llama mistral3 qwen3moe granite granitemoe dbrx ernie4_5-moe hunyuan-moe");
   const double scale =
       number("expert_weights_scale", 1) / (number("expert_weights_norm", to_one) != 0 ? sum : 1);
   Vector out(x.size(), 0.0);
@@ -344,7 +350,9 @@ void Model::run_layer(Table& x, int layer) const {
   auto after = [&](const Vector& row, const char* name) {
     return is("gemma2 gemma3 olmo2 exaone4 glm4") ? norm(row, at + name) : row;
   };
-  std::string second = is("seed_oss") ? "post_attention_norm" : is("dbrx") ? "attn_output_norm" : "ffn_norm";
+  std::string second = is("seed_oss glm4moe") ? "post_attention_norm"
+                       : is("dbrx")           ? "attn_output_norm"
+                                              : "ffn_norm";
   const bool one_norm =
       is("falcon phi2 command-r cohere2") || (is("stablelm") && !tensors_.count(at + "ffn_norm.weight"));
   if (one_norm) second = "attn_norm";

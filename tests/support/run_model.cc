@@ -20,7 +20,9 @@ std::vector<ModelRun::Sequence> ModelRun::start(const std::vector<Tokens>& seque
   for (const Tokens& tokens : sequences) {
     auto kv = make_kv_cache(kv_);
     CHECK(kv.ok() && (*kv)->reserve(int32_t(tokens.size())).ok(), "room for the sequence");
-    started.push_back({.tokens = &tokens, .kv = std::move(kv).value()});
+    const size_t index = started.size();
+    const Adapter* adapter = index < adapters_.size() ? adapters_[index] : nullptr;
+    started.push_back({.tokens = &tokens, .adapter = adapter, .kv = std::move(kv).value()});
   }
   return started;
 }
@@ -34,7 +36,7 @@ void ModelRun::step(std::vector<Sequence>& sequences, int32_t chunk) {
     const size_t left = sequence.tokens->size() - sequence.done;
     const size_t count = chunk == 0 ? left : std::min(left, size_t(chunk));
     if (count == 0) continue;
-    segments.push_back({int32_t(tokens.size()), int32_t(count), sequence.kv.get(), adapter_});
+    segments.push_back({int32_t(tokens.size()), int32_t(count), sequence.kv.get(), sequence.adapter});
     for (size_t i = sequence.done; i < sequence.done + count; ++i) {
       tokens.push_back((*sequence.tokens)[i]);
       positions.push_back(int32_t(i));
@@ -75,7 +77,7 @@ Logits ModelRun::logits(const Tokens& tokens, int32_t chunk) {
 std::vector<float> ModelRun::hidden(const Tokens& tokens) {
   auto running = start({tokens});
   const int32_t rows = int32_t(tokens.size()), width = model_->shape().width;
-  const std::vector<Segment> segments{{0, rows, running[0].kv.get(), adapter_}};
+  const std::vector<Segment> segments{{0, rows, running[0].kv.get(), running[0].adapter}};
   std::vector<int32_t> positions(tokens.size());
   std::iota(positions.begin(), positions.end(), 0);
   const std::vector<int32_t> outputs{rows - 1};

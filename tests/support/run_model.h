@@ -20,7 +20,7 @@ class ModelRun {
   const Model& model() const { return *model_; }
   int32_t vocabulary() const { return model_->shape().vocabulary; }
   Ledger& ledger() { return ledger_; }
-  void adapt(const Adapter* adapter) { adapter_ = adapter; }  // from now on, all sequences
+  void adapt(std::vector<const Adapter*> by_sequence) { adapters_ = std::move(by_sequence); }
 
   // Logits of every token, computed `chunk` tokens at a time (0: all at once).
   Logits logits(const Tokens& tokens, int32_t chunk = 0);
@@ -32,6 +32,7 @@ class ModelRun {
  private:
   struct Sequence {
     const Tokens* tokens;
+    const Adapter* adapter;
     std::unique_ptr<KvCache> kv;
     size_t done = 0;
     Logits logits;
@@ -44,7 +45,7 @@ class ModelRun {
   Ops ops_;
   std::shared_ptr<const Model> model_;
   std::shared_ptr<KvPool> kv_;
-  const Adapter* adapter_ = nullptr;
+  std::vector<const Adapter*> adapters_;
 };
 
 // Tokens that every test can make again: the generator of the golden files' README.

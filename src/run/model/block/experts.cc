@@ -92,19 +92,31 @@ Result<std::vector<Choice>> route(Step& step, const DecoderParts& parts, const L
   return choices;
 }
 
+// wide: the gate's values, then the others.
+Status expert_in(Step& step, const DecoderParts& parts, const LayerWeights& weights, int32_t expert, Rows own,
+                 Rows wide) {
+  const int32_t hidden = parts.spec.experts.hidden;
+  const WeightPin up = TRY(parts.store.pin(weights.expert_up.weight, expert));
+  if (weights.expert_gate.empty()) {
+    step.ops.matmul(own, *up, wide);
+    return {};
+  }
+  const WeightPin gate = TRY(parts.store.pin(weights.expert_gate.weight, expert));
+  step.ops.matmul(own, *gate, wide.columns(0, hidden));
+  step.ops.matmul(own, *up, wide.columns(hidden, hidden));
+  return {};
+}
+
 Status run_expert(Step& step, const DecoderParts& parts, const LayerWeights& weights, int32_t expert,
                   const Choice& choice, Rows rows, Rows sum) {
   const int32_t hidden = parts.spec.experts.hidden, count = int32_t(choice.rows.size());
-  const WeightPin gate = TRY(parts.store.pin(weights.expert_gate.weight, expert)),
-                  up = TRY(parts.store.pin(weights.expert_up.weight, expert)),
-                  down = TRY(parts.store.pin(weights.expert_down.weight, expert));
   const int64_t mark = step.scratch.mark();
   Rows own = step.scratch.take(count, parts.spec.width);
   Rows wide = step.scratch.take(count, 2 * hidden);
   step.ops.gather_rows(rows, choice.rows, own);
-  step.ops.matmul(own, *gate, wide.columns(0, hidden));
-  step.ops.matmul(own, *up, wide.columns(hidden, hidden));
+  TRY(expert_in(step, parts, weights, expert, own, wide));
   step.ops.activate_times(parts.spec.activation, wide.columns(0, hidden), wide.columns(hidden, hidden));
+  const WeightPin down = TRY(parts.store.pin(weights.expert_down.weight, expert));
   step.ops.matmul(wide.columns(0, hidden), *down, own);
   step.ops.scatter_add(own, choice.rows, choice.weights, sum);
   step.scratch.release(mark);

@@ -1,5 +1,7 @@
 #include "run/model/block/layer_weights.h"
 
+#include <charconv>
+
 namespace varve {
 namespace {
 
@@ -51,10 +53,15 @@ class Finder {
   }
   bool has(const std::string& role) const { return store_.find(role) != kNoWeight; }
 
-  Status all_layers_used() const {
+  // Layers beyond the spec's are for other purposes than the next token.
+  Status all_layers_used(size_t layers) const {
     for (WeightId id = 0; id < used_.size(); ++id) {
       const std::string& role = store_.entries()[id].role;
       if (used_[id] || !role.starts_with("blk.")) continue;
+      size_t layer = 0;
+      const char* number = role.data() + 4;
+      const auto read = std::from_chars(number, role.data() + role.size(), layer);
+      if (read.ptr != number && layer >= layers) continue;
       return Status(Code::unsupported, "the file has " + role + ", which this family does not use here");
     }
     return {};
@@ -114,8 +121,13 @@ Status find_experts(const DecoderSpec& spec, const std::string& at, Finder& find
   layer.router.weight = TRY(finder.need(at + "ffn_gate_inp", {experts.count, spec.width}));
   layer.router.bias = TRY(finder.optional(at + "exp_probs_b.bias", {1, experts.count}));
   const Shape in{experts.hidden, spec.width, experts.count}, out{spec.width, experts.hidden, experts.count};
-  layer.expert_gate = TRY(finder.stack(at + "ffn_gate_exps", in));
-  layer.expert_up = TRY(finder.stack(at + "ffn_up_exps", in));
+  if (finder.has(at + "ffn_gate_up_exps")) {
+    const Shape both{2 * experts.hidden, spec.width, experts.count};
+    layer.expert_up = TRY(finder.stack(at + "ffn_gate_up_exps", both));
+  } else {
+    layer.expert_gate = TRY(finder.stack(at + "ffn_gate_exps", in));
+    layer.expert_up = TRY(finder.stack(at + "ffn_up_exps", in));
+  }
   layer.expert_down = TRY(finder.stack(at + "ffn_down_exps", out));
   if (experts.shared_hidden == 0) return {};
   layer.shared_gate = TRY(finder.affine(at + "ffn_gate_shexp", experts.shared_hidden, spec.width));
@@ -182,7 +194,7 @@ Result<DecoderWeights> find_weights(const DecoderSpec& spec, const WeightStore& 
   if (found.output.empty()) found.output.weight = found.token_embedding;
   found.output.bias = TRY(finder.optional("output.bias", {1, spec.vocabulary}));
   for (size_t i = 0; i < spec.layers.size(); ++i) found.layers.push_back(TRY(find_layer(spec, i, finder)));
-  TRY(finder.all_layers_used());
+  TRY(finder.all_layers_used(spec.layers.size()));
   return found;
 }
 

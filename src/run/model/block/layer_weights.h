@@ -19,7 +19,7 @@ struct LayerWeights {
   Affine qkv;  // fused; else the next three
   Affine query, key, value, attention_out;
   Affine gate, up, down;  // fused_gate: up holds both
-  // Experts: stacks of matrices, and one shared expert.
+  // Experts: stacks of matrices (without expert_gate, expert_up holds both), and one shared expert.
   Affine router, expert_gate, expert_up, expert_down;
   Affine shared_gate, shared_up, shared_down, shared_router;
 
