@@ -168,23 +168,23 @@ Status Decoder::head(const Batch& batch, Step& step, Rows rows, Rows logits) con
 Status Decoder::forward(const Batch& batch, Ops& ops, Scratch& scratch, Rows logits) const {
   TRY(check(batch, logits, spec_.vocabulary));
   const int64_t mark = scratch.mark();
-  Step step{scratch.take(int32_t(batch.tokens.size()), spec_.width), batch.positions, batch.segments, ops,
-            scratch};
+  Rows x = scratch.take(int32_t(batch.tokens.size()), spec_.width);
   Rows out = scratch.take(int32_t(batch.outputs.size()), spec_.width);
-  TRY(run(batch, step, out));
-  TRY(head(batch, step, out, logits));
+  Step step{x, batch.positions, batch.segments, ops, scratch};
+  Status status = run(batch, step, out);
+  if (status.ok()) status = head(batch, step, out, logits);
   scratch.release(mark);
-  return {};
+  return status;
 }
 
 Status Decoder::hidden(const Batch& batch, Ops& ops, Scratch& scratch, Rows hidden) const {
   TRY(check(batch, hidden, spec_.width));
   const int64_t mark = scratch.mark();
-  Step step{scratch.take(int32_t(batch.tokens.size()), spec_.width), batch.positions, batch.segments, ops,
-            scratch};
-  TRY(run(batch, step, hidden));
+  Rows x = scratch.take(int32_t(batch.tokens.size()), spec_.width);
+  Step step{x, batch.positions, batch.segments, ops, scratch};
+  Status status = run(batch, step, hidden);
   scratch.release(mark);
-  return {};
+  return status;
 }
 
 }  // namespace varve

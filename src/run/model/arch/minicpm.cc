@@ -8,6 +8,7 @@ namespace varve::arch {
 Result<DecoderSpec> minicpm(const HyperParameters& from) {
   DecoderSpec spec;
   spec.rope.kind = RopeKind::adjacent;
+  spec.experts.normalise = true;
   spec = TRY(common(from, std::move(spec)));
   spec.embedding_scale = TRY(scale_or(from, "embedding_scale", 12));
   spec.residual_scale = TRY(scale_or(from, "residual_scale", 1.4f / std::sqrt(float(spec.layers.size()))));
