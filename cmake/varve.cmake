@@ -44,6 +44,6 @@ function(varve_test name prefix)
   target_compile_definitions(${name} PRIVATE VARVE_SHARED="${VARVE_SHARED}")
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE GTest::gtest_main)
-  gtest_discover_tests(${name} TEST_PREFIX ${prefix} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+  gtest_discover_tests(${name} TEST_PREFIX ${prefix} TEST_FILTER "-*DISABLED_*" DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
                        PROPERTIES TIMEOUT 300 LABELS "${VARVE_LABEL}")
 endfunction()
