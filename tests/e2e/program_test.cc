@@ -232,13 +232,17 @@ TEST_F(Program, a_full_disk_is_one_clear_error_and_loses_nothing) {
   EXPECT_EQ(run({"doctor"}).exit_code, 0);
 }
 
-TEST_F(Program, a_model_that_cannot_fit_is_refused_at_once_with_the_arithmetic) {
+TEST_F(Program, a_model_that_cannot_fit_is_refused_at_once_and_runs_with_the_budget_that_it_asks_for) {
   const std::string model = tiny({.layers = 4, .width = 512, .heads = 8, .kv_heads = 8, .hidden = 2048});
   const int64_t size = int64_t(std::filesystem::file_size(model));
   ASSERT_GT(size, 50ll << 20);
   const Child::End end = run({"chat", "--model", model, "--budget", "64MiB"}, "hi");
-  expect_refused(end, 6, "");
-  EXPECT_NE(end.err.find_first_of("0123456789"), std::string::npos);
+  expect_refused(end, 6, "the budget is 64.00 MiB");
+  const size_t at = end.err.find("at least ");
+  ASSERT_NE(at, std::string::npos) << end.err;
+  const std::string enough = end.err.substr(at + 9, end.err.find("MiB", at) - at - 6);
+  const Child::End after = run({"chat", "--model", model, "--budget", enough, "-n", "4"}, "hi");
+  EXPECT_EQ(after.exit_code, 0) << enough << ": " << after.err;
 }
 
 TEST_F(Program, holds_its_budget_over_a_chat_of_200_turns) {

@@ -50,13 +50,17 @@ class Shrinker {
 
 class Ledger {
  public:
-  explicit Ledger(int64_t limit_bytes) : limit_(limit_bytes) {}
+  // `outside_bytes`: what the process takes beside what is booked here - code, stacks, the small heap. It
+  // only makes messages true: the budget that a user gave is both together.
+  explicit Ledger(int64_t limit_bytes, int64_t outside_bytes = 0)
+      : limit_(limit_bytes), outside_(outside_bytes) {}
 
   Result<Reservation> reserve(Tag tag, int64_t bytes);
   void add_shrinker(Shrinker* shrinker);
   void remove_shrinker(Shrinker* shrinker);  // waits for a shrink() under way
 
   int64_t limit() const { return limit_; }
+  int64_t outside() const { return outside_; }
   int64_t used() const;
   int64_t used(Tag tag) const;
   int64_t peak() const;
@@ -66,7 +70,7 @@ class Ledger {
   bool take(Tag tag, int64_t bytes);
   void give(Tag tag, int64_t bytes);
 
-  const int64_t limit_;
+  const int64_t limit_, outside_;
   mutable std::mutex mutex_;
   int64_t used_ = 0;
   int64_t peak_ = 0;

@@ -27,13 +27,14 @@ std::string in_words(int64_t bytes) {
 }
 
 Status over_budget(int64_t weights, int64_t working, const Ledger& ledger) {
-  const int64_t least = weights + working + ledger.used();
+  const int64_t least = weights + working + ledger.used() + ledger.outside();
   std::string sentence = "the model needs " + in_words(weights) + " of weights";
   if (working > 0) sentence += " + " + in_words(working) + " to run at all";
   if (ledger.used() > 0) sentence += " beside " + in_words(ledger.used()) + " in use";
-  sentence += ", the budget is " + in_words(ledger.limit()) +
+  if (ledger.outside() > 0) sentence += " and " + in_words(ledger.outside()) + " for the program itself";
+  sentence += ", the budget is " + in_words(ledger.limit() + ledger.outside()) +
               ": choose a smaller model or quantisation, or raise --budget to at least " +
-              std::to_string(least / (1 << 20) + 1) + " MiB";
+              std::to_string(least / (1 << 20) + 1) + "MiB";
   return Status(Code::over_budget, sentence);
 }
 

@@ -86,7 +86,7 @@ TEST_F(ResidentWeights, OverBudgetSaysHowMuchIsNeededAndKeepsNothing) {
   EXPECT_EQ(store.code(), Code::over_budget);
   const std::string said = std::move(store).status().text();
   EXPECT_NE(said.find("the budget is 512 bytes"), std::string::npos) << said;
-  EXPECT_NE(said.find("raise --budget to at least 1 MiB"), std::string::npos) << said;
+  EXPECT_NE(said.find("raise --budget to at least 1MiB"), std::string::npos) << said;
   EXPECT_EQ(ledger.used(), 0);
 }
 

@@ -43,7 +43,7 @@ Json machine() {
 Json budget(Home& home) {
   Ledger& ledger = home.ledger();
   Json out = Json::object(), tags = Json::object();
-  out.set("budget", ledger.limit() + home.floor_bytes()).set("floor", home.floor_bytes());
+  out.set("budget", ledger.limit() + ledger.outside()).set("floor", ledger.outside());
   out.set("ledger_limit", ledger.limit()).set("ledger_used", ledger.used());
   for (int tag = 0; tag < int(Tag::count); ++tag)
     tags.set(std::string(to_string(Tag(tag))), ledger.used(Tag(tag)));

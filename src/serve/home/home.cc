@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -18,6 +19,7 @@ namespace {
 // Beside what is measured at the beginning: stacks, the database's pages, the small heap of a running home.
 constexpr int64_t kSlackBytes = 24ll << 20;
 constexpr int64_t kLeastLedgerBytes = 8ll << 20;
+constexpr int32_t kLeastRows = 32;  // of one step of the engine
 
 Status make_private_folder(Env& env, const std::string& folder) {
   TRY(env.make_folder(folder));
@@ -57,14 +59,12 @@ class Wired : public Home {
         env_(env),
         clock_(clock),
         lock_(std::move(lock)),
-        floor_bytes_(budget.floor),
-        ledger_(budget.ledger) {}
+        ledger_(budget.ledger, budget.floor) {}
   Status wire();
 
   const std::string& folder() const override { return options_.folder; }
   const HomeOptions& options() const override { return options_; }
   Ledger& ledger() override { return ledger_; }
-  int64_t floor_bytes() const override { return floor_bytes_; }
   CubeStore& cubes() override { return *cubes_; }
   Recall& recall() override { return *recall_; }
   Engine* engine() override { return engine_.get(); }
@@ -75,12 +75,13 @@ class Wired : public Home {
 
  private:
   Status start_model();
+  Status start_smaller_steps(std::shared_ptr<const Model> model);
+  Status advise(Status refused) const;
 
   HomeOptions options_;
   Env& env_;
   const Clock& clock_;
   std::unique_ptr<File> lock_;  // first in, last out
-  int64_t floor_bytes_;
   Ledger ledger_;
   std::unique_ptr<CubeStore> cubes_;
   std::unique_ptr<Embedder> embedder_;
@@ -118,8 +119,28 @@ Status Wired::start_model() {
   const int64_t grown = resident_bytes() - ledger_.used() - outside_before;
   if (grown > 0)
     grown_floor_ = TRY(ledger_.reserve(Tag::scratch, grown).with("booking the model's vocabulary"));
-  engine_ = TRY(start_engine(std::move(model), ledger_, options_.engine));
-  return {};
+  return start_smaller_steps(std::move(model));
+}
+
+// A step of many tokens is fast and takes much scratch: where that does not fit, steps become smaller.
+Status Wired::start_smaller_steps(std::shared_ptr<const Model> model) {
+  for (;;) {
+    auto engine = start_engine(model, ledger_, options_.engine);
+    if (engine.ok()) {
+      engine_ = std::move(engine).value();
+      return {};
+    }
+    if (engine.code() != Code::over_budget) return std::move(engine).status();
+    if (options_.engine.chunk_rows <= kLeastRows) return advise(std::move(engine).status());
+    options_.engine.chunk_rows = std::max(kLeastRows, options_.engine.chunk_rows / 2);
+  }
+}
+
+Status Wired::advise(Status refused) const {
+  return Status(Code::over_budget, std::string(refused.message()) + "; of a budget of " +
+                                       format_bytes(ledger_.limit() + ledger_.outside()) +
+                                       " the program itself takes " + format_bytes(ledger_.outside()) +
+                                       ": raise --budget, or choose a smaller model or --context");
 }
 
 Result<std::shared_ptr<Session>> Wired::session(const Principal& who, const std::string& id) {

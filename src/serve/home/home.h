@@ -27,8 +27,6 @@ class Home {
   virtual const std::string& folder() const = 0;
   virtual const HomeOptions& options() const = 0;
   virtual Ledger& ledger() = 0;
-  virtual int64_t floor_bytes()
-      const = 0;  // of the budget, what is not the ledger's: code, stacks, small heap
   virtual CubeStore& cubes() = 0;
   virtual Recall& recall() = 0;
   virtual Engine* engine() = 0;            // null without a model

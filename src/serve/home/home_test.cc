@@ -29,7 +29,7 @@ TEST_F(HomeTest, is_private_and_counts_its_whole_budget) {
   struct stat status = {};
   ASSERT_EQ(stat((*home)->folder().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700u);
-  EXPECT_EQ((*home)->ledger().limit() + (*home)->floor_bytes(), options().budget_bytes);
+  EXPECT_EQ((*home)->ledger().limit() + (*home)->ledger().outside(), options().budget_bytes);
   EXPECT_EQ((*home)->engine(), nullptr);
 }
 

@@ -41,7 +41,7 @@ Status keep_report(Home& home, Env& env, const Principal& who, const std::string
   TRY(env.make_folder(home.folder() + "/reports"));
   Json kept = to_json(report, false);
   kept.set("session", session).set("time", format_time(home.clock().now_ms()));
-  kept.set("budget_bytes", home.floor_bytes() + home.ledger().limit());
+  kept.set("budget_bytes", home.ledger().outside() + home.ledger().limit());
   const std::string text = kept.dump(1) + "\n";
   return write_file(env, report_path(home, who), std::as_bytes(std::span(text)));
 }

@@ -1,5 +1,5 @@
-// One turn, stage by stage. Why recalled words stand where they do: docs/decisions/0006.
-// docs/decisions/0006-recalled-words.md.
+// One turn, stage by stage. Why recalled words stand where they do: docs/decisions/0007.
+// docs/decisions/0007-recalled-words.md.
 #include "serve/session/session.h"
 
 #include <algorithm>
