@@ -6,6 +6,8 @@
 
 #include <filesystem>
 
+#include "tests/support/temp_folder.h"
+
 namespace varve {
 namespace {
 
@@ -40,6 +42,25 @@ TEST(Keys, AreFoundAgainAfterReopeningAndOnlyTheirHashesAreKept) {
   ASSERT_TRUE((*keys)->revoke({"alice"}).ok());
   EXPECT_FALSE((*keys)->find(secret).has_value());
   std::filesystem::remove_all(folder);
+}
+
+TEST(Keys, OfWhichAnyPartIsWrongAreRefused) {
+  const TempFolder folder;
+  auto keys = Keys::open(posix_env(), folder.path());
+  ASSERT_TRUE(keys.ok());
+  const auto made = (*keys)->make({"alice"}, Access::write);
+  ASSERT_TRUE(made.ok());
+  const std::string& secret = *made;
+  for (size_t length = 0; length < secret.size(); ++length) {
+    EXPECT_FALSE((*keys)->find(secret.substr(0, length)).has_value()) << length;
+    std::string wrong = secret;
+    wrong[length] = char(wrong[length] ^ 0x20);
+    EXPECT_FALSE((*keys)->find(wrong).has_value()) << length;
+  }
+  for (const std::string& near :
+       {secret + "x", " " + secret, secret + std::string(1, '\0'), sha256(secret).hex()})
+    EXPECT_FALSE((*keys)->find(near).has_value());
+  EXPECT_TRUE((*keys)->find(secret).has_value());
 }
 
 }  // namespace

@@ -1,20 +1,25 @@
 #include "serve/http/server.h"
 
-// The library allows 8 KiB a header line and 8 KiB of request line by default; its worker threads block on
-// reads.
-#define CPPHTTPLIB_KEEPALIVE_MAX_COUNT 1000
-#include <httplib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <limits>
 #include <thread>
+
+#include "serve/http/connection.h"
 
 namespace varve {
 namespace {
 
-constexpr uint64_t kSmallBody = 64 << 10;  // read before the key is looked at, so that the refusal arrives
+constexpr uint64_t kSmallBody = 64 << 10;  // not worth booking
 
 bool loopback(const std::string& address) {
   return address == "::1" || address == "localhost" || address.starts_with("127.");
+}
+
+uint64_t length_of(const httplib::Request& from) {
+  return from.get_header_value<uint64_t>("Content-Length");
 }
 
 // Counts the connections that wait for a worker, so that a flood is answered with 429 as fast as it is read.
@@ -35,6 +40,27 @@ class CountedQueue : public httplib::TaskQueue {
   std::atomic<int>& waiting_;
 };
 
+// The library reads each request from a Connection. One request a connection: an idle client holds no worker,
+// and what is left unread of a refused body can never be taken for the next request.
+class Library : public httplib::Server {
+ public:
+  // The library's five are gone in an instant; who finds the queue full tries again after a second.
+  void widen_backlog() { ::listen(svr_sock_, 1024); }
+
+ private:
+  bool process_and_close_socket(socket_t socket) override {
+    Connection connection(socket, svr_sock_);
+    uint64_t body = std::numeric_limits<uint64_t>::max();  // until the head is read
+    bool closed = false;
+    const bool good = process_request(connection, true, closed, [&](const httplib::Request& request) {
+      if (!request.has_header("Transfer-Encoding")) body = length_of(request);
+    });
+    if (connection.body_bytes() < body) connection.linger();
+    close(socket);
+    return good;
+  }
+};
+
 class Server : public HttpServer {
  public:
   Server(Api& api, const Keys& keys, const ServerOptions& options)
@@ -44,11 +70,6 @@ class Server : public HttpServer {
   Status start() {
     http_.new_task_queue = [this] { return new CountedQueue(options_.workers, waiting_); };
     http_.set_payload_max_length(size_t(options_.max_body_bytes));
-    http_.set_read_timeout(10);
-    http_.set_write_timeout(30);
-    // One request a connection: an idle client holds no worker, and what is left unread of a refused body can
-    // never be taken for the next request.
-    http_.set_keep_alive_max_count(1);
     http_.set_pre_routing_handler([this](const httplib::Request& from, httplib::Response& to) {
       auto refused = refuse_unread(from);
       if (!refused) return httplib::Server::HandlerResponse::Unhandled;
@@ -68,13 +89,11 @@ class Server : public HttpServer {
                                .body,
                            "application/json");
     });
-    const auto serve = [this](const httplib::Request& from, httplib::Response& to) { one(from, to); };
-    http_.Get(".*", serve)
-        .Post(".*", serve)
-        .Put(".*", serve)
-        .Patch(".*", serve)
-        .Delete(".*", serve)
-        .Options(".*", serve);
+    const auto bare = [this](const httplib::Request& from, httplib::Response& to) { one(from, to, {}); };
+    const auto with_body = [this](const httplib::Request& from, httplib::Response& to,
+                                  const httplib::ContentReader& reader) { read_one(from, to, reader); };
+    http_.Get(".*", bare).Options(".*", bare);
+    http_.Post(".*", with_body).Put(".*", with_body).Patch(".*", with_body).Delete(".*", with_body);
     port_ = options_.port == 0
                 ? http_.bind_to_any_port(options_.address.c_str())
                 : (http_.bind_to_port(options_.address.c_str(), options_.port) ? options_.port : -1);
@@ -82,6 +101,7 @@ class Server : public HttpServer {
       return Status(Code::io, "port " + std::to_string(options_.port) + " of " + options_.address +
                                   " cannot be had; is another server running? --port N takes another");
     }
+    http_.widen_backlog();
     thread_ = std::thread([this] { http_.listen_after_bind(); });
     while (!http_.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return {};
@@ -100,11 +120,11 @@ class Server : public HttpServer {
             .origin = from.get_header_value("Origin"),
             .content_type = from.get_header_value("Content-Type"),
             .authorization = from.get_header_value("Authorization"),
-            .has_body = from.get_header_value<uint64_t>("Content-Length") > 0};
+            .has_body = length_of(from) > 0};
   }
 
-  // What is refused before its body is read: a flood, bodies without a length or packed (the library bounds
-  // neither), and large bodies of those who may not send them.
+  // What is refused before its body is read: a flood, bodies without a length or packed, ranges (the library
+  // bounds none of these), and bodies that are too large or of those who may not send them.
   std::optional<HttpReply> refuse_unread(const httplib::Request& from) {
     if (waiting_ > options_.queue) {
       return error_reply(Status(Code::over_budget, "too many requests wait; try again later"), 429);
@@ -115,12 +135,40 @@ class Server : public HttpServer {
     if (from.has_header("Content-Encoding")) {
       return error_reply(Status(Code::unsupported, "send the body without Content-Encoding"), 415);
     }
-    if (from.get_header_value<uint64_t>("Content-Length") <= kSmallBody) return std::nullopt;
-    return refuse(keys_, options_, head_of(from), port_, {.method = from.method, .path = from.path});
+    if (!from.ranges.empty()) return error_reply(Status(Code::invalid, "there are no ranges here"));
+    if (length_of(from) > uint64_t(options_.max_body_bytes)) {
+      return error_reply(Status(Code::invalid, "the request's body is too large"), 413);
+    }
+    auto refused = refuse(keys_, options_, head_of(from), port_, {.method = from.method, .path = from.path});
+    if (refused) api_.counters.request(from.method, "refused", refused->status, 0);
+    return refused;
   }
 
-  void one(const httplib::Request& from, httplib::Response& to) {
-    HttpRequest request{.method = from.method, .path = from.path, .body = from.body};
+  // A large body is booked, with what becomes of it, before it is read.
+  void read_one(const httplib::Request& from, httplib::Response& to, const httplib::ContentReader& reader) {
+    const uint64_t length = length_of(from);
+    Reservation booked;
+    if (length > kSmallBody) {
+      auto room = api_.home.ledger().reserve(Tag::io, 2 * int64_t(length));
+      if (!room.ok())
+        return send(error_reply(std::move(room).with("reading the request's body").status()), to);
+      booked = std::move(room).value();
+    }
+    std::string body;
+    body.reserve(length);
+    const auto take = [&body](const char* bytes, size_t size) {
+      body.append(bytes, size);
+      return true;
+    };
+    // Without a length there is no body, whatever the method.
+    if (length > 0 && !reader(take)) {
+      return send(error_reply(Status(Code::invalid, "the request's body ended too early")), to);
+    }
+    one(from, to, std::move(body));
+  }
+
+  void one(const httplib::Request& from, httplib::Response& to, std::string body) {
+    HttpRequest request{.method = from.method, .path = from.path, .body = std::move(body)};
     for (const auto& [key, value] : from.params) request.query[key] = value;
     send(answer(api_, keys_, options_, head_of(from), port_, std::move(request)), to);
   }
@@ -145,7 +193,7 @@ class Server : public HttpServer {
   const Keys& keys_;
   ServerOptions options_;
   std::atomic<int> waiting_{0};
-  httplib::Server http_;
+  Library http_;
   int port_ = -1;
   std::thread thread_;
 };
