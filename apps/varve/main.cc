@@ -1,5 +1,8 @@
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -11,6 +14,14 @@
 namespace {
 
 using namespace varve;
+
+// What people say to it stays out of core dumps, debuggers of others and files that others can read. A
+// reader who goes away is an error of writing, not the end of the program.
+void keep_private() {
+  prctl(PR_SET_DUMPABLE, 0);
+  umask(077);
+  std::signal(SIGPIPE, SIG_IGN);
+}
 
 Result<int> run_bench(Args& args, Console&) {
   return run_benchmarks("bench", benchmarks(), args.everything());
@@ -28,6 +39,7 @@ constexpr Command kMore[] = {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_private();
   const std::vector<std::string> words(argv + 1, argv + argc);
   Terminal terminal(STDIN_FILENO);
   Console console{terminal, std::cout, std::cerr};

@@ -62,7 +62,7 @@ Result<int> run_serve(Args& args, Console& console) {
   const std::string host =
       options.address.find(':') == std::string::npos ? options.address : "[" + options.address + "]";
   console.out << "Varve listens on http://" << host << ":" << server->port() << std::endl;
-  console.terminal.catch_interrupts();
+  console.terminal.catch_interrupts({SIGINT, SIGTERM});
   InterruptWatch watch(
       console.terminal, [&] { server->stop(); }, [] { _exit(130); });
   server->wait();

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 
 #include "core/base/check.h"
 
@@ -46,17 +45,19 @@ Terminal::Terminal(int in_fd) : in_fd_(in_fd), tty_(isatty(in_fd) != 0) {
 }
 
 Terminal::~Terminal() {
-  if (interrupt_fd == wake_[1]) std::signal(SIGINT, SIG_DFL);
+  if (interrupt_fd == wake_[1]) {
+    for (const int number : {SIGINT, SIGTERM}) std::signal(number, SIG_DFL);
+  }
   close(wake_[0]);
   close(wake_[1]);
 }
 
-void Terminal::catch_interrupts() {
+void Terminal::catch_interrupts(std::initializer_list<int> signals) {
   interrupt_fd = wake_[1];
   struct sigaction action = {};
   action.sa_handler = on_interrupt;
   action.sa_flags = SA_RESTART;  // files are written to the end
-  sigaction(SIGINT, &action, nullptr);
+  for (const int number : signals) sigaction(number, &action, nullptr);
 }
 
 Terminal::Read Terminal::read_line(std::string& line) {

@@ -2,7 +2,9 @@
 // what the system's terminal does.
 #pragma once
 
+#include <csignal>
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -11,12 +13,13 @@ namespace varve {
 
 class Terminal {
  public:
-  explicit Terminal(int in_fd);  // one in a process: it owns SIGINT from catch_interrupts() on
+  explicit Terminal(int in_fd);  // one in a process: it owns the signals of catch_interrupts()
   ~Terminal();
   Terminal(const Terminal&) = delete;
 
   bool is_tty() const { return tty_; }
-  void catch_interrupts();  // until now Ctrl-C ends the program, as everywhere
+  // Until now Ctrl-C ends the program, as everywhere.
+  void catch_interrupts(std::initializer_list<int> signals = {SIGINT});
 
   enum class Read { line, end, interrupted };
   Read read_line(std::string& line);  // without its newline; what is beyond 2 MiB of it is dropped
