@@ -78,8 +78,30 @@ bool Child::hear(std::string& line, int timeout_ms) {
   return true;
 }
 
+bool Child::hear_any(int timeout_ms) {
+  while (ahead_.empty()) {
+    if (!read_more(timeout_ms)) return false;
+  }
+  return true;
+}
+
 void Child::signal(int number) {
   kill(pid_, number);
+}
+
+void Child::stop_listening() {
+  close(out_);
+  out_ = -1;
+}
+
+double Child::cpu_seconds() const {
+  std::ifstream stat("/proc/" + std::to_string(pid_) + "/stat");
+  std::string word;
+  double ticks = 0;
+  for (int i = 1; i <= 15 && stat >> word; ++i) {  // 14 and 15: of user and system
+    if (i >= 14) ticks += std::atof(word.c_str());
+  }
+  return ticks / double(sysconf(_SC_CLK_TCK));
 }
 
 int64_t Child::peak_resident_bytes() const {
@@ -102,6 +124,7 @@ Child::End Child::finish(const std::string& last_words, int timeout_ms) {
     if (pid_ > 0) usleep(10000);
   }
   End end;
+  end.dumped_core = pid_ < 0 && WCOREDUMP(status);
   end.exit_code = pid_ > 0 ? -1 : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   end.out = std::move(ahead_);
   end.err = std::move(errors_);

@@ -18,10 +18,14 @@ class Child {
 
   bool say(const std::string& line);                      // false: it has ended
   bool hear(std::string& line, int timeout_ms = 120000);  // false: no line came
+  bool hear_any(int timeout_ms = 120000);                 // waits for a first byte; it is heard again
   void signal(int number);
+  void stop_listening();                // closes our end of its output
   int64_t peak_resident_bytes() const;  // VmHWM, while it runs
+  double cpu_seconds() const;           // that it has used, while it runs
   struct End {
     int exit_code = -1;  // 128 + signal when killed
+    bool dumped_core = false;
     std::string out, err;
   };
   End finish(const std::string& last_words = "", int timeout_ms = 120000);  // closes its input and waits
