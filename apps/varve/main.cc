@@ -9,7 +9,7 @@
 
 #include "bench/bench.h"
 #include "serve/cli/command.h"
-#include "serve/cli/terminal.h"
+#include "serve/cli/terminal/terminal.h"
 
 namespace {
 

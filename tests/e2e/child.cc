@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,18 +14,20 @@
 
 namespace varve {
 
-Child::Child(const std::string& program, const std::vector<std::string>& words) {
+Child::Child(const std::string& program, const std::vector<std::string>& words, bool screen) {
   std::signal(SIGPIPE, SIG_IGN);
-  int in[2], out[2], err[2];
+  int in[2], out[2], err[2], keys = -1;
   CHECK(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0, "no pipes");
   std::vector<char*> arguments = {const_cast<char*>(program.c_str())};
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  pid_ = fork();
+  pid_ = screen ? forkpty(&keys, nullptr, nullptr, nullptr) : fork();
   CHECK(pid_ >= 0, "no process can be started");
   if (pid_ == 0) {
-    dup2(in[0], 0);
-    dup2(out[1], 1);
+    if (!screen) {
+      dup2(in[0], 0);
+      dup2(out[1], 1);
+    }
     dup2(err[1], 2);
     execv(program.c_str(), arguments.data());
     _exit(127);
@@ -33,6 +36,12 @@ Child::Child(const std::string& program, const std::vector<std::string>& words) 
   close(out[1]);
   close(err[1]);
   in_ = in[1], out_ = out[0], err_ = err[0];
+  if (screen) {
+    close(in_);
+    close(out_);
+    in_ = keys;
+    out_ = fcntl(keys, F_DUPFD_CLOEXEC, 0);
+  }
 }
 
 Child::~Child() {

@@ -12,7 +12,8 @@ namespace varve {
 
 class Child {
  public:
-  Child(const std::string& program, const std::vector<std::string>& words);
+  // `screen`: it sits at a terminal of its own, and what it says arrives as one stream.
+  Child(const std::string& program, const std::vector<std::string>& words, bool screen = false);
   ~Child();  // kills what still runs
   Child(const Child&) = delete;
 

@@ -176,6 +176,17 @@ TEST_F(Program, an_interrupt_ends_the_answer_and_not_the_program) {
   EXPECT_EQ(end.out.substr(stored + 12), end.out.substr(0, cut) + "\n") << "what was said is what is stored";
 }
 
+TEST_F(Program, a_line_can_be_edited_at_a_terminal) {
+  Child chat(VARVE_PROGRAM, {"chat", "--home", home}, true);
+  ASSERT_TRUE(chat.hear_any());
+  ASSERT_TRUE(chat.say("lighthous keper\x1b[D\x1b[D\x1b[De\x01the \x05\r/quit\r"));
+  std::string line, all;
+  while (chat.hear(line)) all += line + "\n";
+  EXPECT_NE(all.find("> the lighthous keeper"), std::string::npos) << all;
+  EXPECT_NE(all.find("you noted: Tom is the lighthouse keeper"), std::string::npos) << all;
+  EXPECT_EQ(chat.finish().exit_code, 0);
+}
+
 TEST_F(Program, a_killed_chat_loses_nothing_that_was_acknowledged) {
   std::set<std::string> said;
   for (int round = 0; round < 10; ++round) {

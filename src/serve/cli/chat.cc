@@ -7,7 +7,7 @@
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
 #include "serve/cli/slash.h"
-#include "serve/cli/terminal.h"
+#include "serve/cli/terminal/terminal.h"
 
 namespace varve {
 namespace {
@@ -56,8 +56,7 @@ Result<int> converse(Chat& chat, const TurnOptions& options) {
   int interrupts = 0, worst = 0;
   std::string line;
   while (!chat.quit && console.out) {
-    if (tty) console.out << "> " << std::flush;
-    const Terminal::Read read = console.terminal.read_line(line);
+    const Terminal::Read read = console.terminal.read_line(line, "> ");
     if (read == Terminal::Read::end) break;
     if (read == Terminal::Read::interrupted) {
       if (++interrupts == 2) break;

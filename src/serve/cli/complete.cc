@@ -5,7 +5,7 @@
 
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
-#include "serve/cli/terminal.h"
+#include "serve/cli/terminal/terminal.h"
 
 namespace varve {
 

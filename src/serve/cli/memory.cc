@@ -5,7 +5,7 @@
 #include "memory/plaintext/evidence.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
-#include "serve/cli/terminal.h"
+#include "serve/cli/terminal/terminal.h"
 #include "serve/home/show.h"
 #include "serve/session/plain_answer.h"
 
@@ -30,9 +30,9 @@ Status may_erase(Console& console, size_t count, bool yes) {
                                      (count == 1 ? " memory" : " memories") +
                                      " for good; add --yes to do it");
   }
-  console.out << "Erase " << (count == 1 ? "it" : "them") << " for good? [y/N] " << std::flush;
+  const std::string question = std::string("Erase ") + (count == 1 ? "it" : "them") + " for good? [y/N] ";
   std::string line;
-  const bool read = console.terminal.read_line(line) == Terminal::Read::line;
+  const bool read = console.terminal.read_line(line, question) == Terminal::Read::line;
   if (read && (line == "y" || line == "Y" || line == "yes")) return {};
   return Status(Code::cancelled, "nothing was erased");
 }

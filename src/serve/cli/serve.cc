@@ -7,7 +7,7 @@
 #include "core/base/log.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
-#include "serve/cli/terminal.h"
+#include "serve/cli/terminal/terminal.h"
 #include "serve/http/server.h"
 
 namespace varve {

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <ostream>
 
-#include "serve/cli/terminal.h"
+#include "serve/cli/terminal/terminal.h"
 #include "serve/home/settings.h"
 #include "serve/session/plain_answer.h"
 

@@ -1,5 +1,5 @@
-// Terminal: lines from the user, and Ctrl-C as an event instead of an end. No line editing of its own beyond
-// what the system's terminal does.
+// Terminal: lines from the user, edited when it is a person's screen, and Ctrl-C as an event instead of an
+// end.
 #pragma once
 
 #include <csignal>
@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 #include <thread>
+
+#include "serve/cli/terminal/line_editor.h"
 
 namespace varve {
 
@@ -22,14 +24,19 @@ class Terminal {
   void catch_interrupts(std::initializer_list<int> signals = {SIGINT});
 
   enum class Read { line, end, interrupted };
-  Read read_line(std::string& line);  // without its newline; what is beyond 2 MiB of it is dropped
+  // Without its newline; what is beyond 2 MiB of it is dropped. `prompt` is shown to a person only.
+  Read read_line(std::string& line, std::string_view prompt = "");
 
  private:
+  Read read_plain(std::string& line);
+  Read edit(std::string& line, std::string_view prompt);
+  bool read_more(bool& interrupted);  // false: the end of the input, or interrupted
   friend class InterruptWatch;
   int in_fd_;
   bool tty_;
   int wake_[2] = {-1, -1};  // the signal handler writes, whoever waits reads
   std::string ahead_;       // read but not yet asked for
+  LineEditor editor_;
 };
 
 // While it lives, Ctrl-C calls `act` (on another thread); the second one also calls `again`.

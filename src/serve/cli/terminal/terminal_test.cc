@@ -1,4 +1,4 @@
-#include "serve/cli/terminal.h"
+#include "serve/cli/terminal/terminal.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

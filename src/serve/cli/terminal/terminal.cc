@@ -1,10 +1,13 @@
-#include "serve/cli/terminal.h"
+#include "serve/cli/terminal/terminal.h"
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <iostream>
 
 #include "core/base/check.h"
 
@@ -30,6 +33,33 @@ bool wait_for(int first, int second) {
   while (poll(both, 2, -1) < 0 && errno == EINTR) {
   }
   return both[0].revents != 0;
+}
+
+// Keys one by one and unseen, while it lives; Ctrl-C stays a signal.
+class RawKeys {
+ public:
+  explicit RawKeys(int fd) : fd_(fd) {
+    tcgetattr(fd, &before_);
+    termios raw = before_;
+    raw.c_iflag &= ~tcflag_t(ICRNL | IXON);
+    raw.c_lflag &= ~tcflag_t(ICANON | ECHO);
+    tcsetattr(fd, TCSADRAIN, &raw);
+  }
+  ~RawKeys() { tcsetattr(fd_, TCSADRAIN, &before_); }
+  RawKeys(const RawKeys&) = delete;
+
+ private:
+  int fd_;
+  termios before_;
+};
+
+int columns(int fd) {
+  winsize size = {};
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+void show(std::string_view text) {  // on the screen that the keys belong to
+  std::cout << text << std::flush;
 }
 
 void drain(int fd) {
@@ -60,23 +90,53 @@ void Terminal::catch_interrupts(std::initializer_list<int> signals) {
   for (const int number : signals) sigaction(number, &action, nullptr);
 }
 
-Terminal::Read Terminal::read_line(std::string& line) {
+Terminal::Read Terminal::read_line(std::string& line, std::string_view prompt) {
   line.clear();
+  return tty_ ? edit(line, prompt) : read_plain(line);
+}
+
+bool Terminal::read_more(bool& interrupted) {
+  for (;;) {
+    interrupted = wait_for(wake_[0], in_fd_);
+    if (interrupted) drain(wake_[0]);
+    if (interrupted) return false;
+    char bytes[4096];
+    const ssize_t got = read(in_fd_, bytes, sizeof(bytes));
+    if (got < 0 && errno == EINTR) continue;
+    if (got > 0) ahead_.assign(bytes, size_t(got));
+    return got > 0;
+  }
+}
+
+Terminal::Read Terminal::read_plain(std::string& line) {
   for (;;) {
     const size_t newline = ahead_.find('\n');
     const size_t take = newline == std::string::npos ? ahead_.size() : newline;
     line.append(ahead_, 0, std::min(take, kLineBytes - line.size()));
     ahead_.erase(0, newline == std::string::npos ? take : take + 1);
     if (newline != std::string::npos) return Read::line;
-    if (wait_for(wake_[0], in_fd_)) {
-      drain(wake_[0]);
-      return Read::interrupted;
+    bool interrupted = false;
+    if (read_more(interrupted)) continue;
+    return interrupted ? Read::interrupted : line.empty() ? Read::end : Read::line;
+  }
+}
+
+Terminal::Read Terminal::edit(std::string& line, std::string_view prompt) {
+  const RawKeys raw(in_fd_);
+  editor_.clear();
+  for (;;) {
+    while (!ahead_.empty()) {
+      const LineEditor::Event event = editor_.feed(ahead_[0]);
+      ahead_.erase(0, 1);
+      if (event == LineEditor::Event::none) continue;
+      show(editor_.screen(prompt, columns(in_fd_)) + "\r\n");
+      if (event == LineEditor::Event::end) return Read::end;
+      line = editor_.take();
+      return Read::line;
     }
-    char bytes[4096];
-    const ssize_t got = read(in_fd_, bytes, sizeof(bytes));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return line.empty() ? Read::end : Read::line;
-    ahead_.assign(bytes, size_t(got));
+    show(editor_.screen(prompt, columns(in_fd_)));
+    bool interrupted = false;
+    if (!read_more(interrupted)) return interrupted ? Read::interrupted : Read::end;
   }
 }
 
