@@ -136,6 +136,21 @@ TEST(TemplateLimits, a_long_conversation_is_far_from_them) {
             "");
 }
 
+// Going back over four broken bytes lands on the space before them, which does not end the word.
+TEST(TemplateLimits, splitting_from_the_right_ends_on_broken_bytes) {
+  const std::string broken = " a \xB9\xB9\xB9\xB9\xB9";
+  const auto text = [&](const std::string& call) {
+    auto made = ChatTemplate::parse("{{ '" + broken + "'." + call + " }}");
+    EXPECT_TRUE(made.ok());
+    auto rendered = (*made).render({});
+    EXPECT_TRUE(rendered.ok());
+    return rendered.ok() ? *rendered : std::string();
+  };
+  EXPECT_EQ(text("rsplit()|length"), "2");
+  EXPECT_EQ(text("rsplit(none, 1)|length"), "2");
+  EXPECT_EQ(text("rstrip()"), broken);
+}
+
 TEST(TemplateLimits, every_prefix_of_a_template_parses_or_is_refused) {
   const std::string source =
       "{%- macro f(a, b='x') -%}{{ a|replace('a', \"b\")[1:-1]|upper }}{# c #}{%- endmacro %}\n"

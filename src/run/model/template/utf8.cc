@@ -82,6 +82,14 @@ Char char_at(std::string_view text, size_t at) {
   return {code, bytes};
 }
 
+Char last_char(std::string_view text) {
+  size_t at = text.size() - 1;
+  while (at > 0 && text.size() - at < 4 && (text[at] & 0xC0) == 0x80) --at;
+  const Char c = char_at(text, at);
+  // Going back over broken bytes may find a whole character that ends before them.
+  return at + c.bytes == text.size() ? c : char_at(text, text.size() - 1);
+}
+
 void put_char(std::string& out, uint32_t code) {
   if (code < 0x80) {
     out.push_back(char(code));
@@ -135,10 +143,8 @@ std::string_view strip_left(std::string_view text) {
 
 std::string_view strip_right(std::string_view text) {
   while (!text.empty()) {
-    size_t last = text.size() - 1;
-    while (last > 0 && text.size() - last < 4 && (text[last] & 0xC0) == 0x80) --last;
-    const Char c = char_at(text, last);
-    if (last + c.bytes != text.size() || !is_space(c.code)) break;
+    const Char c = last_char(text);
+    if (!is_space(c.code)) break;
     text.remove_suffix(c.bytes);
   }
   return text;

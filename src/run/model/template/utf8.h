@@ -12,6 +12,7 @@ struct Char {
   size_t bytes = 0;
 };
 Char char_at(std::string_view text, size_t at);
+Char last_char(std::string_view text);  // the character that ends the text, which is not empty
 void put_char(std::string& out, uint32_t code);
 
 size_t count_chars(std::string_view text);

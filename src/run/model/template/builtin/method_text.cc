@@ -45,10 +45,9 @@ std::string_view strip_chars(std::string_view text, std::string_view chars, int 
     text.remove_prefix(bytes);
   }
   while ((sides & kRight) != 0 && !text.empty()) {
-    size_t last = text.size() - 1;
-    while (last > 0 && text.size() - last < 4 && (text[last] & 0xC0) == 0x80) --last;
-    if (!has_char(chars, text.substr(last))) break;
-    text.remove_suffix(text.size() - last);
+    const size_t bytes = last_char(text).bytes;
+    if (!has_char(chars, text.substr(text.size() - bytes))) break;
+    text.remove_suffix(bytes);
   }
   return text;
 }
@@ -87,12 +86,11 @@ void split_spaces_right(std::string_view text, int64_t most, std::vector<std::st
       out.push_back(text);
       break;
     }
-    size_t begin = text.size();  // of the last word: its bytes are no spaces, whole characters at a time
+    size_t begin = text.size();  // of the last word
     while (begin > 0) {
-      size_t at = begin - 1;
-      while (at > 0 && begin - at < 4 && (text[at] & 0xC0) == 0x80) --at;
-      if (is_space(char_at(text, at).code)) break;
-      begin = at;
+      const Char c = last_char(text.substr(0, begin));
+      if (is_space(c.code)) break;
+      begin -= c.bytes;
     }
     out.push_back(text.substr(begin));
     text = text.substr(0, begin);
