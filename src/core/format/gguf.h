@@ -102,10 +102,12 @@ class Gguf {
   std::map<std::string, size_t, std::less<>> by_name_;
 };
 
-// Writes version 3: metadata sorted by key, tensor declarations, the tensors' bytes in the order declared.
-// general.alignment is obeyed when set (32 otherwise). What write() accepts, Gguf::parse() reads back equal.
+// Writes version 3, or 2 for old readers: metadata sorted by key, tensor declarations, the tensors' bytes in
+// the order declared. general.alignment is obeyed when set (32 otherwise). What write() accepts,
+// Gguf::parse() reads back equal.
 class GgufWriter {
  public:
+  explicit GgufWriter(uint32_t version = 3) : version_(version) {}  // write() refuses others than 2 and 3
   GgufWriter& set(std::string key, GgufValue value);
   GgufWriter& set(std::string key, std::string value);
   GgufWriter& set(std::string key, const char* value) { return set(std::move(key), std::string(value)); }
@@ -119,6 +121,7 @@ class GgufWriter {
   Status write(Env& env, const std::string& path) const;  // through a temporary file: whole or not at all
 
  private:
+  uint32_t version_;
   std::map<std::string, GgufValue, std::less<>> metadata_;
   std::vector<std::pair<GgufTensor, std::span<const std::byte>>> tensors_;
 };

@@ -118,6 +118,18 @@ TEST(Gguf, EveryKindOfValueReadsBackEqual) {
   EXPECT_EQ(written(again), bytes);
 }
 
+TEST(Gguf, VersionTwoIsWrittenToo) {
+  GgufWriter old(2);
+  old.set("general.architecture", "llama").set("n", 7u);
+  const Bytes bytes = written(old);
+  auto parsed = Gguf::parse(bytes);
+  ASSERT_TRUE(parsed.ok()) << std::move(parsed).status().text();
+  EXPECT_EQ(parsed->version(), 2u);
+  EXPECT_EQ(*parsed->integer("n"), 7);
+  const TempFolder folder;
+  EXPECT_EQ(GgufWriter(1).write(posix_env(), folder / "x.gguf").code(), Code::unsupported);
+}
+
 TEST(Gguf, EveryTensorTypeReadsBackEqual) {
   GgufWriter writer;
   std::vector<Bytes> contents;

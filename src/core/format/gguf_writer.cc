@@ -153,11 +153,15 @@ GgufWriter& GgufWriter::add(std::string name, uint32_t type, std::vector<int64_t
 }
 
 Status GgufWriter::write(Env& env, const std::string& path) const {
+  if (version_ != 2 && version_ != 3) {
+    return Status(Code::unsupported,
+                  "GGUF version " + std::to_string(version_) + " cannot be written; 2 and 3 can");
+  }
   TRY(check_tensors(tensors_));
   const int64_t alignment = TRY(alignment_of(metadata_));
   Head head;
   head.number<uint32_t>(0x46554747);  // "GGUF"
-  head.number<uint32_t>(3);
+  head.number<uint32_t>(version_);
   head.number<uint64_t>(tensors_.size());
   head.number<uint64_t>(metadata_.size());
   for (const auto& [key, value] : metadata_) {
