@@ -142,6 +142,20 @@ TEST_F(Program, refuses_a_damaged_cube_file) {
   EXPECT_EQ(run({"cube", "import", path}).exit_code, 0);
 }
 
+TEST_F(Program, remembers_a_text_file_by_its_passages_and_forgets_it_whole) {
+  const std::string path =
+      file("manual.txt",
+           "The boiler stands in the cellar.\n\nTo bleed it, open the brass valve by half a turn.\n");
+  const Child::End made = run({"remember", "--file", path, "--json"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_NE(run({"recall", "brass valve"}).out.find("half a turn"), std::string::npos);
+  const std::string id = (*parse_json(made.out))["id"].as_string();
+  ASSERT_EQ(run({"forget", id, "--yes"}).exit_code, 0);
+  EXPECT_EQ(run({"recall", "brass valve"}).out.find("half a turn"), std::string::npos);
+  expect_refused(run({"remember", "--file", folder / "nowhere.txt"}), 3, "nowhere.txt");
+  expect_refused(run({"remember", "--file", file("empty.txt", " \n")}), 2, "no words");
+}
+
 TEST_F(Program, an_empty_message_or_one_of_many_megabytes_is_refused) {
   expect_refused(run({"chat"}, std::string(3 << 20, 'x')), 2, "1 MiB");
   EXPECT_EQ(run({"chat"}, "\n   \n").exit_code, 0);

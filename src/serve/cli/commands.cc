@@ -33,7 +33,9 @@ std::span<const Command> commands() {
       "       varve key revoke NAME\n"
       "       varve key list\n");
   static const std::string recall = usage("varve recall WORDS... [--limit N]\n");
-  static const std::string remember = usage("varve remember WORDS... [--event 2024-05-08]\n");
+  static const std::string remember = usage(
+      "varve remember WORDS... [--event 2024-05-08]\n"
+      "       varve remember --file TEXT.txt [--event 2024-05-08]\n");
   static const std::string forget = usage("varve forget ID|WORDS... [--yes]\n");
   static const std::string cube = usage(
       "varve cube list [--space S] [--kind K] [--session ID] [--all] [--limit N] [--after ID]\n"
@@ -48,7 +50,7 @@ std::span<const Command> commands() {
       {"serve", "the same over HTTP, as OpenAI's clients speak it", serve, run_serve},
       {"key", "who may use the server", key, run_key},
       {"recall", "what memory holds about some words", recall, run_recall},
-      {"remember", "keep some words", remember, run_remember},
+      {"remember", "keep some words, or a text file", remember, run_remember},
       {"forget", "erase memories for good, with a receipt", forget, run_forget},
       {"cube", "memories one by one: list, show, history, export, import", cube, run_cube},
       {"explain", "what the newest turn recalled, reused and stored", explain, run_explain},

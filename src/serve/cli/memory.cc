@@ -14,6 +14,11 @@ namespace {
 
 constexpr size_t kPreviewBytes = 80;
 constexpr size_t kManyWords = 10000;
+constexpr int64_t kMaxDocument = 16 << 20;
+
+bool blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
 
 std::string preview(std::string_view text) {
   std::string out = printable(text.substr(0, kPreviewBytes));
@@ -82,10 +87,31 @@ Status recall_words(const MemoryVerb& verb, std::string_view words, int32_t limi
   return {};
 }
 
+// A text file: kept whole, recalled by passages, and nobody's word.
+Status remember_file(const MemoryVerb& verb, const std::string& path, std::optional<TimeMs> event) {
+  const std::vector<std::byte> bytes = TRY(read_file(posix_env(), path, kMaxDocument));
+  Utf8Stream whole;
+  Document document;
+  document.text = whole.push({reinterpret_cast<const char*>(bytes.data()), bytes.size()}) + whole.finish();
+  document.text = strip_recalled(document.text);
+  if (blank(document.text)) return Status(Code::invalid, path + " holds no words");
+  document.title = path.substr(path.rfind('/') + 1);
+  document.space = verb.who.name;
+  document.event = event;
+  const auto ids = TRY(verb.home.cubes().apply(verb.who, document_ops(std::move(document))));
+  if (verb.json) {
+    const Json made = Json::object().set("id", ids[0].text()).set("passages", int64_t(ids.size() - 1));
+    verb.console.out << made.dump() << "\n";
+  } else {
+    verb.console.out << "Remembered as " << ids[0].text() << ", in " << ids.size() - 1 << " passages.\n";
+  }
+  return {};
+}
+
 Status remember_words(const MemoryVerb& verb, std::string_view words, std::optional<TimeMs> event) {
   Utf8Stream whole;
   const std::string text = strip_recalled(whole.push(words) + whole.finish());
-  if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
+  if (blank(text)) {
     return Status(Code::invalid, "there is nothing to remember; say what");
   }
   const CubeId id = TRY(verb.home.cubes().put(verb.who, note_draft(text, verb.who.name, event)));
@@ -143,9 +169,11 @@ Result<int> run_recall(Args& args, Console& console) {
 Result<int> run_remember(Args& args, Console& console) {
   std::optional<TimeMs> event;
   if (const auto date = TRY(args.value("--event"))) event = TRY(parse_time(*date));
-  const Opened opened =
-      TRY(open_for(args, 1, kManyWords, "what to remember, as: varve remember I like figs"));
-  TRY(remember_words({*opened.home, opened.who, console, opened.json}, joined(opened.words), event));
+  const auto file = TRY(args.value("--file"));
+  const Opened opened = TRY(open_for(args, file ? 0 : 1, file ? 0 : kManyWords,
+                                     "what to remember, as: varve remember I like figs"));
+  const MemoryVerb verb{*opened.home, opened.who, console, opened.json};
+  TRY(file ? remember_file(verb, *file, event) : remember_words(verb, joined(opened.words), event));
   return 0;
 }
 

@@ -18,6 +18,7 @@ struct MemoryVerb {  // one request, wherever it was typed
 
 Status recall_words(const MemoryVerb& verb, std::string_view words, int32_t limit);
 Status remember_words(const MemoryVerb& verb, std::string_view words, std::optional<TimeMs> event);
+Status remember_file(const MemoryVerb& verb, const std::string& path, std::optional<TimeMs> event);
 // By id, or every memory that contains the words. Asks before it erases; without a person to ask, `yes` must
 // be set. Prints a receipt.
 Status forget_words(const MemoryVerb& verb, const std::string& words, bool yes);

@@ -30,7 +30,7 @@ std::string who_said(const CubeHeader& header) {
   if (header.kind == "note") return "you noted";
   if (header.speaker == "user") return "you said";
   if (header.speaker == "assistant") return "the model said";
-  if (header.speaker.empty()) return header.kind;
+  if (header.speaker.empty()) return header.title.empty() ? header.kind : header.title;
   return header.speaker + " said";
 }
 

@@ -68,7 +68,7 @@ class SessionTest : public testing::Test {
   ScriptedReflector reflector;
   std::unique_ptr<CubeStore> store;
   std::unique_ptr<Recall> recall;
-  const TurnOptions options;
+  const TurnOptions options{};
 };
 
 TEST_F(SessionTest, without_a_model_the_answer_is_what_was_recalled) {
