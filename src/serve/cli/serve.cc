@@ -61,10 +61,11 @@ Result<int> run_serve(Args& args, Console& console) {
   const std::unique_ptr<HttpServer> server = TRY(start_server(api, *keys, options));
   const std::string host =
       options.address.find(':') == std::string::npos ? options.address : "[" + options.address + "]";
-  console.out << "Varve listens on http://" << host << ":" << server->port() << std::endl;
   console.terminal.catch_interrupts({SIGINT, SIGTERM});
   InterruptWatch watch(
       console.terminal, [&] { server->stop(); }, [] { _exit(130); });
+  // Said last: who reads it may ask, and may end the server in order.
+  console.out << "Varve listens on http://" << host << ":" << server->port() << std::endl;
   server->wait();
   console.out << "stopped\n";
   return 0;
