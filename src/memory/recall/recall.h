@@ -20,7 +20,7 @@ struct RecallQuery {
   std::string space;           // empty: all that the principal may read
   int32_t limit = 20;          // cubes
   int32_t token_budget = 0;    // 0: none; else the words returned fit it (characters / 4)
-  std::string skip_session;    // words still in the prompt need no recall: this session's,
+  std::string skip_session;    // words still in the prompt need no recall: those of it,
   int32_t skip_from_turn = 0;  // from this turn on
   std::optional<TimeMs> as_of;
 };

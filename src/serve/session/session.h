@@ -44,7 +44,7 @@ struct TurnOptions {
   std::vector<std::string> stop;
   std::shared_ptr<const Grammar> grammar;
   std::string system;           // words before the conversation, or empty
-  Json history;                 // null: this session's transcript; else messages that the caller keeps itself
+  Json history;                 // null: the stored transcript; else messages that the caller keeps itself
   Json tools;                   // null or an array, handed to the chat template
   Json extra = Json::object();  // further variables of the chat template
 };
