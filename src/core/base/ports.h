@@ -1,6 +1,7 @@
 // Ports: the narrow doors through which memory code sees a model. Tests put a script behind them.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,14 @@ class Embedder {
   virtual int width() const = 0;
   virtual Result<std::vector<float>> embed(
       std::string_view text) const = 0;  // length 1, or all zero for no signal
+};
+
+class Scorer {  // how well each text answers the query, by a model's own likelihood
+ public:
+  virtual ~Scorer() = default;
+  // One score a text, in order; higher is better, comparable within one call only.
+  virtual Result<std::vector<float>> score(std::string_view query,
+                                           std::span<const std::string_view> texts) = 0;
 };
 
 }  // namespace varve
