@@ -32,15 +32,16 @@ void use(const Tokenizer& tokenizer, std::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const std::string_view input = text_of(bytes, size);
+  Ledger ledger(int64_t(1) << 40);
   if (input.starts_with("GGUF")) {
     auto gguf = Gguf::parse(std::as_bytes(std::span(bytes, size)));
     if (!gguf.ok()) return 0;
-    auto tokenizer = open_tokenizer(*gguf);
+    auto tokenizer = open_tokenizer(*gguf, ledger);
     if (tokenizer.ok()) use(**tokenizer, input.substr(size_t(gguf->head_bytes())));
     return 0;
   }
   const size_t end = std::min(input.find('\0'), input.size());
-  auto tokenizer = open_tokenizer_json(input.substr(0, end));
+  auto tokenizer = open_tokenizer_json(input.substr(0, end), ledger);
   if (tokenizer.ok()) use(**tokenizer, input.substr(std::min(end + 1, size)));
   return 0;
 }

@@ -72,7 +72,8 @@ TEST(TinyModel, GoesWithoutTokenizerOrTemplateAndInAnyFormat) {
 TEST(TinyModel, ItsTokenizerReadsEveryTextBack) {
   auto gguf = Gguf::parse(made({}));
   ASSERT_TRUE(gguf.ok());
-  auto tokenizer = open_tokenizer(*gguf);
+  Ledger ledger(1 << 20);
+  auto tokenizer = open_tokenizer(*gguf, ledger);
   ASSERT_TRUE(tokenizer.ok()) << std::move(tokenizer).status().text();
   std::string bytes;
   for (int byte = 0; byte < 256; ++byte) bytes += char(byte);

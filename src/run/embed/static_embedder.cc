@@ -68,8 +68,9 @@ Status decode_table(const SafeTensor& tensor, std::span<const std::byte> file, s
 
 Result<std::unique_ptr<Embedder>> open_static_embedder(Env& env, const std::string& folder, Ledger& ledger) {
   const auto tokenizer_bytes = TRY(read_file(env, folder + "/tokenizer.json", kMaxTokenizerBytes));
-  auto tokenizer = TRY(
-      open_tokenizer_json({reinterpret_cast<const char*>(tokenizer_bytes.data()), tokenizer_bytes.size()}));
+  const std::string_view tokenizer_json(reinterpret_cast<const char*>(tokenizer_bytes.data()),
+                                        tokenizer_bytes.size());
+  auto tokenizer = TRY(open_tokenizer_json(tokenizer_json, ledger));
   const auto mapping = TRY(env.map(folder + "/model.safetensors"));
   const SafeTensors tensors = TRY(SafeTensors::parse(mapping->bytes()));
   const SafeTensor* table = tensors.find("embeddings");

@@ -25,13 +25,13 @@ Hash256 fingerprint_of(std::span<const std::byte> file, const Gguf& gguf) {
   return hash.finish();
 }
 
-Status read_tokenizer(const Gguf& gguf, ModelIdentity& identity) {
+Status read_tokenizer(const Gguf& gguf, Ledger& ledger, ModelIdentity& identity) {
   const auto kind = gguf.string("tokenizer.ggml.model");
   if (gguf.find("tokenizer.ggml.model") == nullptr ||
       (kind.ok() && (*kind == "none" || *kind == "no_vocab"))) {
     return {};
   }
-  identity.tokenizer = TRY(open_tokenizer(gguf).with("reading the tokenizer"));
+  identity.tokenizer = TRY(open_tokenizer(gguf, ledger).with("reading the tokenizer"));
   return {};
 }
 
@@ -48,10 +48,10 @@ void read_chat_template(const Gguf& gguf, ModelIdentity& identity) {
   }
 }
 
-Status read_identity(const Gguf& gguf, const DecoderSpec& spec, ModelIdentity& identity) {
+Status read_identity(const Gguf& gguf, const DecoderSpec& spec, Ledger& ledger, ModelIdentity& identity) {
   auto name = gguf.string("general.name");
   identity.name = name.ok() ? *name : spec.family;
-  TRY(read_tokenizer(gguf, identity));
+  TRY(read_tokenizer(gguf, ledger, identity));
   if (identity.tokenizer != nullptr && identity.tokenizer->size() > spec.vocabulary) {
     return Status(Code::invalid, "the tokenizer has " + std::to_string(identity.tokenizer->size()) +
                                      " tokens, the model " + std::to_string(spec.vocabulary));
@@ -76,7 +76,7 @@ Result<std::shared_ptr<const Model>> open_model(Env& env, const std::string& pat
   const Gguf gguf = TRY(Gguf::parse(mapping->bytes()).with("reading " + path));
   DecoderSpec spec = TRY(read_decoder_spec(gguf).with("reading " + path));
   ModelIdentity identity;
-  TRY(read_identity(gguf, spec, identity).with("reading " + path));
+  TRY(read_identity(gguf, spec, ledger, identity).with("reading " + path));
   identity.fingerprint = fingerprint_of(mapping->bytes(), gguf);
   mapping.reset();  // the weights are read, not mapped
   auto store = TRY(open_resident_weights(env, path, gguf, ledger, least_working_bytes(spec)));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/status.h"
+#include "core/budget/ledger.h"
 #include "core/format/gguf.h"
 
 namespace varve {
@@ -42,9 +43,10 @@ class Tokenizer {
 };
 
 // invalid: no tokenizer in the file (says how to get one); unsupported: an unknown model or pre-tokenizer
-// (lists the known); corrupt: a vocabulary that contradicts itself.
-Result<std::unique_ptr<Tokenizer>> open_tokenizer(const Gguf& gguf);
-Result<std::unique_ptr<Tokenizer>> open_tokenizer_json(std::string_view tokenizer_json);
+// (lists the known); corrupt: a vocabulary that contradicts itself; over_budget: its tables do not fit. They
+// are booked as long as the tokenizer lives, which the ledger must outlive.
+Result<std::unique_ptr<Tokenizer>> open_tokenizer(const Gguf& gguf, Ledger& ledger);
+Result<std::unique_ptr<Tokenizer>> open_tokenizer_json(std::string_view tokenizer_json, Ledger& ledger);
 
 // A whole prompt: BOS and EOS as the model asks for, unless the text brings its own already.
 std::vector<Token> as_prompt(const Tokenizer& tokenizer, std::vector<Token> tokens);

@@ -52,6 +52,7 @@ class PairTable {
     const Slot& slot = slots_[find(key(left.token, right.token))];
     return slot.key == kFree ? std::nullopt : std::optional(slot.merge);
   }
+  int64_t held_bytes() const { return varve::held_bytes(slots_); }
 
  private:
   static constexpr uint64_t kFree = ~uint64_t{0};
@@ -84,11 +85,17 @@ class Bpe final : public VocabularyTokenizer {
       const std::string a = spelled(left), b = spelled(right);
       pairs_.add(number(a), number(b), {rank++, number(a + b)});
     }
-    options_.merges = {};
+    options_.merges = decltype(options_.merges)();  // "= {}" would keep its room
+    names_.pack();
   }
 
   static std::string spelled(std::string_view text, bool byte_level) {
     return byte_level ? bytes_of(text).value_or(std::string(text)) : std::string(text);
+  }
+
+  int64_t held_bytes() const override {
+    return VocabularyTokenizer::held_bytes() + names_.held_bytes() + index_.held_bytes() +
+           pairs_.held_bytes() + options_.splitter.held_bytes();
   }
 
  protected:
@@ -178,7 +185,7 @@ class Bpe final : public VocabularyTokenizer {
 
 }  // namespace
 
-Result<std::unique_ptr<Tokenizer>> make_bpe(Vocabulary vocabulary, BpeOptions options) {
+MadeTokenizer make_bpe(Vocabulary vocabulary, BpeOptions options) {
   if (options.merges.size() >= 1 << 24) return Status(Code::corrupt, "tokenizer: 16777216 merges or more");
   vocabulary.special.space_prefix = options.prefix != SpacePrefix::none;
   StringTable pieces = blank_pieces(vocabulary);
@@ -189,7 +196,8 @@ Result<std::unique_ptr<Tokenizer>> make_bpe(Vocabulary vocabulary, BpeOptions op
       pieces.add(vocabulary.spoken(token) ? Bpe::spelled(text, true) : std::string(text));
     }
   }
-  return std::unique_ptr<Tokenizer>(new Bpe(std::move(vocabulary), std::move(pieces), std::move(options)));
+  return std::unique_ptr<VocabularyTokenizer>(
+      new Bpe(std::move(vocabulary), std::move(pieces), std::move(options)));
 }
 
 }  // namespace varve

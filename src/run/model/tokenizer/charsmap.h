@@ -18,6 +18,7 @@ class Charsmap {
 
   // Replaces the longest sequences that have a rule, from the left; broken bytes become U+FFFD.
   std::string normalize(std::string_view text) const;
+  int64_t held_bytes() const { return int64_t(units_.capacity() * 4 + replacements_.capacity()); }
 
  private:
   struct Match {

@@ -12,9 +12,14 @@
 namespace varve {
 namespace {
 
+Ledger& room() {
+  static Ledger ledger(1 << 30);
+  return ledger;
+}
+
 std::unique_ptr<Tokenizer> open_file(const std::string& relative) {
   const auto mapping = posix_env().map(shared_path(relative)).value();
-  auto tokenizer = open_tokenizer(Gguf::parse(mapping->bytes()).value());
+  auto tokenizer = open_tokenizer(Gguf::parse(mapping->bytes()).value(), room());
   if (!tokenizer.ok()) ADD_FAILURE() << relative << ": " << std::move(tokenizer).status().text();
   return std::move(tokenizer).value();
 }

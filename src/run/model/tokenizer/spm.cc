@@ -26,6 +26,8 @@ class Spm final : public VocabularyTokenizer {
     }
   }
 
+  int64_t held_bytes() const override { return VocabularyTokenizer::held_bytes() + index_.held_bytes(); }
+
  protected:
   void encode_plain(std::string_view text, std::vector<Token>& out) const override {
     const std::string blanks = with_blanks(text, prefix_);
@@ -87,10 +89,10 @@ class Spm final : public VocabularyTokenizer {
 
 }  // namespace
 
-Result<std::unique_ptr<Tokenizer>> make_spm(Vocabulary vocabulary, SpacePrefix prefix) {
+MadeTokenizer make_spm(Vocabulary vocabulary, SpacePrefix prefix) {
   vocabulary.special.space_prefix = prefix != SpacePrefix::none;
   StringTable pieces = blank_pieces(vocabulary);
-  return std::unique_ptr<Tokenizer>(new Spm(std::move(vocabulary), std::move(pieces), prefix));
+  return std::unique_ptr<VocabularyTokenizer>(new Spm(std::move(vocabulary), std::move(pieces), prefix));
 }
 
 }  // namespace varve

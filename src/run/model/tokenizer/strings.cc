@@ -11,6 +11,11 @@ int32_t StringTable::add(std::string_view text) {
   return size() - 1;
 }
 
+void StringTable::pack() {
+  bytes_.shrink_to_fit();
+  ends_.shrink_to_fit();
+}
+
 std::string_view StringTable::operator[](int32_t number) const {
   const size_t begin = number == 0 ? 0 : ends_[number - 1];
   return std::string_view(bytes_).substr(begin, ends_[number] - begin);
@@ -66,6 +71,7 @@ Trie::Trie(std::vector<Entry> entries) {
       ++nodes_[node].count;
     }
   }
+  nodes_.shrink_to_fit();
 }
 
 int32_t Trie::child(int32_t node, char byte) const {

@@ -9,12 +9,19 @@
 
 namespace varve {
 
+template <class T>
+int64_t held_bytes(const std::vector<T>& values) {
+  return int64_t(values.capacity() * sizeof(T));
+}
+
 class StringTable {
  public:
   // Total bytes stay below 4 GiB (the caller checks what comes from outside). Returns the string's number.
   int32_t add(std::string_view text);
   std::string_view operator[](int32_t number) const;
   int32_t size() const { return static_cast<int32_t>(ends_.size()); }
+  void pack();  // nothing more will be added: gives back what it grew by in advance
+  int64_t held_bytes() const { return int64_t(bytes_.capacity()) + varve::held_bytes(ends_); }
 
  private:
   std::string bytes_;
@@ -26,6 +33,7 @@ class StringIndex {
  public:
   void add(const StringTable& table, int32_t number);
   int32_t find(const StringTable& table, std::string_view text) const;  // -1: absent
+  int64_t held_bytes() const { return varve::held_bytes(slots_); }
 
  private:
   size_t slot(const StringTable& table, std::string_view text) const;
@@ -53,6 +61,7 @@ class Trie {
   Match longest(std::string_view text) const;    // the longest entry that `text` begins with
   int32_t child(int32_t node, char byte) const;  // -1: none
   int32_t value(int32_t node) const { return nodes_[node].value; }  // -1: no entry ends here
+  int64_t held_bytes() const { return varve::held_bytes(nodes_); }
 
  private:
   struct Node {

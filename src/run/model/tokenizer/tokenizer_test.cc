@@ -14,6 +14,11 @@
 namespace varve {
 namespace {
 
+Ledger& room() {
+  static Ledger ledger(1 << 30);
+  return ledger;
+}
+
 using Ids = std::vector<Token>;
 
 struct Parts {
@@ -42,7 +47,7 @@ Result<std::unique_ptr<Tokenizer>> open(const Parts& parts) {
   parts.more(writer);
   const TempFolder folder;
   TRY(writer.write(posix_env(), folder / "t.gguf"));
-  return open_tokenizer(TRY(Gguf::parse(TRY(read_file(posix_env(), folder / "t.gguf", 1 << 26)))));
+  return open_tokenizer(TRY(Gguf::parse(TRY(read_file(posix_env(), folder / "t.gguf", 1 << 26)))), room());
 }
 
 std::unique_ptr<Tokenizer> opened(const Parts& parts) {

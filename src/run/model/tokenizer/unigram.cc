@@ -35,6 +35,10 @@ class Unigram final : public VocabularyTokenizer {
     trie_ = Trie(std::move(entries));
   }
 
+  int64_t held_bytes() const override {
+    return VocabularyTokenizer::held_bytes() + trie_.held_bytes() + charsmap_.held_bytes();
+  }
+
  protected:
   void encode_plain(std::string_view text, std::vector<Token>& out) const override {
     const std::string normal = spaced(charsmap_.normalize(text));
@@ -123,7 +127,7 @@ class Unigram final : public VocabularyTokenizer {
 
 }  // namespace
 
-Result<std::unique_ptr<Tokenizer>> make_unigram(Vocabulary vocabulary, UnigramOptions options) {
+MadeTokenizer make_unigram(Vocabulary vocabulary, UnigramOptions options) {
   for (Token token = 0; token < vocabulary.size(); ++token) {
     if (vocabulary.texts[token].size() > kLongestToken)
       return Status(Code::corrupt, "tokenizer: a token of more than 512 bytes");
@@ -132,7 +136,7 @@ Result<std::unique_ptr<Tokenizer>> make_unigram(Vocabulary vocabulary, UnigramOp
   if (!options.charsmap.empty()) charsmap = TRY(Charsmap::parse(options.charsmap));
   vocabulary.special.space_prefix = options.space_prefix || options.merge_spaces;
   StringTable pieces = blank_pieces(vocabulary);
-  return std::unique_ptr<Tokenizer>(
+  return std::unique_ptr<VocabularyTokenizer>(
       new Unigram(std::move(vocabulary), std::move(pieces), std::move(charsmap), options));
 }
 

@@ -62,6 +62,8 @@ Status check_vocabulary(const Vocabulary& vocabulary) {
 
 VocabularyTokenizer::VocabularyTokenizer(Vocabulary vocabulary, StringTable pieces)
     : vocabulary_(std::move(vocabulary)), pieces_(std::move(pieces)) {
+  vocabulary_.texts.pack();
+  pieces_.pack();
   std::vector<Trie::Entry> always, asked;
   for (Token token = 0; token < size(); ++token) {
     const std::string_view text = vocabulary_.texts[token];
@@ -73,6 +75,14 @@ VocabularyTokenizer::VocabularyTokenizer(Vocabulary vocabulary, StringTable piec
   }
   always_ = Trie(std::move(always));
   asked_ = Trie(std::move(asked));
+}
+
+int64_t VocabularyTokenizer::held_bytes() const {
+  const Vocabulary& v = vocabulary_;
+  const int64_t flags = int64_t(v.strips_left.capacity() + v.strips_right.capacity()) / 8;
+  return v.texts.held_bytes() + pieces_.held_bytes() + always_.held_bytes() + asked_.held_bytes() + flags +
+         varve::held_bytes(v.kinds) + varve::held_bytes(v.scores) +
+         varve::held_bytes(v.special.end_of_generation);
 }
 
 VocabularyTokenizer::Special VocabularyTokenizer::next_special(std::string_view text,
@@ -121,6 +131,13 @@ bool VocabularyTokenizer::is_control(Token token) const {
 
 void VocabularyTokenizer::append_unknown(std::vector<Token>& out) const {
   if (vocabulary_.special.unknown) out.push_back(*vocabulary_.special.unknown);
+}
+
+Result<std::unique_ptr<Tokenizer>> keep_booked(MadeTokenizer made, Reservation booked) {
+  auto tokenizer = TRY(std::move(made));
+  TRY(booked.resize(tokenizer->held_bytes()));
+  tokenizer->keep(std::move(booked));
+  return std::unique_ptr<Tokenizer>(std::move(tokenizer));
 }
 
 int byte_of(std::string_view text) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/budget/ledger.h"
 #include "run/model/tokenizer.h"
 #include "run/model/tokenizer/split/pre_tokenizer.h"
 #include "run/model/tokenizer/strings.h"
@@ -52,6 +53,10 @@ class VocabularyTokenizer : public Tokenizer {
   std::string_view piece(Token token) const final;
   bool is_control(Token token) const final;
 
+  // What its tables take on the heap. Whoever opens it books as much, and it keeps the booking.
+  virtual int64_t held_bytes() const;
+  void keep(Reservation booked) { booked_ = std::move(booked); }
+
  protected:
   virtual void encode_plain(std::string_view text, std::vector<Token>& out) const = 0;
   const Vocabulary& vocabulary() const { return vocabulary_; }
@@ -72,12 +77,16 @@ class VocabularyTokenizer : public Tokenizer {
   StringTable pieces_;
   Trie always_, asked_;  // user-defined tokens; these and the control tokens
   std::array<bool, 256> begins_{};
+  Reservation booked_;
 };
 
 // The byte that a byte token such as <0x0A> stands for; -1: it is none.
 int byte_of(std::string_view text);
 
 // The algorithms. `vocabulary` passed check_vocabulary.
+using MadeTokenizer = Result<std::unique_ptr<VocabularyTokenizer>>;
+// The tokenizer with `booked` cut to what it holds.
+Result<std::unique_ptr<Tokenizer>> keep_booked(MadeTokenizer made, Reservation booked);
 
 // WordPiece: words by the rules of BERT, each spelled by the longest pieces from the left, or unknown.
 struct WordPieceOptions {
@@ -85,7 +94,7 @@ struct WordPieceOptions {
   bool lower_case = true, strip_accents = true, split_chinese = true;
   int32_t longest_word = 100;  // in characters; a longer word is unknown
 };
-Result<std::unique_ptr<Tokenizer>> make_wordpiece(Vocabulary vocabulary, WordPieceOptions options);
+MadeTokenizer make_wordpiece(Vocabulary vocabulary, WordPieceOptions options);
 
 // Whether a space is put before a text, so that its first word is like the others.
 enum class SpacePrefix { none, always, if_missing };
@@ -97,10 +106,10 @@ struct BpeOptions {
   bool byte_level = true;      // else characters, with U+2581 for spaces
   SpacePrefix prefix = SpacePrefix::none;
 };
-Result<std::unique_ptr<Tokenizer>> make_bpe(Vocabulary vocabulary, BpeOptions options);
+MadeTokenizer make_bpe(Vocabulary vocabulary, BpeOptions options);
 
 // SentencePiece's BPE: neighbours merge when together they are a token, the best score first.
-Result<std::unique_ptr<Tokenizer>> make_spm(Vocabulary vocabulary, SpacePrefix prefix);
+MadeTokenizer make_spm(Vocabulary vocabulary, SpacePrefix prefix);
 
 // SentencePiece's unigram model: the most probable tokens, the scores being log probabilities.
 struct UnigramOptions {
@@ -108,6 +117,6 @@ struct UnigramOptions {
   bool space_prefix = false, merge_spaces = false;
 };
 // corrupt: rules that lie.
-Result<std::unique_ptr<Tokenizer>> make_unigram(Vocabulary vocabulary, UnigramOptions options);
+MadeTokenizer make_unigram(Vocabulary vocabulary, UnigramOptions options);
 
 }  // namespace varve

@@ -49,6 +49,10 @@ class WordPiece final : public VocabularyTokenizer {
                                                     : options.first_prefix.size());
   }
 
+  int64_t held_bytes() const override {
+    return VocabularyTokenizer::held_bytes() + first_.held_bytes() + next_.held_bytes();
+  }
+
  protected:
   void encode_plain(std::string_view text, std::vector<Token>& out) const override {
     Word word;
@@ -108,7 +112,7 @@ class WordPiece final : public VocabularyTokenizer {
 
 }  // namespace
 
-Result<std::unique_ptr<Tokenizer>> make_wordpiece(Vocabulary vocabulary, WordPieceOptions options) {
+MadeTokenizer make_wordpiece(Vocabulary vocabulary, WordPieceOptions options) {
   vocabulary.special.space_prefix = true;
   StringTable pieces;
   for (Token token = 0; token < vocabulary.size(); ++token) {
@@ -117,7 +121,8 @@ Result<std::unique_ptr<Tokenizer>> make_wordpiece(Vocabulary vocabulary, WordPie
     const std::string_view own = vocabulary.spoken(token) ? WordPiece::stripped(text, options) : text;
     pieces.add(word ? " " + std::string(own) : std::string(own));
   }
-  return std::unique_ptr<Tokenizer>(new WordPiece(std::move(vocabulary), std::move(pieces), options));
+  return std::unique_ptr<VocabularyTokenizer>(
+      new WordPiece(std::move(vocabulary), std::move(pieces), options));
 }
 
 }  // namespace varve

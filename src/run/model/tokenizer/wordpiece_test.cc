@@ -9,6 +9,11 @@
 namespace varve {
 namespace {
 
+Ledger& room() {
+  static Ledger ledger(1 << 30);
+  return ledger;
+}
+
 constexpr char kSmall[] = R"({
   "added_tokens": [
     {"id": 0, "content": "[PAD]", "special": true}, {"id": 1, "content": "[UNK]", "special": true},
@@ -33,7 +38,7 @@ std::vector<Token> ids(const Tokenizer& tokenizer, std::string_view text, bool s
 using Ids = std::vector<Token>;
 
 TEST(WordPiece, SpellsWordsByTheLongestPieces) {
-  const auto tokenizer = open_tokenizer_json(kSmall).value();
+  const auto tokenizer = open_tokenizer_json(kSmall, room()).value();
   EXPECT_EQ(ids(*tokenizer, "unaffable"), (Ids{4, 5, 6}));
   EXPECT_EQ(ids(*tokenizer, "UNAFFABLE!\u00C4pfels\u4E2D\u4E2D"), (Ids{4, 5, 6, 7, 8, 10, 9, 9}));
   EXPECT_EQ(ids(*tokenizer, "unfair un"), (Ids{1, 4}));  // one unknown end makes the word unknown
@@ -43,7 +48,7 @@ TEST(WordPiece, SpellsWordsByTheLongestPieces) {
 }
 
 TEST(WordPiece, MakesControlTokensOnlyWhenAsked) {
-  const auto tokenizer = open_tokenizer_json(kSmall).value();
+  const auto tokenizer = open_tokenizer_json(kSmall, room()).value();
   EXPECT_EQ(ids(*tokenizer, "[SEP]"), (Ids{1, 1, 1}));
   EXPECT_EQ(ids(*tokenizer, "un[SEP]un", true), (Ids{4, 3, 4}));
   EXPECT_EQ(tokenize_prompt(*tokenizer, "un"), (Ids{2, 4, 3}));
@@ -51,7 +56,7 @@ TEST(WordPiece, MakesControlTokensOnlyWhenAsked) {
 }
 
 TEST(WordPiece, DecodesWordsWithSpaces) {
-  const auto tokenizer = open_tokenizer_json(kSmall).value();
+  const auto tokenizer = open_tokenizer_json(kSmall, room()).value();
   const Ids all{2, 4, 5, 6, 8, 3};
   EXPECT_EQ(detokenize(*tokenizer, all), "unaffable apfel");
   EXPECT_EQ(detokenize(*tokenizer, all, true), "[CLS]unaffable apfel[SEP]");
@@ -61,12 +66,12 @@ TEST(WordPiece, DecodesWordsWithSpaces) {
 }
 
 TEST(TokenizerJson, RefusesWhatItDoesNotUnderstand) {
-  EXPECT_EQ(open_tokenizer_json("{").code(), Code::invalid);
-  EXPECT_EQ(open_tokenizer_json("{}").code(), Code::invalid);
+  EXPECT_EQ(open_tokenizer_json("{", room()).code(), Code::invalid);
+  EXPECT_EQ(open_tokenizer_json("{}", room()).code(), Code::invalid);
   const auto with = [](std::string_view from, std::string_view to) {
     std::string text = kSmall;
     text.replace(text.find(from), from.size(), to);
-    return open_tokenizer_json(text).code();
+    return open_tokenizer_json(text, room()).code();
   };
   EXPECT_EQ(with("\"WordPiece\"", "\"Telepathy\""), Code::unsupported);
   EXPECT_EQ(with("\"BertNormalizer\"", "\"Lowercase\""), Code::unsupported);
@@ -80,7 +85,7 @@ TEST(TokenizerJson, ReadsARealFile) {
   std::ifstream file(shared_path("data/models/static-embeddings/tokenizer.json"));
   std::stringstream text;
   text << file.rdbuf();
-  const auto tokenizer = open_tokenizer_json(text.str()).value();
+  const auto tokenizer = open_tokenizer_json(text.str(), room()).value();
   EXPECT_EQ(tokenizer->size(), 29528);
   const Ids tokens = ids(*tokenizer, "What did Caroline's daughter paint, unaffably?");
   EXPECT_EQ(detokenize(*tokenizer, tokens), "what did caroline ' s daughter paint , unaffably ?");

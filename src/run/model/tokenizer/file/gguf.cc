@@ -100,7 +100,7 @@ Status read_flags(const Gguf& gguf, bool add_bos, bool add_eos, SpecialTokens& s
   return {};
 }
 
-Result<std::unique_ptr<Tokenizer>> open_bpe(const Gguf& gguf, Vocabulary vocabulary, std::string_view model) {
+MadeTokenizer open_bpe(const Gguf& gguf, Vocabulary vocabulary, std::string_view model) {
   const std::string fallback = model == "gemma4" ? "gemma4" : "default";
   const std::string name = TRY(string_or(gguf, "pre", fallback));
   NamedPreTokenizer named = TRY(named_pre_tokenizer(model == "gemma4" ? fallback : name));
@@ -118,7 +118,7 @@ Result<std::unique_ptr<Tokenizer>> open_bpe(const Gguf& gguf, Vocabulary vocabul
   return make_bpe(std::move(vocabulary), std::move(options));
 }
 
-Result<std::unique_ptr<Tokenizer>> open_spm(const Gguf& gguf, Vocabulary vocabulary) {
+MadeTokenizer open_spm(const Gguf& gguf, Vocabulary vocabulary) {
   SpecialTokens& special = vocabulary.special;
   if (!gguf.find(key("scores"))) return bad("a vocabulary of this model needs tokenizer.ggml.scores");
   const auto otherwise = [&](std::optional<Token>& id,
@@ -135,7 +135,7 @@ Result<std::unique_ptr<Tokenizer>> open_spm(const Gguf& gguf, Vocabulary vocabul
   return make_spm(std::move(vocabulary), prefix ? SpacePrefix::always : SpacePrefix::none);
 }
 
-Result<std::unique_ptr<Tokenizer>> open_unigram(const Gguf& gguf, Vocabulary vocabulary) {
+MadeTokenizer open_unigram(const Gguf& gguf, Vocabulary vocabulary) {
   if (!gguf.find(key("scores"))) return bad("a vocabulary of this model needs tokenizer.ggml.scores");
   UnigramOptions options;
   options.space_prefix = TRY(flag_or(gguf, "add_space_prefix", false));
@@ -157,7 +157,7 @@ std::optional<Token> spelled(const Vocabulary& vocabulary, std::string_view text
   return {};
 }
 
-Result<std::unique_ptr<Tokenizer>> open_wordpiece(const Gguf& gguf, Vocabulary vocabulary) {
+MadeTokenizer open_wordpiece(const Gguf& gguf, Vocabulary vocabulary) {
   SpecialTokens& special = vocabulary.special;
   if (!special.bos) special.bos = spelled(vocabulary, "[CLS]");
   if (!special.separator) special.separator = spelled(vocabulary, "[SEP]");
@@ -175,9 +175,7 @@ Result<std::unique_ptr<Tokenizer>> open_wordpiece(const Gguf& gguf, Vocabulary v
   return make_wordpiece(std::move(vocabulary), std::move(options));
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Tokenizer>> open_tokenizer(const Gguf& gguf) {
+MadeTokenizer read(const Gguf& gguf) {
   const std::string model = TRY(string_or(gguf, "model", "none"));
   if (model == "none" || model == "no_vocab" || !gguf.find(key("tokens"))) {
     return Status(
@@ -193,6 +191,14 @@ Result<std::unique_ptr<Tokenizer>> open_tokenizer(const Gguf& gguf) {
   return Status(Code::unsupported, "tokenizer: unknown model \"" + model +
                                        "\"; known: gpt2 (byte-level BPE), llama (SentencePiece), "
                                        "t5 (unigram), bert (WordPiece), gemma4 (BPE on characters)");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Tokenizer>> open_tokenizer(const Gguf& gguf, Ledger& ledger) {
+  constexpr int64_t kWhileBuilding = 8;  // times what the file takes for it
+  Reservation booked = TRY(ledger.reserve(Tag::weights, kWhileBuilding * gguf.head_bytes()));
+  return keep_booked(read(gguf), std::move(booked));
 }
 
 }  // namespace varve

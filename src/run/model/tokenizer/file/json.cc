@@ -95,7 +95,7 @@ void read_template(const Json& processor, SpecialTokens& special, const Vocabula
   }
 }
 
-Result<std::unique_ptr<Tokenizer>> open_wordpiece(const Json& root, Vocabulary vocabulary) {
+MadeTokenizer open_wordpiece(const Json& root, Vocabulary vocabulary) {
   const Json& model = root["model"];
   const Json& normalizer = root["normalizer"];
   if (!is_type(normalizer, "BertNormalizer")) return unsupported("normalizer", normalizer, "BertNormalizer");
@@ -119,9 +119,7 @@ Result<std::unique_ptr<Tokenizer>> open_wordpiece(const Json& root, Vocabulary v
   return make_wordpiece(std::move(vocabulary), std::move(options));
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Tokenizer>> open_tokenizer_json(std::string_view tokenizer_json) {
+MadeTokenizer read(std::string_view tokenizer_json) {
   const Json root = TRY(parse_json(tokenizer_json, kLimits).with("reading tokenizer.json"));
   Vocabulary vocabulary = TRY(read_vocabulary(root));
   read_template(root["post_processor"], vocabulary.special, vocabulary);
@@ -131,6 +129,14 @@ Result<std::unique_ptr<Tokenizer>> open_tokenizer_json(std::string_view tokenize
   if (is_type(model, "BPE") || (!model.find("type") && model.find("merges")))
     return open_bpe(root, std::move(vocabulary));
   return unsupported("model", model, "BPE, WordPiece");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Tokenizer>> open_tokenizer_json(std::string_view tokenizer_json, Ledger& ledger) {
+  constexpr int64_t kWhileBuilding = 16;  // times the file, most of it for the parsed JSON
+  Reservation booked = TRY(ledger.reserve(Tag::weights, kWhileBuilding * int64_t(tokenizer_json.size())));
+  return keep_booked(read(tokenizer_json), std::move(booked));
 }
 
 }  // namespace varve

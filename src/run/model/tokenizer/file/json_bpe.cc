@@ -107,7 +107,7 @@ Status read_merges(const Json& merges, BpeOptions& options) {
 
 }  // namespace
 
-Result<std::unique_ptr<Tokenizer>> open_bpe(const Json& root, Vocabulary vocabulary) {
+MadeTokenizer open_bpe(const Json& root, Vocabulary vocabulary) {
   const Json& model = root["model"];
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     if (!model[key].is_null() && !is_text(model[key], "")) {

@@ -11,6 +11,11 @@
 namespace varve {
 namespace {
 
+Ledger& room() {
+  static Ledger ledger(1 << 30);
+  return ledger;
+}
+
 using Ids = std::vector<Token>;
 
 Ids encoded(const Tokenizer& tokenizer, std::string_view text, bool special = false) {
@@ -35,7 +40,7 @@ constexpr char kCharacters[] = R"({
     "merges": ["h e", "▁ he", ["l", "l"]]}})";
 
 TEST(TokenizerJson, ReadsBpeOnCharacters) {
-  const auto tokenizer = open_tokenizer_json(kCharacters).value();
+  const auto tokenizer = open_tokenizer_json(kCharacters, room()).value();
   EXPECT_EQ(encoded(*tokenizer, "hell he"), (Ids{10, 11, 10}));
   EXPECT_EQ(encoded(*tokenizer, "é?"), (Ids{5, 3, 4, 0}));
   EXPECT_EQ(encoded(*tokenizer, "he<tool>he"), (Ids{10, 12, 10}));
@@ -48,7 +53,7 @@ TEST(TokenizerJson, RefusesBpeThatItDoesNotUnderstand) {
   const auto with = [](std::string_view from, std::string_view to) {
     std::string text = kCharacters;
     text.replace(text.find(from), from.size(), to);
-    return open_tokenizer_json(text).code();
+    return open_tokenizer_json(text, room()).code();
   };
   EXPECT_EQ(with("\"Prepend\"", "\"Lowercase\""), Code::unsupported);
   EXPECT_EQ(with("\"pre_tokenizer\": null", "\"pre_tokenizer\": {\"type\": \"Whitespace\"}"),
@@ -83,8 +88,8 @@ std::string as_json(const Gguf& gguf, std::string_view pre_tokenizer) {
 void expect_same(const std::string& name, std::string_view pre_tokenizer) {
   const std::string path = shared_path("golden/tokenizers/ggml-vocab-" + name + ".gguf");
   const Gguf gguf = Gguf::parse(posix_env().map(path).value()->bytes()).value();
-  const auto from_gguf = open_tokenizer(gguf).value();
-  auto from_json = open_tokenizer_json(as_json(gguf, pre_tokenizer));
+  const auto from_gguf = open_tokenizer(gguf, room()).value();
+  auto from_json = open_tokenizer_json(as_json(gguf, pre_tokenizer), room());
   ASSERT_TRUE(from_json.ok()) << std::move(from_json).status().text();
   std::ifstream file(path + ".inp");
   std::stringstream text;

@@ -19,6 +19,6 @@ bool flag(const Json& json, std::string_view key, bool otherwise);
 std::optional<Token> id_of(const Vocabulary& vocabulary, const Json& text);  // none when it is no string
 
 // model BPE, with bytes or with U+2581
-Result<std::unique_ptr<Tokenizer>> open_bpe(const Json& root, Vocabulary vocabulary);
+MadeTokenizer open_bpe(const Json& root, Vocabulary vocabulary);
 
 }  // namespace varve::json_parts

@@ -45,6 +45,7 @@ class CharClasses {
 
   uint8_t operator[](char32_t code) const { return pages_[size_t(page_[code >> 8]) << 8 | (code & 0xFF)]; }
   int count() const { return static_cast<int>(examples_.size()); }
+  int64_t held_bytes() const { return int64_t(page_.capacity() * 2 + pages_.capacity()); }
   char32_t example(int number) const { return examples_[number]; }  // a member of the class
 
  private:

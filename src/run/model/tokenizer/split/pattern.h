@@ -24,6 +24,7 @@ class Pattern {
   // Appends the matches in `text` and what lies between them, in order; together they are the text. Broken
   // bytes count as U+FFFD each. Time is linear in the text.
   void split(std::string_view text, std::vector<std::string_view>& out) const;
+  int64_t held_bytes() const { return classes_.held_bytes() + int64_t(table_.capacity() * 4); }
 
  private:
   friend class PatternCompiler;

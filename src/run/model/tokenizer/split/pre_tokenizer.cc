@@ -17,6 +17,12 @@ bool listed(std::string_view names, std::string_view name) {
 
 }  // namespace
 
+int64_t PreTokenizer::held_bytes() const {
+  int64_t bytes = 0;
+  for (const Pass& pass : passes_) bytes += pass.pattern.held_bytes();
+  return bytes;
+}
+
 Status PreTokenizer::add(std::string_view expression) {
   Pass pass;
   if (expression == kThousandsPass) {

@@ -18,6 +18,7 @@ class PreTokenizer {
   Status add(std::string_view expression);
   // Words in order; together they are the text.
   void split(std::string_view text, std::vector<std::string_view>& words) const;
+  int64_t held_bytes() const;
 
  private:
   // Digits in groups of three from the right, as numbers are written: not a regular cut from the left.
