@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "core/format/json.h"
+
 namespace varve {
 namespace {
 
@@ -51,6 +53,13 @@ Status check_utf8(std::string_view what, std::string_view text) {
 Status too_long(std::string_view what, int64_t bytes, int64_t limit) {
   return Status(Code::invalid, std::string(what) + " has " + std::to_string(bytes) + " bytes; the limit is " +
                                    std::to_string(limit));
+}
+
+Status check_labels(std::string_view labels) {
+  if (labels.empty()) return {};
+  const Json json = TRY(parse_json(labels, {.max_bytes = kMaxLabelBytes, .max_depth = 16, .max_items = 1000})
+                            .with("reading the labels"));
+  return json.is_object() ? Status() : Status(Code::invalid, "the labels must be one JSON object");
 }
 
 Status check_payload(const CubeDraft& draft) {
@@ -144,6 +153,8 @@ Status check_draft(const CubeDraft& draft) {
   TRY(check_text("the session", h.session, kMaxNameBytes));
   TRY(check_text("the speaker", h.speaker, kMaxNameBytes));
   TRY(check_text("the reason", h.why, kMaxWhyBytes));
+  TRY(check_text("the origin", h.origin, kMaxNameBytes));
+  TRY(check_labels(h.labels));
   TRY(check_payload(draft));
   if (h.life == Life::erased) return Status(Code::invalid, "a cube is not born erased");
   if (!std::isfinite(h.strength) || h.strength < 0 || h.strength > 1e6) {

@@ -66,6 +66,8 @@ struct CubeHeader {
   std::string session;          // conversation it was said in, or empty
   int32_t turn = 0;             // place in that conversation
   std::string speaker;          // "user", "assistant", a person's name
+  std::string origin;           // what it was imported from, so that it is not imported twice; or empty
+  std::string labels;           // what the caller keeps with this version: a JSON object, or empty
   TimeMs recorded = 0;          // when Varve learnt it
   std::optional<TimeMs> event;  // when it happened, if it says so
   std::optional<TimeMs> valid_from, valid_to;
@@ -92,6 +94,7 @@ bool is_evidence(std::string_view kind);
 // Bounds of a draft, checked by check_draft(): Code::invalid says which field and, in bad UTF-8, which byte.
 constexpr int64_t kMaxPlaintextBytes = 16 << 20, kMaxPayloadBytes = 256 << 20;
 constexpr size_t kMaxTitleBytes = 1024, kMaxWhyBytes = 4096, kMaxNameBytes = 256, kMaxSources = 4096;
+constexpr size_t kMaxLabelBytes = 16 << 10;
 Status check_draft(const CubeDraft& draft);
 Status check_text(std::string_view what, std::string_view text, size_t max_bytes);
 

@@ -102,6 +102,8 @@ Status read_header(const Json& json, CubeHeader& h) {
           .text("session", h.session)
           .number("turn", turn, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max())
           .text("speaker", h.speaker)
+          .text("origin", h.origin)
+          .text("labels", h.labels)
           .number("recorded", recorded, -kAny, kAny)
           .time("event", h.event)
           .time("valid_from", h.valid_from)
@@ -126,6 +128,8 @@ std::string encode_cube_file(const CubeHeader& h, std::string_view payload) {
   json.set("kind", h.kind).set("life", to_string(h.life)).set("owner", h.owner).set("space", h.space);
   json.set("title", h.title).set("session", h.session).set("turn", int64_t(h.turn)).set("speaker", h.speaker);
   json.set("recorded", int64_t(h.recorded));
+  if (!h.origin.empty()) json.set("origin", h.origin);
+  if (!h.labels.empty()) json.set("labels", h.labels);
   set_time(json, "event", h.event);
   set_time(json, "valid_from", h.valid_from);
   set_time(json, "valid_to", h.valid_to);

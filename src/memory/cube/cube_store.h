@@ -26,7 +26,7 @@ enum class Right : uint8_t { read = 1, write = 2, admin = 4 };
 
 struct CubeFilter {
   std::string space;  // empty: every space the principal may read
-  std::string kind, session;
+  std::string kind, session, origin;
   std::optional<Form> form;
   std::optional<Life> life = Life::active;  // nullopt: all
   std::optional<CubeId> after;              // page on: ids above this one

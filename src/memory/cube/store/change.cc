@@ -110,6 +110,7 @@ Result<CubeId> Change::add(CubeDraft draft) {
             .owner = h.owner,
             .space = h.space,
             .session = h.session,
+            .origin = h.origin,
             .strength = h.strength}));
   TRY(view_.rows().add_version(h, draft.payload));
   TRY(supersede(h));

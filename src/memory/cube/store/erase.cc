@@ -82,6 +82,7 @@ Result<EraseReceipt::Item> Change::bury(CubeState state) {
   TRY(view_.rows().bury(header));
   state.life = Life::erased;
   state.session.clear();
+  state.origin.clear();
   state.ended.reset();
   state.life_before.reset();
   state.strength = 0;

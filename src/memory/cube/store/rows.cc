@@ -36,8 +36,8 @@ std::optional<int64_t> number(const std::optional<Life>& life) {
 }
 
 int64_t crc_of(const CubeState& s) {
-  return Fields()
-      .add(s.id.bytes)
+  Fields fields;
+  fields.add(s.id.bytes)
       .add(int64_t(s.version))
       .add(int64_t(s.form))
       .add(int64_t(s.life))
@@ -47,8 +47,9 @@ int64_t crc_of(const CubeState& s) {
       .add(s.session)
       .add(s.ended)
       .add(number(s.life_before))
-      .add(std::bit_cast<int64_t>(s.strength))
-      .crc();
+      .add(std::bit_cast<int64_t>(s.strength));
+  if (!s.origin.empty()) fields.add(s.origin);  // older rows have none
+  return fields.crc();
 }
 
 int64_t crc_of(const CubeHeader& h) {  // of what belongs to the version
@@ -64,6 +65,7 @@ int64_t crc_of(const CubeHeader& h) {  // of what belongs to the version
   for (const Source& source : h.from) fields.add(source.cube.bytes).add(int64_t(source.version));
   if (h.model) fields.add(h.model->bytes);
   fields.add(int64_t(h.trust)).add(h.why).add(h.payload_bytes).add(h.payload_hash.bytes);
+  if (!h.labels.empty()) fields.add(h.labels);
   return fields.crc();
 }
 
@@ -93,8 +95,8 @@ Result<bool> named(sql::Database& database, const Hash256& blob) {
 
 Result<std::optional<CubeState>> Rows::state(CubeId id) const {
   auto row = TRY(
-      db_.query("SELECT version, form, life, kind, owner, space, session, ended, life_before, strength, crc "
-                "FROM cubes WHERE id = ?",
+      db_.query("SELECT version, form, life, kind, owner, space, session, ended, life_before, strength, crc, "
+                "origin FROM cubes WHERE id = ?",
                 id.bytes));
   if (!TRY(row.step())) return std::optional<CubeState>();
   CubeState s;
@@ -110,6 +112,7 @@ Result<std::optional<CubeState>> Rows::state(CubeId id) const {
   s.ended = row.maybe(7);
   if (auto before = row.maybe(8)) s.life_before = Life(*before);
   s.strength = row.real(9);
+  s.origin = row.text(11);
   s.sound = within(form, int64_t(Form::parametric)) && within(life, int64_t(Life::erased)) &&
             crc_of(s) == row.integer(10);
   if (!s.sound) s.form = Form::plaintext;  // a value outside the enumeration must not spread
@@ -119,12 +122,13 @@ Result<std::optional<CubeState>> Rows::state(CubeId id) const {
 Status Rows::save(const CubeState& s) {
   return db_.run(
       "INSERT INTO cubes(id, version, form, life, kind, owner, space, session, ended, life_before, strength, "
-      "crc) "
-      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT(id) DO UPDATE SET version = ?2, "
+      "crc, origin) "
+      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT(id) DO UPDATE SET version "
+      "= ?2, "
       "form = ?3, life = ?4, kind = ?5, owner = ?6, space = ?7, session = ?8, ended = ?9, life_before = ?10, "
-      "strength = ?11, crc = ?12",
+      "strength = ?11, crc = ?12, origin = ?13",
       s.id.bytes, s.version, int64_t(s.form), int64_t(s.life), s.kind, s.owner, s.space, s.session, s.ended,
-      number(s.life_before), s.strength, crc_of(s));
+      number(s.life_before), s.strength, crc_of(s), s.origin);
 }
 
 Result<CubeHeader> Rows::header(const CubeState& state, uint32_t version) const {
@@ -134,7 +138,7 @@ Result<CubeHeader> Rows::header(const CubeState& state, uint32_t version) const 
   h.version = version == 0 ? state.version : version;
   auto row = TRY(db_.query(
       "SELECT title, turn, speaker, recorded, event, valid_from, valid_to, model, trust, why, payload_bytes, "
-      "payload_hash, crc FROM versions WHERE id = ? AND version = ?",
+      "payload_hash, crc, labels FROM versions WHERE id = ? AND version = ?",
       state.id.bytes, h.version));
   if (!TRY(row.step())) {
     if (h.version == state.version) return damaged(state.id, "its newest version is missing");
@@ -147,6 +151,7 @@ Result<CubeHeader> Rows::header(const CubeState& state, uint32_t version) const 
   h.owner = state.owner;
   h.space = state.space;
   h.session = state.session;
+  h.origin = state.origin;
   h.strength = state.strength;
   h.title = row.text(0);
   h.turn = int32_t(row.integer(1));
@@ -162,6 +167,7 @@ Result<CubeHeader> Rows::header(const CubeState& state, uint32_t version) const 
   h.why = row.text(9);
   h.payload_bytes = row.integer(10);
   whole = whole && take(row.view(11), h.payload_hash.bytes);
+  h.labels = row.text(13);
   h.from = TRY(sources(h.id, h.version));
   if (!whole || crc_of(h) != row.integer(12)) return damaged(h.id, "version " + std::to_string(h.version));
   h.supersedes = TRY(ids("SELECT older FROM supersedes WHERE newer = ?", h.id));
@@ -219,10 +225,11 @@ Status Rows::add_version(const CubeHeader& h, std::string_view payload) {
   const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(payload.data()),
                                        small ? payload.size() : 0);
   const auto model = h.model ? std::span<const uint8_t>(h.model->bytes) : std::span<const uint8_t>();
-  TRY(db_.run("INSERT INTO versions VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, x''), ?, ?, ?, ?, ?, ?, ?)",
-              h.id.bytes, h.version, h.title, int64_t(h.turn), h.speaker, h.recorded, h.event, h.valid_from,
-              h.valid_to, model, int64_t(h.trust), h.why, h.payload_bytes, h.payload_hash.bytes, crc_of(h),
-              int64_t(small ? in_row : in_blob), bytes));
+  TRY(db_.run(
+      "INSERT INTO versions VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, x''), ?, ?, ?, ?, ?, ?, ?, ?)",
+      h.id.bytes, h.version, h.title, int64_t(h.turn), h.speaker, h.recorded, h.event, h.valid_from,
+      h.valid_to, model, int64_t(h.trust), h.why, h.payload_bytes, h.payload_hash.bytes, crc_of(h),
+      int64_t(small ? in_row : in_blob), bytes, h.labels));
   return add_edges(h);
 }
 
@@ -242,7 +249,7 @@ Status Rows::bury(CubeHeader h) {
   stone.payload_bytes = h.payload_bytes;
   stone.payload_hash = h.payload_hash;
   return db_.run(
-      "INSERT INTO versions VALUES(?, ?, '', 0, '', ?, ?, ?, ?, nullif(?, x''), ?, '', ?, ?, ?, ?, NULL)",
+      "INSERT INTO versions VALUES(?, ?, '', 0, '', ?, ?, ?, ?, nullif(?, x''), ?, '', ?, ?, ?, ?, NULL, '')",
       h.id.bytes, h.version, h.recorded, h.event, h.valid_from, h.valid_to,
       h.model ? std::span<const uint8_t>(h.model->bytes) : std::span<const uint8_t>(), int64_t(h.trust),
       h.payload_bytes, h.payload_hash.bytes, crc_of(stone), int64_t(gone));

@@ -19,7 +19,7 @@ struct CubeState {  // what a cube is now, over all its versions
   uint32_t version = 0;  // newest
   Form form = Form::plaintext;
   Life life = Life::active;
-  std::string kind, owner, space, session;
+  std::string kind, owner, space, session, origin;
   std::optional<TimeMs> ended;      // when it was expired
   std::optional<Life> life_before;  // set while another cube supersedes it
   double strength = 1;

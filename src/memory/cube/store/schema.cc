@@ -41,6 +41,12 @@ INSERT INTO meta VALUES('rewrite_due', 0), ('heals', 0);
 PRAGMA application_id = 1448236613;
 PRAGMA user_version = 1;
 )",
+    R"(
+ALTER TABLE cubes ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+CREATE INDEX cubes_by_origin ON cubes(space, origin) WHERE origin <> '';
+ALTER TABLE versions ADD COLUMN labels TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = 2;
+)",
 };
 static_assert(kApplication == 1448236613);
 constexpr int64_t kSchema = std::size(kMigrations);

@@ -347,6 +347,7 @@ Result<CubeId> SqliteStore::import_cube(const Principal& who, std::string_view f
   h.space = space;
   h.session.clear();  // it was not said in any conversation here
   h.turn = 0;
+  h.origin = "cube:" + h.id.text();
   h.trust = Trust::outside;
   return put(who, std::move(draft));
 }

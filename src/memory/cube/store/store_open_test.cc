@@ -51,11 +51,26 @@ TEST_F(StoreOpen, AForeignAndANewerDatabaseAreRefusedAndLeftAsTheyAre) {
   ASSERT_EQ(opening(), Code::ok);
   {
     auto mine = sql::Database::open(database());
-    ASSERT_TRUE((*mine)->script("PRAGMA user_version = 2").ok());
+    ASSERT_TRUE((*mine)->script("PRAGMA user_version = 999").ok());
   }
   auto newer = open();
   EXPECT_EQ(newer.code(), Code::unsupported);
   EXPECT_NE(std::move(newer).status().message().find("newer"), std::string_view::npos);
+}
+
+TEST_F(StoreOpen, AStoreOfTheFirstSchemaIsBroughtUpToDate) {
+  const CubeId id = *(*open())->put(kAlice, words("kept since then"));
+  {
+    auto old = sql::Database::open(database());
+    ASSERT_TRUE((*old)
+                    ->script("DROP INDEX cubes_by_origin; ALTER TABLE cubes DROP COLUMN origin; "
+                             "ALTER TABLE versions DROP COLUMN labels; PRAGMA user_version = 1")
+                    .ok());
+  }
+  auto store = open();
+  ASSERT_TRUE(store.ok());
+  EXPECT_EQ(*(*store)->payload(kAlice, id), "kept since then");
+  EXPECT_TRUE((*store)->check()->empty());
 }
 
 TEST_F(StoreOpen, GarbageForADatabaseIsCorruptAndStays) {

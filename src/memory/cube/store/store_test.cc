@@ -57,6 +57,27 @@ struct CubeStoreTest : testing::Test {
   std::unique_ptr<CubeStore> store;
 };
 
+TEST_F(CubeStoreTest, AnOriginFindsItsCubeAndLabelsStayWithTheirVersion) {
+  CubeDraft draft = words("from elsewhere");
+  draft.header.origin = "chatgpt:1/2";
+  draft.header.labels = R"({"user_id":"u1"})";
+  const CubeId id = put(kAlice, draft);
+  put(kAlice, words("from here"));
+  open();
+  const auto found = store->list(kAlice, {.origin = "chatgpt:1/2"});
+  ASSERT_EQ(found->size(), 1u);
+  EXPECT_EQ(found->front().id, id);
+  EXPECT_EQ(found->front().labels, draft.header.labels);
+  EXPECT_TRUE(store->list(kBob, {.space = "alice", .origin = "chatgpt:1/2"})->empty());
+  draft.header.labels = "[1]";
+  EXPECT_EQ(store->put(kAlice, draft).code(), Code::invalid);
+  draft.header.labels = std::string(kMaxLabelBytes, ' ') + "{}";
+  EXPECT_EQ(store->put(kAlice, draft).code(), Code::invalid);
+  ASSERT_TRUE(store->erase(kAlice, id, "").ok());
+  EXPECT_TRUE(store->list(kAlice, {.origin = "chatgpt:1/2", .life = std::nullopt})->empty());
+  expect_sound();
+}
+
 TEST_F(CubeStoreTest, WhatWasPutIsThereAfterReopening) {
   CubeDraft draft = words("I am allergic to peanuts.", "turn");
   draft.header.title = "allergy";

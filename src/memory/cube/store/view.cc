@@ -56,17 +56,16 @@ Result<std::vector<CubeId>> View::page(const CubeFilter& filter, CubeId after, i
   std::vector<CubeId> ids;
   for (const std::string& space : spaces) {
     if (!rights_.may(Right::read, space)) continue;
-    // Two statements, so that each finds its index.
-    const std::string_view sql =
-        filter.session.empty() ? "SELECT id FROM cubes WHERE space = ?1 AND id > ?2 AND ?3 = '' AND "
-                                 "(?4 = '' OR kind = ?4) AND (?5 < 0 OR form = ?5) AND (?6 < 0 OR life = ?6) "
-                                 "ORDER BY id LIMIT ?7"
-                               : "SELECT id FROM cubes WHERE space = ?1 AND id > ?2 AND session = ?3 AND "
-                                 "(?4 = '' OR kind = ?4) AND (?5 < 0 OR form = ?5) AND (?6 < 0 OR life = ?6) "
-                                 "ORDER BY id LIMIT ?7";
+    const std::string sql =  // a statement for each index
+        "SELECT id FROM cubes WHERE space = ?1 AND id > ?2 AND " +
+        std::string(!filter.origin.empty()   ? "origin = ?8 AND origin <> '' AND (?3 = '' OR session = ?3)"
+                    : filter.session.empty() ? "?3 = '' AND ?8 = ''"
+                                             : "session = ?3 AND ?8 = ''") +
+        " AND (?4 = '' OR kind = ?4) AND (?5 < 0 OR form = ?5) AND (?6 < 0 OR life = ?6) ORDER BY id LIMIT "
+        "?7";
     auto row = TRY(db_->query(sql, space, after.bytes, filter.session, filter.kind,
                               filter.form ? int64_t(*filter.form) : -1,
-                              filter.life ? int64_t(*filter.life) : -1, limit));
+                              filter.life ? int64_t(*filter.life) : -1, limit, filter.origin));
     while (TRY(row.step())) {
       const std::string_view raw = row.view(0);
       if (raw.size() == 16) std::memcpy(ids.emplace_back().bytes.data(), raw.data(), 16);
