@@ -14,11 +14,13 @@
 namespace varve {
 namespace {
 
-constexpr size_t kMasks = 64;  // remembered by one answer
+constexpr size_t kMasks = 64;      // remembered by one answer
+constexpr int64_t kMaskNode = 64;  // of the map that holds them, and what the heap adds
 
 struct Compiled : Grammar, std::enable_shared_from_this<Compiled> {
   Compiled(shape::Automaton a, const Tokenizer& t) : automaton(std::move(a)), vocabulary(t), tokenizer(t) {}
   std::unique_ptr<Constraint> start() const override;
+  int64_t held_bytes() const override { return automaton.held_bytes() + vocabulary.held_bytes(); }
   const shape::Automaton automaton;
   const shape::Vocabulary vocabulary;
   const Tokenizer& tokenizer;
@@ -64,6 +66,10 @@ class Walking : public Constraint {
   }
 
   bool complete() const override { return ended_ || walker_.complete(at_); }
+  int64_t held_bytes() const override {
+    const int64_t mask = (int64_t(grammar_->tokenizer.size()) + 63) / 64 * 8 + kMaskNode;
+    return walker_.held_bytes() + int64_t(masks_.size()) * mask;
+  }
 
  private:
   bool ends_answer(Token token) const {

@@ -23,7 +23,8 @@ class Constraint {  // the state of one answer; not shared
   virtual bool mask(std::span<float> logits) const = 0;
   // invalid when it was forbidden; unsupported when the grammar is so ambiguous that it cannot be followed.
   virtual Status accept(Token token) = 0;
-  virtual bool complete() const = 0;  // the text so far is a whole sentence of the grammar
+  virtual bool complete() const = 0;                // the text so far is a whole sentence of the grammar
+  virtual int64_t held_bytes() const { return 0; }  // of the heap, by now: the engine books them
 };
 
 // A compiled grammar, immutable and shared by the answers that use it. `tokenizer` must outlive it.
@@ -31,6 +32,7 @@ class Grammar {
  public:
   virtual ~Grammar() = default;
   virtual std::unique_ptr<Constraint> start() const = 0;
+  virtual int64_t held_bytes() const { return 0; }
 };
 // Compiling sorts the vocabulary, some 20 ms for 150,000 tokens: keep a grammar that is used again.
 // invalid: not a grammar, too large, left-recursive, or nothing can match it. unsupported: a keyword of the

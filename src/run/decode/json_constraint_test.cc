@@ -1,5 +1,6 @@
 // Random walks through the mask: whatever is drawn ends as JSON that its schema accepts.
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <cmath>
 
@@ -298,6 +299,29 @@ TEST(JsonConstraint, hostile_schemas_are_refused) {
   std::string wide = R"({"type": "object", "properties": {"p")";
   for (int i = 0; i < 20000; ++i) wide += R"(: {"type": "null"}, "p)" + std::to_string(i) + "\"";
   EXPECT_EQ(refusal(wide + ": {}}}").code(), Code::invalid);
+}
+
+TEST(JsonConstraint, counts_the_bytes_that_it_holds) {
+  const auto heap = [] {
+    const struct mallinfo2 info = mallinfo2();
+    return int64_t(info.uordblks + info.hblkhd);
+  };
+  ASSERT_TRUE(grammar_any_json(vocabulary()).ok());  // what is made once is there now
+  const int64_t empty = heap();
+  if (empty == 0) GTEST_SKIP() << "this allocator counts nothing";
+  const GrammarPtr grammar = grammar_any_json(vocabulary()).value();
+  EXPECT_NEAR(double(grammar->held_bytes()), double(heap() - empty), 0.2 * double(heap() - empty));
+  const int64_t before = heap();
+  const auto answer = grammar->start();
+  std::vector<float> logits(size_t(vocabulary().size()));
+  for (const char c :
+       std::string_view(R"({"a": [1, {"b": "some text", "c": [true, null, -0.5e3]}], "d": {}})")) {
+    ASSERT_TRUE(answer->mask(logits));
+    ASSERT_TRUE(answer->accept(uint8_t(c)).ok());
+  }
+  const int64_t grown = heap() - before - int64_t(logits.capacity() * sizeof(float));
+  EXPECT_GT(grown, 10000);
+  EXPECT_NEAR(double(answer->held_bytes()), double(grown), 0.2 * double(grown));
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ Result<int32_t> Capacity::context(int32_t asked, int32_t trained) const {
   const int64_t left = ledger.limit() - ledger.used();
   int32_t tokens = asked > 0 ? asked : trained;
   if (asked == 0 && kv_bytes_for(shape, recipe, tokens) > left) {
-    const int64_t pages = left / std::max<int64_t>(1, kv_bytes_for(shape, recipe, kPageTokens));
+    const int64_t page = kv_bytes_for(shape, recipe, kPageTokens) + kPageTokens * int64_t(sizeof(Token));
+    const int64_t pages = left / page;
     tokens = int32_t(std::min<int64_t>(tokens, std::max<int64_t>(1, pages) * kPageTokens));
   }
   const int64_t bytes = kv_bytes_for(shape, recipe, tokens);
@@ -29,16 +30,17 @@ Result<int32_t> Capacity::context(int32_t asked, int32_t trained) const {
                                        text(left) + " left");
 }
 
-Status Capacity::admits(int32_t prompt_tokens, int32_t most_tokens) const {
+Status Capacity::admits(int32_t prompt_tokens, int32_t most_tokens, int64_t request_bytes) const {
   const int64_t bytes = kv_bytes_for(shape, recipe, most_tokens);
   const int64_t weights = ledger.used(Tag::weights), scratch = ledger.used(Tag::scratch);
-  const int64_t left = ledger.limit() - weights - scratch;
+  const int64_t left = ledger.limit() - weights - scratch - request_bytes;
   if (bytes <= left) return {};
   return Status(Code::over_budget, "a prompt of " + text(prompt_tokens) + " tokens and up to " +
                                        text(most_tokens - prompt_tokens) + " more need " + text(bytes) +
                                        " bytes of KV; a budget of " + text(ledger.limit()) +
-                                       " less weights (" + text(weights) + ") and scratch (" + text(scratch) +
-                                       ") leaves " + text(left));
+                                       " less weights (" + text(weights) + "), scratch (" + text(scratch) +
+                                       ") and the request (" + text(request_bytes) + ") leaves " +
+                                       text(left));
 }
 
 }  // namespace varve

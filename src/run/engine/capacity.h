@@ -13,7 +13,7 @@ struct Capacity {
   // The context of an engine: as asked for, or what the model was trained for as far as the budget goes.
   Result<int32_t> context(int32_t asked, int32_t trained) const;
   // over_budget when a sequence of so many tokens would not fit even with nothing else running.
-  Status admits(int32_t prompt_tokens, int32_t most_tokens) const;
+  Status admits(int32_t prompt_tokens, int32_t most_tokens, int64_t request_bytes) const;
 };
 
 }  // namespace varve

@@ -117,12 +117,14 @@ Result<SequenceId> ThreadedEngine::submit(Request request, Listener listener) {
   sequence->tokens = std::move(request.tokens);
   sequence->most_tokens =
       request.embed ? prompt : prompt + std::min(request.max_tokens, parts_.context - prompt);
-  TRY(parts_.capacity.admits(prompt, sequence->most_tokens));
   sequence->usage.prompt_tokens = prompt;
   sequence->prefix_epoch = prefixes_.epoch(request.scope);
   sequence->request = std::move(request);
   sequence->listener = std::move(listener);
   sequence->submitted = Clock::now();
+  const int64_t bytes = sequence->held_bytes(parts_.model->shape().width);
+  TRY(parts_.capacity.admits(prompt, sequence->most_tokens, bytes));
+  sequence->booked = TRY(parts_.ledger.reserve(Tag::io, bytes).with("booking a request"));
   std::lock_guard lock(mutex_);
   TRY(room_to_wait(prompt));
   const SequenceId id = sequence->id = ++last_id_;
@@ -286,6 +288,10 @@ void ThreadedEngine::run(std::span<const BatchPlan::Share> shares) {
 void ThreadedEngine::on_logits(Sequence& sequence, std::span<float> logits) {
   if (sequence.usage.generated_tokens == 0) sequence.prefilled = Clock::now();
   auto drawn = draw(sequence, parts_.model->tokenizer(), logits);
+  if (drawn.ok() && sequence.constraint) {
+    Status booked = sequence.booked.resize(sequence.held_bytes(parts_.model->shape().width));
+    if (!booked.ok()) drawn = std::move(booked).with("following the grammar");
+  }
   if (!drawn.ok()) return finish(sequence, Finish::failed, std::move(drawn).status());
   if (!drawn->has_value()) return finish(sequence, Finish::stop);
   sequence.tokens.push_back((*drawn)->token);

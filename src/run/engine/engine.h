@@ -19,8 +19,8 @@ namespace varve {
 
 using SequenceId = uint64_t;
 
-// What waits lies outside the ledger, so it is bounded: so many sequences, and tokens of their prompts. One
-// prompt may always wait.
+// What waits is bounded: so many sequences, and tokens of their prompts. One prompt may always wait. Its
+// tokens, biases and grammar are booked under Tag::io.
 inline constexpr int32_t kMostWaiting = 1024;
 inline constexpr int64_t kMostTokensWaiting = 1 << 20;
 

@@ -27,6 +27,10 @@ struct Automaton {
   std::array<uint8_t, 256> kinds;  // bytes that no set tells apart are of one kind
   int32_t kind_count = 1;
   int32_t root = 0;  // of entries
+  int64_t held_bytes() const {
+    return int64_t(states.capacity() * sizeof(State) + sets.capacity() * sizeof(sets[0]) +
+                   entries.capacity() * sizeof(entries[0]) + needs.capacity() * sizeof(needs[0]));
+  }
 };
 constexpr int16_t kNever = kDepth + 1;  // a state that cannot come to an end
 

@@ -15,6 +15,9 @@ class Vocabulary {
   explicit Vocabulary(const Tokenizer& tokenizer);
   // One bit a token: whether its bytes can follow at `at`. Tokens without bytes cannot.
   std::vector<uint64_t> allowed(Walker& walker, Walker::Place at) const;
+  int64_t held_bytes() const {
+    return int64_t(order_.capacity() * sizeof(Token) + common_.capacity() * sizeof(uint16_t));
+  }
 
  private:
   const Tokenizer& tokenizer_;

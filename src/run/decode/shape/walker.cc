@@ -25,6 +25,14 @@ void Walker::reset() {
   moves_.assign(size_t(automaton_.kind_count), kNowhere);
 }
 
+int64_t Walker::held_bytes() const {
+  constexpr int64_t kNode = 32;  // one of a hash map: link, key, value and what the heap adds
+  return int64_t(frames_.capacity() * sizeof(Frame) + spots_.capacity() * sizeof(Spot) +
+                 places_.capacity() * sizeof(Held) + moves_.capacity() * sizeof(Place)) +
+         kNode * int64_t(frame_ids_.size() + place_ids_.size()) +
+         int64_t(sizeof(void*)) * int64_t(frame_ids_.bucket_count() + place_ids_.bucket_count());
+}
+
 Walker::Place Walker::start() {
   std::vector<Spot> work{{automaton_.entries[size_t(automaton_.root)], 0}};
   return settle(work);

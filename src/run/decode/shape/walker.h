@@ -31,6 +31,7 @@ class Walker {
   bool trim(Place& at);
   // A set grew beyond what is walked: the grammar is too ambiguous. Stays so.
   bool lost() const { return lost_; }
+  int64_t held_bytes() const;
 
  private:
   static constexpr Place kUnknown = -1;
