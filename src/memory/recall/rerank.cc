@@ -1,34 +1,49 @@
 #include "memory/recall/rerank.h"
 
+#include <algorithm>
+
 namespace varve {
 
 void Places::add(const CubeHeader& header) {
   remove(header.id);
   if (header.session.empty()) return;
-  const Place place(header.space, header.session, header.turn);
-  where_[header.id] = place;
-  at_.emplace(place, header.id);
+  const uint32_t slot = ids_.add(header.id);
+  if (slot >= where_.size()) where_.resize(slot + 1);
+  const auto session = sessions_.try_emplace(Session(header.space, header.session)).first;
+  where_[slot] = {session, header.turn};
+  auto& turns = session->second;
+  const Said said(header.turn, slot);
+  turns.insert(std::upper_bound(turns.begin(), turns.end(), said), said);
 }
 
 void Places::remove(CubeId id) {
-  const auto found = where_.find(id);
-  if (found == where_.end()) return;
-  auto [begin, end] = at_.equal_range(found->second);
-  while (begin != end && begin->second != id) ++begin;
-  if (begin != end) at_.erase(begin);
-  where_.erase(found);
+  const uint32_t slot = ids_.remove(id);
+  if (slot == KeyTable<CubeId>::kNone) return;
+  const Place place = where_[slot];
+  auto& turns = place.session->second;
+  turns.erase(std::lower_bound(turns.begin(), turns.end(), Said(place.turn, slot)));
+  if (turns.empty()) sessions_.erase(place.session);
+  if (ids_.size() == 0) where_ = std::vector<Place>();
 }
 
 std::vector<CubeId> Places::beside(CubeId id, int32_t distance) const {
   std::vector<CubeId> all;
-  const auto found = where_.find(id);
-  if (found == where_.end()) return all;
-  Place place = found->second;
-  const int64_t turn = int64_t(std::get<2>(place)) + distance;
+  const uint32_t slot = ids_.find(id);
+  if (slot == KeyTable<CubeId>::kNone) return all;
+  const Place& place = where_[slot];
+  const int64_t turn = int64_t(place.turn) + distance;
   if (turn < INT32_MIN || turn > INT32_MAX) return all;
-  std::get<2>(place) = int32_t(turn);
-  for (auto [begin, end] = at_.equal_range(place); begin != end; ++begin) all.push_back(begin->second);
+  const auto& turns = place.session->second;
+  auto said = std::lower_bound(turns.begin(), turns.end(), Said(int32_t(turn), 0));
+  for (; said != turns.end() && said->first == turn; ++said) all.push_back(ids_.at(said->second));
+  std::sort(all.begin(), all.end());
   return all;
+}
+
+int64_t Places::bytes() const {
+  int64_t sum = ids_.bytes() + int64_t(where_.capacity() * sizeof(Place));
+  for (const auto& [name, turns] : sessions_) sum += 192 + int64_t(turns.capacity() * sizeof(Said));
+  return sum;
 }
 
 }  // namespace varve

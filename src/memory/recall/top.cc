@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 namespace varve {
 namespace {
@@ -19,6 +20,12 @@ void Top::offer(const Hit& hit) {
     heap_.back() = hit;
     std::push_heap(heap_.begin(), heap_.end(), better);
   }
+}
+
+float Top::floor() const {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  if (k_ == 0) return kInfinity;
+  return heap_.size() < k_ ? -kInfinity : heap_.front().score;
 }
 
 std::vector<Hit> Top::take() {

@@ -12,6 +12,8 @@ class Top {
  public:
   explicit Top(int32_t k) : k_(k > 0 ? size_t(k) : 0) {}
   void offer(const Hit& hit);
+  // What is below needs no offering: the worst score of k hits, or minus infinity while there are fewer.
+  float floor() const;
   std::vector<Hit> take();  // best first
 
  private:
