@@ -1,5 +1,6 @@
 // CubeStore over one SQLite connection and a folder of blobs. Journal and durability: docs/decisions/0003.
 #include <algorithm>
+#include <functional>
 #include <mutex>
 
 #include "memory/cube/cube_file.h"
@@ -84,6 +85,21 @@ class SqliteStore : public CubeStore {
   auto read(const Principal& who, Steps steps) const -> decltype(steps(std::declval<View&>()));
   template <class Steps>
   auto write(const Principal& who, Steps steps) -> decltype(steps(std::declval<Change&>()));
+  struct Turn {  // a caller's change, waiting for the transaction that it shares
+    const Principal& who;
+    std::function<Code(Change&)> steps;
+    bool done = false, refused = false;
+    Status failed;
+  };
+  struct Written {
+    std::vector<Change::Event> events;
+    std::vector<Hash256> blobs;
+    bool doubtful = false;  // the disk failed somebody
+
+    void add_blobs(const std::vector<Hash256>& more) { blobs.insert(blobs.end(), more.begin(), more.end()); }
+  };
+  void write_together(const std::vector<Turn*>& group);
+  Status write_in_transaction(const std::vector<Turn*>& group, Written& written);
   Status commit(sql::Transaction transaction, int64_t sequence);
   Result<std::string> words(View& view, CubeId id, uint32_t version) const;
 
@@ -108,6 +124,8 @@ class SqliteStore : public CubeStore {
   // that changes are told in the order of commit; `connection_` only while SQLite is used, so that an
   // observer, and whoever waits for its lock, may read.
   mutable std::mutex writing_, connection_;
+  std::mutex queue_;  // held for a moment, with any of them or none
+  std::vector<Turn*> waiting_;
   mutable std::unique_ptr<sql::Database> db_;  // null after the disk failed; the next call opens it again
   mutable Blobs blobs_;
   mutable bool orphans_ = true;  // blobs may be there that nobody names
@@ -172,29 +190,72 @@ auto SqliteStore::read(const Principal& who, Steps steps) const -> decltype(step
 
 template <class Steps>
 auto SqliteStore::write(const Principal& who, Steps steps) -> decltype(steps(std::declval<Change&>())) {
-  std::lock_guard order(writing_);
-  std::vector<Change::Event> events;
-  auto outcome = [&]() -> decltype(steps(std::declval<Change&>())) {
+  std::optional<decltype(steps(std::declval<Change&>()))> outcome;
+  Turn mine{who, [&](Change& change) {
+              outcome.emplace(steps(change));
+              return outcome->code();
+            }};
+  {
+    std::lock_guard lock(queue_);
+    waiting_.push_back(&mine);
+  }
+  {
+    std::lock_guard order(writing_);
+    if (!mine.done) {
+      std::vector<Turn*> group;
+      {
+        std::lock_guard lock(queue_);
+        group.swap(waiting_);
+      }
+      write_together(group);
+    }
+  }
+  if (!mine.failed.ok()) return std::move(mine.failed);
+  return *std::move(outcome);
+}
+
+// One transaction, and so one wait for the disk, for all who wait. A disk that fails, fails them all.
+void SqliteStore::write_together(const std::vector<Turn*>& group) {
+  Written written;
+  {
     std::lock_guard lock(connection_);
-    TRY(ready());
-    std::vector<Hash256> blobs;
-    auto result = [&]() -> decltype(steps(std::declval<Change&>())) {
-      sql::Transaction transaction = TRY(sql::Transaction::begin(*db_));
-      Change change = TRY(Change::begin(*db_, blobs_, who, clock_.now_ms(), last_));
-      auto done = steps(change);
-      blobs = change.blobs();
-      if (!done.ok()) return done;
-      TRY(commit(std::move(transaction), change.sequence()));
-      last_ = change.last();
-      events = change.events();
-      return done;
-    }();
-    if (result.code() == Code::io || result.code() == Code::corrupt) db_.reset();
-    if (!blobs.empty() && (!result.ok() || !drop_orphans(blobs).ok())) orphans_ = true;
-    return result;
-  }();
-  tell(events);
-  return outcome;
+    const CubeId newest = last_;
+    const Status shared = write_in_transaction(group, written);
+    if (!shared.ok()) written.events.clear(), last_ = newest;
+    for (Turn* turn : group) {
+      turn->done = true;
+      if (shared.ok() || turn->refused) continue;  // who was refused has his own reason
+      turn->failed = Status(shared.code(), std::string(shared.message()));
+    }
+    if (written.doubtful || shared.code() == Code::io || shared.code() == Code::corrupt) db_.reset();
+    const bool dropped = shared.ok() && (written.blobs.empty() || drop_orphans(written.blobs).ok());
+    if (!written.blobs.empty() && !dropped) orphans_ = true;
+  }
+  tell(written.events);
+}
+
+// Each has a savepoint: what one of them may not do is undone alone.
+Status SqliteStore::write_in_transaction(const std::vector<Turn*>& group, Written& written) {
+  TRY(ready());
+  sql::Transaction transaction = TRY(sql::Transaction::begin(*db_));
+  std::optional<int64_t> sequence;
+  for (Turn* turn : group) {
+    TRY(db_->run("SAVEPOINT turn"));
+    auto change = Change::begin(*db_, blobs_, turn->who, clock_.now_ms(), last_);
+    const Code code = change.ok() ? turn->steps(*change) : change.code();
+    if (change.ok()) written.add_blobs(change->blobs());
+    written.doubtful = written.doubtful || code == Code::io || code == Code::corrupt;
+    if (!db_->in_transaction()) return Status(Code::io, "SQLite gave up the transaction");
+    if (code != Code::ok) TRY(db_->run("ROLLBACK TO turn"));
+    TRY(db_->run("RELEASE turn"));
+    turn->refused = code != Code::ok;
+    if (!change.ok()) turn->failed = std::move(change).status();
+    if (turn->refused) continue;
+    sequence = change->sequence();
+    last_ = change->last();
+    written.events.insert(written.events.end(), change->events().begin(), change->events().end());
+  }
+  return sequence ? commit(std::move(transaction), *sequence) : Status();
 }
 
 // A commit that reports a failure may have taken effect all the same: the journal was cut, and then its sync
