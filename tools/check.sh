@@ -21,7 +21,7 @@ python3 tools/check_layers.py
 python3 tools/check_shape.py
 step "format"
 git ls-files '*.h' '*.cc' | xargs clang-format-14 --dry-run --Werror
-step "the OpenAI client"
+step "the public clients"
 npm ci --prefix tests/client --no-audit --no-fund --silent
 step "build"
 cmake --preset dev >/dev/null

@@ -1,39 +1,17 @@
 // Drives a real server with the public OpenAI client: node openai_test.mjs VARVE MAKE_TINY_MODEL [STORIES.gguf]
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, existsSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import test, { after, before } from "node:test";
 import OpenAI from "openai";
+import { workshop } from "./serving.mjs";
 
 const [varve, makeTinyModel, stories] = process.argv.slice(2);
-const folder = mkdtempSync(join(tmpdir(), "varve-client-"));
-const model = join(folder, "tiny.gguf");
-const running = [];
-
-// Starts a server on a free port and resolves to its address once it says so.
-function serve(home, file) {
-  const child = spawn(varve, ["serve", "--home", join(folder, home), "--model", file, "--port", "0", "--budget", "1GiB"]);
-  running.push(child);
-  let errors = "";
-  child.stderr.on("data", (text) => (errors += text));
-  return new Promise((resolve, reject) => {
-    child.on("exit", (code) => reject(new Error(`server ended with ${code}: ${errors}`)));
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      const at = line.match(/http:\/\/\S+/);
-      if (at) resolve({ url: at[0], child });
-    });
-  });
-}
-
-// A key is shown once, when it is made.
-function key(home, name) {
-  const made = spawnSync(varve, ["key", "add", name, "--home", join(folder, home)], { encoding: "utf8" });
-  assert.equal(made.status, 0, made.stderr);
-  return made.stdout.match(/vk-[\w-]+/)[0];
-}
+const shop = workshop(varve);
+const model = join(shop.folder, "tiny.gguf");
+const key = shop.key;
+const serve = (home, file) => shop.serve(home, ["--model", file, "--budget", "1GiB"]);
 
 let alice, bob, base;
 before(async () => {
@@ -42,10 +20,7 @@ before(async () => {
   base = (await serve("home", model)).url;
   [alice, bob] = keys.map((apiKey) => new OpenAI({ apiKey, baseURL: base + "/v1", maxRetries: 0 }));
 });
-after(() => {
-  for (const child of running) child.kill("SIGKILL");
-  rmSync(folder, { recursive: true, force: true });
-});
+after(shop.close);
 
 const hello = [{ role: "user", content: "Hello there" }];
 const greedy = { model: "tiny", temperature: 0, max_tokens: 16, seed: 1 };

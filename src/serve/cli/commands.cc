@@ -28,6 +28,11 @@ std::span<const Command> commands() {
       "  --allow-host A,B   further names in the Host header that mean this server\n"
       "  --allow-origin A,B web pages that may call\n"
       "  --max-body SIZE    of a request; default 32MiB\n");
+  static const std::string mcp = usage(
+      "varve mcp [--read-only] ...\n\n"
+      "  Speaks the Model Context Protocol on stdin and stdout: a program that offers tools to a\n"
+      "  model starts it. 'varve serve' offers the same at http://ADDRESS:PORT/mcp.\n\n"
+      "  --read-only        only the tools that change nothing\n");
   static const std::string key = usage(
       "varve key add NAME [--role read|write|admin]\n"
       "       varve key revoke NAME\n"
@@ -48,6 +53,7 @@ std::span<const Command> commands() {
   static const Command all[] = {
       {"chat", "talk, with memory", chat, run_chat},
       {"serve", "the same over HTTP, as OpenAI's clients speak it", serve, run_serve},
+      {"mcp", "memory as tools for other programs' models, over stdio", mcp, run_mcp},
       {"key", "who may use the server", key, run_key},
       {"recall", "what memory holds about some words", recall, run_recall},
       {"remember", "keep some words, or a text file", remember, run_remember},

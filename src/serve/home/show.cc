@@ -1,5 +1,7 @@
 #include "serve/home/show.h"
 
+#include "serve/home/fields.h"
+
 namespace varve {
 
 Json to_json(const CubeHeader& header) {
@@ -30,6 +32,51 @@ Json to_json(const EraseReceipt& receipt) {
   }
   for (const std::string& one : receipt.not_reached) missed.push(one);
   return Json::object().set("erased", std::move(items)).set("not_reached", std::move(missed));
+}
+
+Json memory_json(const CubeHeader& header) {
+  const auto time = [](const std::optional<TimeMs>& at) { return at ? Json(format_time(*at)) : Json(); };
+  Json from = Json::array();
+  for (const Source& source : header.from) {
+    from.push(Json::object().set("id", source.cube.text()).set("version", int64_t(source.version)));
+  }
+  Json json = Json::object();
+  json.set("id", header.id.text()).set("object", "memory").set("version", int64_t(header.version));
+  json.set("form", to_string(header.form)).set("kind", header.kind).set("life", to_string(header.life));
+  json.set("owner", header.owner).set("space", header.space).set("title", header.title);
+  json.set("session", header.session).set("turn", int64_t(header.turn)).set("speaker", header.speaker);
+  json.set("recorded_at", format_time(header.recorded)).set("event_at", time(header.event));
+  json.set("valid_from", time(header.valid_from)).set("valid_to", time(header.valid_to));
+  json.set("from", std::move(from)).set("trust", to_string(header.trust)).set("strength", header.strength);
+  if (!header.origin.empty()) json.set("origin", header.origin);
+  if (auto labels = parse_json(header.labels); labels.ok()) json.set("labels", std::move(labels).value());
+  return json.set("why", header.why);
+}
+
+Result<Json> memory_json(const CubeStore& cubes, const Principal& who, const CubeHeader& header) {
+  Json json = memory_json(header);
+  if (header.life == Life::erased || header.form != Form::plaintext) return json;
+  return json.set("text", TRY(cubes.payload(who, header.id, header.version)));
+}
+
+Json recalled_json(const Recalled& one) {
+  Json parts = Json::object();
+  for (const auto& [name, score] : one.parts) parts.set(name, double(score));
+  Json json = memory_json(one.header);
+  json.set("text", one.text).set("score", double(one.score)).set("scores", std::move(parts));
+  return json.set("source", source_of(one.header));
+}
+
+Status read_time(const Json& body, std::string_view key, std::optional<TimeMs>& out) {
+  std::string text;
+  TRY(Fields(body).text(key, text, 64).done());
+  if (!text.empty()) out = TRY(parse_time(text).with("reading '" + std::string(key) + "'"));
+  return {};
+}
+
+Status check_words(std::string_view text) {
+  if (text.find_first_not_of(" \t\r\n") != std::string_view::npos) return {};
+  return Status(Code::invalid, "'text' must say what to remember");
 }
 
 }  // namespace varve

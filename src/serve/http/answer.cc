@@ -38,8 +38,8 @@ bool may_call(const std::string& origin, const ServerOptions& options, int port)
          ours(host_name(std::string_view(origin).substr(scheme.size()), port), options);
 }
 
-Result<Principal> who_asks(const Keys& keys, const ServerOptions& options, const Head& head, Access needed) {
-  if (options.open || needed == Access::open) return Principal{options.open_as};
+Result<Key> who_asks(const Keys& keys, const ServerOptions& options, const Head& head, Access needed) {
+  if (options.open || needed == Access::open) return Key{{}, {options.open_as}, Access::admin};
   const auto key = keys.find(bearer_of(head.authorization));
   if (!key)
     return Status(Code::denied, "a valid key is needed: Authorization: Bearer KEY (varve key add NAME)");
@@ -47,7 +47,7 @@ Result<Principal> who_asks(const Keys& keys, const ServerOptions& options, const
     return Status(Code::denied, "this key may only " + std::string(to_string(key->role)) +
                                     "; the request needs " + std::string(to_string(needed)));
   }
-  return key->who;
+  return *key;
 }
 
 // The route that a request may take, its caller filled in.
@@ -55,7 +55,9 @@ Result<const Route*> admit(const Keys& keys, const ServerOptions& options, const
                            HttpRequest& request) {
   TRY(check_head(head, options, port));
   const Route* route = TRY(find_route(request));
-  request.who = TRY(who_asks(keys, options, head, route->access));
+  const Key key = TRY(who_asks(keys, options, head, route->access));
+  request.who = key.who;
+  request.role = key.role;
   return route;
 }
 
@@ -66,7 +68,9 @@ HttpReply refusal(const Status& status, const Keys& keys, const ServerOptions& o
   const bool known = keys.find(bearer_of(head.authorization)).has_value();
   if (status.code() == Code::denied && check_head(head, options, port).ok() && !known) http = 401;
   if (status.code() == Code::unsupported) http = 405;
-  return error_reply(status, http);
+  HttpReply reply = error_reply(status, http);
+  if (http == 401) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
+  return reply;
 }
 
 }  // namespace

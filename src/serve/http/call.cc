@@ -3,7 +3,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "serve/http/fields.h"
+#include "serve/home/fields.h"
 
 namespace varve {
 namespace {

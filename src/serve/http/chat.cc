@@ -2,8 +2,8 @@
 // and, with the answer, stored as evidence in the caller's own space; {"varve": {"remember": false}} turns
 // both off.
 #include "core/base/hash.h"
+#include "serve/home/fields.h"
 #include "serve/http/call.h"
-#include "serve/http/fields.h"
 
 namespace varve {
 namespace {

@@ -1,6 +1,6 @@
 // POST /v1/completions: raw text on, without chat template and without memory.
+#include "serve/home/fields.h"
 #include "serve/http/call.h"
-#include "serve/http/fields.h"
 
 namespace varve {
 namespace {

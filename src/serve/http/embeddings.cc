@@ -3,8 +3,8 @@
 #include <cmath>
 #include <future>
 
+#include "serve/home/fields.h"
 #include "serve/http/call.h"
-#include "serve/http/fields.h"
 
 namespace varve {
 namespace {

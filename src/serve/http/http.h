@@ -8,10 +8,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/format/json.h"
 #include "memory/cube/cube.h"
 #include "serve/home/home.h"
+#include "serve/mcp/sessions.h"
 
 namespace varve {
 
@@ -20,10 +23,12 @@ enum class Access : uint8_t { open, read, write, admin };
 
 struct HttpRequest {
   std::string method, path;
-  std::map<std::string, std::string> query;  // after '?'
-  std::map<std::string, std::string> named;  // of the route: {id}
+  std::map<std::string, std::string> query;    // after '?'
+  std::map<std::string, std::string> named;    // of the route: {id}
+  std::map<std::string, std::string> headers;  // those that a route reads, by lower-case name
   std::string body;
-  Principal who;  // whose key it was
+  Principal who;               // whose key it was
+  Access role = Access::read;  // of that key
 };
 
 // Takes one chunk; false when the client is gone.
@@ -34,6 +39,7 @@ struct HttpReply {
   std::string type = "application/json";
   std::string body;
   std::function<void(const Sink&)> stream;  // when set: an event stream instead of a body
+  std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
 class Counters;  // counters.h
@@ -42,6 +48,7 @@ struct Api {  // what a route works with; all of it outlives the server
   Home& home;
   Counters& counters;
   bool remember = true;  // whether chats are recalled and stored when the request says nothing
+  McpSessions mcp = McpSessions();
 };
 
 struct Route {
@@ -81,5 +88,7 @@ Result<HttpReply> put_memory(Api& api, const HttpRequest& request);
 Result<HttpReply> delete_memory(Api& api, const HttpRequest& request);
 Result<HttpReply> get_memory_history(Api& api, const HttpRequest& request);
 Result<HttpReply> search_memories(Api& api, const HttpRequest& request);
+Result<HttpReply> post_mcp(Api& api, const HttpRequest& request);
+Result<HttpReply> delete_mcp(Api& api, const HttpRequest& request);
 
 }  // namespace varve

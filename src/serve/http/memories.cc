@@ -2,7 +2,8 @@
 // alike.
 #include <charconv>
 
-#include "serve/http/fields.h"
+#include "serve/home/fields.h"
+#include "serve/home/show.h"
 #include "serve/http/http.h"
 
 namespace varve {
@@ -10,39 +11,6 @@ namespace {
 
 constexpr size_t kMaxText = 16u << 20, kMaxName = 256;
 constexpr int32_t kMostListed = 1000;
-
-Json time_json(const std::optional<TimeMs>& time) {
-  return time ? Json(format_time(*time)) : Json();
-}
-
-Json header_json(const CubeHeader& header) {
-  Json from = Json::array();
-  for (const Source& source : header.from) {
-    from.push(Json::object().set("id", source.cube.text()).set("version", int64_t(source.version)));
-  }
-  Json json = Json::object();
-  json.set("id", header.id.text()).set("object", "memory").set("version", int64_t(header.version));
-  json.set("form", to_string(header.form)).set("kind", header.kind).set("life", to_string(header.life));
-  json.set("owner", header.owner).set("space", header.space).set("title", header.title);
-  json.set("session", header.session).set("turn", int64_t(header.turn)).set("speaker", header.speaker);
-  json.set("recorded_at", format_time(header.recorded)).set("event_at", time_json(header.event));
-  json.set("valid_from", time_json(header.valid_from)).set("valid_to", time_json(header.valid_to));
-  json.set("from", std::move(from)).set("trust", to_string(header.trust)).set("strength", header.strength);
-  return json.set("why", header.why);
-}
-
-Result<Json> memory_json(Api& api, const Principal& who, const CubeHeader& header) {
-  Json json = header_json(header);
-  if (header.life == Life::erased || header.form != Form::plaintext) return json;
-  return json.set("text", TRY(api.home.cubes().payload(who, header.id, header.version)));
-}
-
-Status read_time(const Json& body, std::string_view key, std::optional<TimeMs>& out) {
-  std::string text;
-  TRY(Fields(body).text(key, text, 64).done());
-  if (!text.empty()) out = TRY(parse_time(text).with("reading '" + std::string(key) + "'"));
-  return {};
-}
 
 Status read_draft(const Json& body, CubeDraft& draft) {
   CubeHeader& header = draft.header;
@@ -85,20 +53,6 @@ Result<int32_t> number_of(const HttpRequest& request, const std::string& key, in
   return value;
 }
 
-Json receipt_json(const EraseReceipt& receipt) {
-  Json items = Json::array(), missed = Json::array();
-  for (const auto& item : receipt.items) {
-    items.push(Json::object()
-                   .set("id", item.id.text())
-                   .set("kind", item.kind)
-                   .set("versions", int64_t(item.versions))
-                   .set("payload_sha256", item.payload_hash.hex())
-                   .set("method", item.method));
-  }
-  for (const std::string& one : receipt.not_reached) missed.push(one);
-  return Json::object().set("erased", std::move(items)).set("not_reached", std::move(missed));
-}
-
 }  // namespace
 
 Result<HttpReply> post_memory(Api& api, const HttpRequest& request) {
@@ -109,7 +63,7 @@ Result<HttpReply> post_memory(Api& api, const HttpRequest& request) {
   TRY(read_draft(body, draft));
   const CubeId id = TRY(api.home.cubes().put(request.who, std::move(draft)));
   const CubeHeader header = TRY(api.home.cubes().head(request.who, id));
-  return json_reply(TRY(memory_json(api, request.who, header)), 201);
+  return json_reply(TRY(memory_json(api.home.cubes(), request.who, header)), 201);
 }
 
 Result<HttpReply> get_memories(Api& api, const HttpRequest& request) {
@@ -127,7 +81,7 @@ Result<HttpReply> get_memories(Api& api, const HttpRequest& request) {
   filter.limit = TRY(number_of(request, "limit", 100, kMostListed));
   const auto headers = TRY(api.home.cubes().list(request.who, filter));
   Json list = Json::array();
-  for (const CubeHeader& header : headers) list.push(TRY(memory_json(api, request.who, header)));
+  for (const CubeHeader& header : headers) list.push(TRY(memory_json(api.home.cubes(), request.who, header)));
   Json reply = Json::object().set("object", "list").set("data", std::move(list));
   reply.set("has_more", headers.size() == size_t(filter.limit));
   return json_reply(reply.set("last_id", headers.empty() ? Json() : Json(headers.back().id.text())));
@@ -137,7 +91,7 @@ Result<HttpReply> get_memory(Api& api, const HttpRequest& request) {
   const CubeHeader header = TRY(api.home.cubes().head(request.who, TRY(id_of(request))));
   if (header.life == Life::erased)
     return Status(Code::not_found, "this memory was erased; its history says when");
-  return json_reply(TRY(memory_json(api, request.who, header)));
+  return json_reply(TRY(memory_json(api.home.cubes(), request.who, header)));
 }
 
 // PUT and PATCH: new words become a new version; the old one stays in the history. "version", when given, is
@@ -156,18 +110,17 @@ Result<HttpReply> put_memory(Api& api, const HttpRequest& request) {
   TRY(read_draft(body, draft));
   TRY(api.home.cubes().revise(request.who, id, uint32_t(seen), std::move(draft), why));
   const CubeHeader header = TRY(api.home.cubes().head(request.who, id));
-  return json_reply(TRY(memory_json(api, request.who, header)));
+  return json_reply(TRY(memory_json(api.home.cubes(), request.who, header)));
 }
 
 Result<HttpReply> delete_memory(Api& api, const HttpRequest& request) {
-  return json_reply(
-      receipt_json(TRY(api.home.forget(request.who, TRY(id_of(request)), "deleted over HTTP"))));
+  return json_reply(to_json(TRY(api.home.forget(request.who, TRY(id_of(request)), "deleted over HTTP"))));
 }
 
 Result<HttpReply> get_memory_history(Api& api, const HttpRequest& request) {
   Json list = Json::array();
   for (const CubeHeader& header : TRY(api.home.cubes().history(request.who, TRY(id_of(request))))) {
-    list.push(TRY(memory_json(api, request.who, header)));
+    list.push(TRY(memory_json(api.home.cubes(), request.who, header)));
   }
   return json_reply(Json::object().set("object", "list").set("data", std::move(list)));
 }
@@ -185,11 +138,7 @@ Result<HttpReply> search_memories(Api& api, const HttpRequest& request) {
   if (query.text.empty()) return Status(Code::invalid, "'query' must say what to look for");
   Json list = Json::array();
   for (const Recalled& one : TRY(api.home.recall().gather(request.who, query))) {
-    Json parts = Json::object();
-    for (const auto& [name, score] : one.parts) parts.set(name, double(score));
-    Json json = header_json(one.header);
-    json.set("text", one.text).set("score", double(one.score)).set("scores", std::move(parts));
-    list.push(json.set("source", source_of(one.header)));
+    list.push(recalled_json(one));
   }
   return json_reply(Json::object().set("object", "list").set("data", std::move(list)));
 }

@@ -21,6 +21,8 @@ constexpr std::array kRoutes = {
     Route{"PATCH", "/v1/memories/{id}", Access::write, put_memory},
     Route{"DELETE", "/v1/memories/{id}", Access::write, delete_memory},
     Route{"GET", "/v1/memories/{id}/history", Access::read, get_memory_history},
+    Route{"POST", "/mcp", Access::read, post_mcp},
+    Route{"DELETE", "/mcp", Access::read, delete_mcp},
 };
 
 // Splits the next part off a path: "/v1/memories" -> "v1".

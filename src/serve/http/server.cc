@@ -170,6 +170,8 @@ class Server : public HttpServer {
   void one(const httplib::Request& from, httplib::Response& to, std::string body) {
     HttpRequest request{.method = from.method, .path = from.path, .body = std::move(body)};
     for (const auto& [key, value] : from.params) request.query[key] = value;
+    for (const char* name : {"accept", "mcp-session-id", "mcp-protocol-version"})
+      if (from.has_header(name)) request.headers[name] = from.get_header_value(name);
     send(answer(api_, keys_, options_, head_of(from), port_, std::move(request)), to);
   }
 
@@ -177,6 +179,7 @@ class Server : public HttpServer {
     to.status = reply.status;
     to.set_header("X-Content-Type-Options", "nosniff");
     to.set_header("Cache-Control", "no-store");
+    for (const auto& [name, value] : reply.headers) to.set_header(name, value);
     if (!reply.stream) {
       to.set_content(reply.body, reply.type);
       return;

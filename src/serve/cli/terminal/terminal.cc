@@ -14,7 +14,6 @@
 namespace varve {
 namespace {
 
-constexpr size_t kLineBytes = 2 << 20;
 volatile sig_atomic_t interrupt_fd = -1;  // all that a signal handler may reach
 
 void on_interrupt(int) {
@@ -112,7 +111,7 @@ Terminal::Read Terminal::read_plain(std::string& line) {
   for (;;) {
     const size_t newline = ahead_.find('\n');
     const size_t take = newline == std::string::npos ? ahead_.size() : newline;
-    line.append(ahead_, 0, std::min(take, kLineBytes - line.size()));
+    line.append(ahead_, 0, std::min(take, kMaxLine - line.size()));
     ahead_.erase(0, newline == std::string::npos ? take : take + 1);
     if (newline != std::string::npos) return Read::line;
     bool interrupted = false;

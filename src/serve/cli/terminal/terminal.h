@@ -24,7 +24,8 @@ class Terminal {
   void catch_interrupts(std::initializer_list<int> signals = {SIGINT});
 
   enum class Read { line, end, interrupted };
-  // Without its newline; what is beyond 2 MiB of it is dropped. `prompt` is shown to a person only.
+  static constexpr size_t kMaxLine = 2 << 20;
+  // Without its newline; what is beyond kMaxLine of it is dropped. `prompt` is shown to a person only.
   Read read_line(std::string& line, std::string_view prompt = "");
 
  private:

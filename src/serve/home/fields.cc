@@ -1,4 +1,4 @@
-#include "serve/http/fields.h"
+#include "serve/home/fields.h"
 
 #include <cmath>
 
