@@ -107,6 +107,12 @@ Status ThreadedEngine::check(const Request& request) const {
   }
   if (request.max_tokens < 0) return Status(Code::invalid, "max_tokens is negative");
   if (request.priority < 0 || request.priority > 9) return Status(Code::invalid, "priority is 0 to 9");
+  const int32_t prompt = int32_t(request.tokens.size());
+  const bool embeds = request.pool_from >= 0 && request.pool_from < prompt && request.layer >= 0 &&
+                      request.layer <= parts_.model->shape().layers && request.score_from == 0;
+  if (request.embed && !embeds) return Status(Code::invalid, "the model cannot be read out like that");
+  if (request.score_from < 0 || request.score_from >= prompt)
+    return Status(Code::invalid, "nothing is left of the prompt to score");
   return request.sampling.validate();
 }
 
@@ -115,8 +121,8 @@ Result<SequenceId> ThreadedEngine::submit(Request request, Listener listener) {
   auto sequence = std::make_unique<Sequence>();
   const int32_t prompt = int32_t(request.tokens.size());
   sequence->tokens = std::move(request.tokens);
-  sequence->most_tokens =
-      request.embed ? prompt : prompt + std::min(request.max_tokens, parts_.context - prompt);
+  const bool writes = !request.embed && request.score_from == 0;
+  sequence->most_tokens = writes ? prompt + std::min(request.max_tokens, parts_.context - prompt) : prompt;
   sequence->usage.prompt_tokens = prompt;
   sequence->prefix_epoch = prefixes_.epoch(request.scope);
   sequence->request = std::move(request);
@@ -250,9 +256,12 @@ Status ThreadedEngine::start(Sequence& sequence) {
 // fresh start: if that does not fit, it starts afresh.
 Status ThreadedEngine::give_kv(Sequence& sequence) {
   PrefixStore::Match match;
-  if (!sequence.request.embed) {  // the last token is always computed: somebody wants its logits
+  if (!sequence.request
+           .embed) {  // somebody wants the logits of the last token, or of those before the scored
+    const size_t scored = size_t(sequence.request.score_from);
+    const size_t known = (scored > 0 ? scored : sequence.tokens.size()) - 1;
     match = prefixes_.longest({sequence.request.scope, sequence.request.adapter},
-                              std::span(sequence.tokens).first(sequence.tokens.size() - 1));
+                              std::span(sequence.tokens).first(known));
   }
   while (true) {
     auto kv = TRY(make_kv_cache(parts_.pool, match.kv));
@@ -280,7 +289,7 @@ void ThreadedEngine::run(std::span<const BatchPlan::Share> shares) {
     if (!piece.status.ok()) {
       finish(sequence, Finish::failed, std::move(piece.status).with("computing a step"));
     } else if (sequence.pending() == 0) {
-      finish(sequence, sequence.request.embed ? Finish::stop : Finish::length);
+      finish(sequence, sequence.writes() ? Finish::length : Finish::stop);
     }
   }
 }
@@ -315,7 +324,7 @@ void ThreadedEngine::finish(Sequence& sequence, Finish how, Status status) {
     usage.prefill_ms = ms_between(sequence.admitted, sequence.prefilled);
     usage.decode_ms = ms_between(sequence.prefilled, now);
   }
-  if (ran && how != Finish::failed && !sequence.request.embed) leave_prefix(sequence);
+  if (ran && how != Finish::failed && sequence.writes()) leave_prefix(sequence);
   sequence.kv.reset();
   sequence.finished = true;
   blocked_ = 0;
@@ -324,12 +333,11 @@ void ThreadedEngine::finish(Sequence& sequence, Finish how, Status status) {
     if (!ran) stats.tokens_waiting -= usage.prompt_tokens;
   });
 
-  std::vector<float> embedding;
-  if (sequence.request.embed && how == Finish::stop) {
-    for (double sum : sequence.hidden_sum) embedding.push_back(float(sum / usage.prompt_tokens));
-  }
+  std::vector<float> result;
+  if (!sequence.writes() && how == Finish::stop)
+    result = sequence.request.embed ? sequence.pooled() : std::move(sequence.scores);
   const auto& on_finish = sequence.listener.on_finish;
-  if (on_finish) on_finish(how, std::move(status), usage, std::move(embedding));
+  if (on_finish) on_finish(how, std::move(status), usage, std::move(result));
 }
 
 void ThreadedEngine::leave_prefix(const Sequence& sequence) {

@@ -24,6 +24,12 @@ using SequenceId = uint64_t;
 inline constexpr int32_t kMostWaiting = 1024;
 inline constexpr int64_t kMostTokensWaiting = 1 << 20;
 
+enum class Pooling : uint8_t {
+  mean,
+  last,     // the last token alone
+  weighted  // the mean, each token weighing as much as its place: later ones have seen more (SGPT)
+};
+
 struct Request {
   std::vector<Token> tokens;  // the whole prompt; never empty
   int32_t max_tokens = 512;   // to generate; 0 computes the prompt only (Finish::length)
@@ -31,9 +37,15 @@ struct Request {
   std::shared_ptr<const Grammar> grammar;  // may be null
   std::shared_ptr<const Adapter> adapter;  // may be null
   bool ignore_end = false;                 // do not stop at end-of-generation tokens (benchmarks)
-  bool embed = false;                      // no generation: the mean hidden state of the prompt
-  int32_t priority = 0;                    // 0 to 9: a turn 0, a reflection 1, a lesson 2; lower first
-  std::string scope;                       // KV is reused only inside one scope (a tenant)
+  bool embed = false;                      // no generation: the hidden states of the prompt, pooled
+  Pooling pooling = Pooling::mean;         // of embed
+  int32_t pool_from = 0;                   // of embed: tokens before it are read, but not pooled
+  int32_t layer = 0;                       // of embed: see Batch::layer
+  // > 0: no generation, but the natural log of the probability of each prompt token from this one on, given
+  // those before.
+  int32_t score_from = 0;
+  int32_t priority = 0;  // 0 to 9: a turn 0, a reflection 1, a lesson 2; lower first
+  std::string scope;     // KV is reused only inside one scope (a tenant)
 };
 
 struct Usage {
@@ -47,7 +59,8 @@ enum class Finish : uint8_t { stop, length, cancelled, failed };
 // may be empty. An end-of-generation token ends the sequence and is not shown, unless ignore_end.
 struct Listener {
   std::function<bool(const Sampled&)> on_token;  // false stops the sequence (Finish::stop)
-  std::function<void(Finish, Status, const Usage&, std::vector<float> embedding)> on_finish;  // exactly once
+  // Exactly once. `result`: the embedding, or the scores of the tokens.
+  std::function<void(Finish, Status, const Usage&, std::vector<float> result)> on_finish;
 };
 
 struct EngineOptions {

@@ -91,10 +91,30 @@ class FakeModel : public Model {
     TRY(read(batch, ops, scratch));
     for (size_t i = 0; i < batch.outputs.size(); ++i) {
       const Seen seen = seen_by(batch, batch.outputs[i]);
-      ops.load(std::vector<float>{float(seen.back().first), float(seen.size()), 0.1f * float(seen[0].first)},
-               out.slice(int32_t(i), 1));
+      ops.load(hidden_of(seen, batch.layer), out.slice(int32_t(i), 1));
     }
     return {};
+  }
+  Status head(std::span<const Segment> segments, Ops& ops, Scratch&, Rows hidden,
+              Rows logits) const override {
+    CHECK(int32_t(segments.size()) == hidden.count() && logits.count() == hidden.count(), "a segment a row");
+    for (int32_t i = 0; i < hidden.count(); ++i) {
+      std::vector<float> row(kWidth);
+      ops.store(hidden.slice(i, 1), row);
+      ops.load(head_of(row), logits.slice(i, 1));
+    }
+    return {};
+  }
+
+  static std::vector<float> hidden_of(const Seen& seen, int32_t layer) {
+    return {float(seen.back().first), float(seen.size()), 0.1f * float(seen[0].first) + float(layer)};
+  }
+  static std::vector<float> head_of(const std::vector<float>& hidden) {
+    std::vector<float> logits(kVocabulary);
+    for (int32_t i = 0; i < kVocabulary; ++i)
+      logits[size_t(i)] =
+          float(mix(uint64_t(hidden[0]), mix(uint64_t(hidden[1]), uint64_t(i))) >> 40) / (1 << 22);
+    return logits;
   }
 
   mutable std::atomic<int64_t> rows_computed = 0;

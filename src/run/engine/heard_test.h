@@ -20,13 +20,13 @@ class Heard {
                   return tokens_.size() != stop_at_;
                 },
             .on_finish =
-                [this](Finish how, Status status, const Usage& usage, std::vector<float> embedding) {
+                [this](Finish how, Status status, const Usage& usage, std::vector<float> result) {
                   std::lock_guard lock(mutex_);
                   ++finished_;
                   how_ = how;
                   status_ = std::move(status);
                   usage_ = usage;
-                  embedding_ = std::move(embedding);
+                  result_ = std::move(result);
                   changed_.notify_all();
                 }};
   }
@@ -45,7 +45,7 @@ class Heard {
   const std::vector<Token>& tokens() const { return tokens_; }
   const Status& status() const { return status_; }
   const Usage& usage() const { return usage_; }
-  const std::vector<float>& embedding() const { return embedding_; }
+  const std::vector<float>& result() const { return result_; }
   int finished() {
     std::lock_guard lock(mutex_);
     return finished_;
@@ -60,7 +60,7 @@ class Heard {
   Status status_;
   Usage usage_;
   std::vector<Token> tokens_;
-  std::vector<float> embedding_;
+  std::vector<float> result_;
 };
 
 inline SamplingOptions greedy() {

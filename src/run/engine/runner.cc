@@ -1,9 +1,22 @@
 #include "run/engine/runner.h"
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <thread>
 
 namespace varve {
+
+namespace {
+
+double log_probability(std::span<const float> logits, Token token) {
+  const float top = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (float logit : logits) sum += std::exp(double(logit) - top);
+  return double(logits[size_t(token)]) - top - std::log(sum);
+}
+
+}  // namespace
 
 Runner::Runner(std::shared_ptr<const Model> model, Ledger& ledger, const EngineOptions& options)
     : model_(std::move(model)),
@@ -20,8 +33,11 @@ Result<std::unique_ptr<Runner>> Runner::make(std::shared_ptr<const Model> model,
   const Model& of = *runner->model_;
   const int32_t rows = runner->most_rows_, outputs = runner->most_outputs_;
   const int32_t width = of.shape().width, vocabulary = of.shape().vocabulary;
-  runner->model_bytes_ = std::max(Scratch::bytes_for(outputs, vocabulary) + of.scratch_bytes(rows, outputs),
-                                  Scratch::bytes_for(rows, width) + of.scratch_bytes(rows, rows));
+  const int64_t logits = Scratch::bytes_for(outputs, vocabulary);
+  runner->model_bytes_ =
+      std::max(logits + of.scratch_bytes(rows, outputs),
+               Scratch::bytes_for(rows, width) +
+                   std::max(of.scratch_bytes(rows, rows), logits + of.scratch_bytes(outputs, outputs)));
   runner->scratch_ = TRY(Scratch::make(ledger, runner->model_bytes_));
   runner->host_ = TRY(Buffer::make(ledger, Tag::scratch, 4 * int64_t(std::max(width, vocabulary))));
   return runner;
@@ -37,11 +53,14 @@ Status Runner::make_room_for(const Adapter& adapter) {
   return {};
 }
 
+// A pass gives one kind of result: logits, hidden states of one layer, or scores.
 void Runner::run(std::span<Piece> pieces, const OnLogits& on_logits) {
-  std::vector<Piece*> writing, embedding;
-  for (Piece& piece : pieces) (piece.sequence->request.embed ? embedding : writing).push_back(&piece);
-  run_kind(writing, on_logits);
-  run_kind(embedding, on_logits);
+  std::map<int32_t, std::vector<Piece*>> kinds;
+  for (Piece& piece : pieces) {
+    const Request& request = piece.sequence->request;
+    kinds[request.embed ? request.layer : request.score_from > 0 ? -1 : -2].push_back(&piece);
+  }
+  for (const auto& [kind, alike] : kinds) run_kind(alike, on_logits);
 }
 
 void Runner::run_kind(std::span<Piece* const> pieces, const OnLogits& on_logits) {
@@ -56,38 +75,77 @@ void Runner::run_kind(std::span<Piece* const> pieces, const OnLogits& on_logits)
 }
 
 Status Runner::pass(std::span<Piece* const> pieces, const OnLogits& on_logits) {
-  const bool embed = pieces.front()->sequence->request.embed;
-  lay_out(pieces, embed);
+  const Request& request = pieces.front()->sequence->request;
+  const bool writes = pieces.front()->sequence->writes();
+  lay_out(pieces);
   const int64_t mark = scratch_.mark();
   const ModelShape& shape = model_->shape();
-  const int32_t width = embed ? shape.width : shape.vocabulary;
-  Rows out = scratch_.take(int32_t(outputs_.size()), width);
-  Status status = compute(out, embed);
+  Rows out = scratch_.take(int32_t(outputs_.size()), writes ? shape.vocabulary : shape.width);
+  Status status = compute(out, writes, request.layer);
   if (status.ok()) {
     for (Piece* piece : pieces) {
       KvCache& kv = *piece->sequence->kv;
       if (kv.tokens() % kPageTokens == 0) piece->status = kv.fit();
     }
-    const std::span<float> row(reinterpret_cast<float*>(host_.bytes().data()), size_t(width));
-    for (size_t i = 0; i < outputs_.size(); ++i) {
-      if (!output_of_[i]->status.ok()) continue;
-      ops_.store(out.slice(int32_t(i), 1), row);
-      Sequence& sequence = *output_of_[i]->sequence;
-      if (embed) {  // row by row, so that the sum does not depend on how the prompt was cut
-        for (size_t at = 0; at < row.size(); ++at) sequence.hidden_sum[at] += row[at];
-      } else {
-        on_logits(sequence, row);
+    if (request.score_from > 0) {
+      const Status scored = score(out);
+      for (Piece* piece : pieces) {
+        if (!scored.ok()) piece->status = Status(scored.code(), std::string(scored.message()));
       }
+    } else {
+      deliver(out, [&](Sequence& sequence, int32_t at, std::span<float> row) {
+        writes ? on_logits(sequence, row) : sequence.pool(at, row);
+      });
     }
   }
   scratch_.release(mark);
   return status;
 }
 
-Status Runner::compute(Rows out, bool embed) {
-  const Batch batch{.tokens = tokens_, .positions = positions_, .segments = segments_, .outputs = outputs_};
+// Row by row to the sequences that still live. `at`: the place of the row's token in its sequence.
+template <class Take>
+void Runner::deliver(Rows out, const Take& take, size_t first) {
+  const std::span<float> row(reinterpret_cast<float*>(host_.bytes().data()), size_t(out.width()));
+  for (int32_t i = 0; i < out.count(); ++i) {
+    const size_t output = first + size_t(i);
+    if (!output_of_[output]->status.ok()) continue;
+    ops_.store(out.slice(i, 1), row);
+    take(*output_of_[output]->sequence, positions_[size_t(outputs_[output])], row);
+  }
+}
+
+// Hidden states to scores, in slices: logits of all rows at once would take too much.
+Status Runner::score(Rows hidden) {
+  for (int32_t first = 0; first < hidden.count(); first += most_outputs_) {
+    const int32_t count = std::min(most_outputs_, hidden.count() - first);
+    std::vector<Segment> segments;
+    for (int32_t i = 0; i < count; ++i)
+      segments.push_back({i, 1, nullptr, output_of_[size_t(first + i)]->sequence->request.adapter.get()});
+    const int64_t mark = scratch_.mark();
+    Rows logits = scratch_.take(count, model_->shape().vocabulary);
+    Status status = model_->head(segments, ops_, scratch_, hidden.slice(first, count), logits);
+    if (status.ok()) {
+      deliver(
+          logits,
+          [](Sequence& sequence, int32_t at, std::span<float> row) {
+            sequence.scores.push_back(float(log_probability(row, sequence.tokens[size_t(at) + 1])));
+          },
+          size_t(first));
+    }
+    scratch_.release(mark);
+    TRY(std::move(status));
+  }
+  return {};
+}
+
+Status Runner::compute(Rows out, bool writes, int32_t layer) {
+  const Batch batch{.tokens = tokens_,
+                    .positions = positions_,
+                    .segments = segments_,
+                    .outputs = outputs_,
+                    .layer = writes ? 0 : layer};
   Status status =
-      embed ? model_->hidden(batch, ops_, scratch_, out) : model_->forward(batch, ops_, scratch_, out);
+      writes ? model_->forward(batch, ops_, scratch_, out) : model_->hidden(batch, ops_, scratch_, out);
   for (const Segment& segment : segments_) {
     const int32_t before = positions_[size_t(segment.first)];
     if (!status.ok()) {
@@ -99,7 +157,7 @@ Status Runner::compute(Rows out, bool embed) {
   return status;
 }
 
-void Runner::lay_out(std::span<Piece* const> pieces, bool embed) {
+void Runner::lay_out(std::span<Piece* const> pieces) {
   tokens_.clear();
   positions_.clear();
   outputs_.clear();
@@ -112,8 +170,7 @@ void Runner::lay_out(std::span<Piece* const> pieces, bool embed) {
     for (int32_t i = 0; i < piece->rows; ++i) {
       tokens_.push_back(sequence.tokens[size_t(done + i)]);
       positions_.push_back(done + i);
-      const bool last = i + 1 == sequence.pending();
-      if (embed || (last && sequence.wants_token())) {
+      if (sequence.wants_row(done + i)) {
         outputs_.push_back(first + i);
         output_of_.push_back(piece);
       }

@@ -28,8 +28,11 @@ class Runner {
   Runner(std::shared_ptr<const Model> model, Ledger& ledger, const EngineOptions& options);
   void run_kind(std::span<Piece* const> pieces, const OnLogits& on_logits);
   Status pass(std::span<Piece* const> pieces, const OnLogits& on_logits);
-  Status compute(Rows out, bool embed);
-  void lay_out(std::span<Piece* const> pieces, bool embed);
+  Status compute(Rows out, bool writes, int32_t layer);
+  template <class Take>
+  void deliver(Rows out, const Take& take, size_t first = 0);
+  Status score(Rows hidden);
+  void lay_out(std::span<Piece* const> pieces);
 
   const std::shared_ptr<const Model> model_;
   Ledger& ledger_;

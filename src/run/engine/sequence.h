@@ -19,6 +19,7 @@ struct Sequence {
   std::unique_ptr<KvCache> kv;  // null while it waits
   std::unique_ptr<Constraint> constraint;
   std::vector<double> hidden_sum;  // of the prompt's rows, to embed
+  std::vector<float> scores;       // of the prompt's tokens, to score
   Reservation booked;              // of what the next function counts
   Usage usage;
   Time submitted, admitted, prefilled;
@@ -31,9 +32,19 @@ struct Sequence {
     constexpr int64_t kBias = 64;  // a node of the map
     return int64_t(sizeof(Token)) * most_tokens + kBias * int64_t(request.sampling.logit_bias.size()) +
            (request.embed ? int64_t(sizeof(double)) * width : 0) +
+           (request.score_from > 0 ? int64_t(sizeof(float)) * (most_tokens - request.score_from) : 0) +
            (request.grammar ? request.grammar->held_bytes() : 0) +
            (constraint ? constraint->held_bytes() : 0);
   }
+  bool writes() const { return !request.embed && request.score_from == 0; }
+  // Whether the pass that computes token `at` is to give something for it.
+  bool wants_row(int32_t at) const {
+    const bool last = at + 1 == int32_t(tokens.size());
+    if (request.embed) return request.pooling == Pooling::last ? last : at >= request.pool_from;
+    return request.score_from > 0 ? !last && at + 1 >= request.score_from : last && wants_token();
+  }
+  void pool(int32_t at, std::span<const float> row);
+  std::vector<float> pooled() const;
   bool wants_token() const { return int32_t(tokens.size()) < most_tokens; }
 };
 

@@ -40,6 +40,21 @@ Result<std::vector<float>> read_factors(const WeightStore& store, const RopeTabl
   return factors;
 }
 
+// The rows of the outputs lie in the same order of sequences, but fewer.
+std::vector<Segment> output_segments(const Batch& batch) {
+  std::vector<Segment> segments;
+  for (const Segment& segment : batch.segments) {
+    const auto begin = std::lower_bound(batch.outputs.begin(), batch.outputs.end(), segment.first);
+    const auto end = std::lower_bound(begin, batch.outputs.end(), segment.first + segment.rows);
+    if (begin == end) continue;
+    segments.push_back({.first = int32_t(begin - batch.outputs.begin()),
+                        .rows = int32_t(end - begin),
+                        .kv = segment.kv,
+                        .adapter = segment.adapter});
+  }
+  return segments;
+}
+
 }  // namespace
 
 ModelShape shape_of(const DecoderSpec& spec) {
@@ -101,6 +116,7 @@ Status Decoder::check(const Batch& batch, const Rows& out, int32_t width) const 
     covered += segment.rows;
   }
   CHECK(size_t(covered) == rows, "segments cover all rows");
+  CHECK(batch.layer >= 0 && batch.layer <= shape_.layers, "a layer that there is");
   for (size_t i = 0; i < batch.outputs.size(); ++i) {
     const bool ascends = i == 0 || batch.outputs[i] > batch.outputs[i - 1];
     CHECK(ascends && batch.outputs[i] >= 0 && batch.outputs[i] < covered, "outputs are ascending rows");
@@ -139,29 +155,20 @@ Status Decoder::run(const Batch& batch, Step& step, Rows out) const {
   for (size_t i = 0; i < blocks_.size(); ++i) {
     if (i + 1 < blocks_.size()) store_->hint(blocks_[i + 1].weights());
     TRY(blocks_[i].forward(step));
+    if (int32_t(i) + 1 == batch.layer) step.ops.gather_rows(step.x, batch.outputs, out);
   }
-  if (batch.outputs.empty()) return {};  // a prompt's earlier chunk: only its KV is wanted
+  if (batch.outputs.empty() || batch.layer > 0) return {};  // of an earlier chunk only its KV is wanted
   step.ops.gather_rows(step.x, batch.outputs, out);
   return normalise(step, *store_, spec_, weights_.output_norm, out, out);
 }
 
-Status Decoder::head(const Batch& batch, Step& step, Rows rows, Rows logits) const {
-  if (batch.outputs.empty()) return {};
-  // The rows of the outputs lie in the same order of sequences, but fewer.
-  std::vector<Segment> segments;
-  for (const Segment& segment : batch.segments) {
-    const auto begin = std::lower_bound(batch.outputs.begin(), batch.outputs.end(), segment.first);
-    const auto end = std::lower_bound(begin, batch.outputs.end(), segment.first + segment.rows);
-    if (begin == end) continue;
-    segments.push_back({.first = int32_t(begin - batch.outputs.begin()),
-                        .rows = int32_t(end - begin),
-                        .kv = segment.kv,
-                        .adapter = segment.adapter});
-  }
-  Step last{.x = rows, .positions = {}, .segments = segments, .ops = step.ops, .scratch = step.scratch};
-  TRY(project(last, *store_, weights_.output, rows, logits));
-  if (spec_.logit_scale != 1) step.ops.scale(logits, spec_.logit_scale);
-  if (spec_.logit_soft_cap > 0) step.ops.soft_cap(logits, spec_.logit_soft_cap);
+Status Decoder::head(std::span<const Segment> segments, Ops& ops, Scratch& scratch, Rows hidden,
+                     Rows logits) const {
+  if (hidden.count() == 0) return {};
+  Step step{.x = hidden, .positions = {}, .segments = segments, .ops = ops, .scratch = scratch};
+  TRY(project(step, *store_, weights_.output, hidden, logits));
+  if (spec_.logit_scale != 1) ops.scale(logits, spec_.logit_scale);
+  if (spec_.logit_soft_cap > 0) ops.soft_cap(logits, spec_.logit_soft_cap);
   return {};
 }
 
@@ -172,7 +179,7 @@ Status Decoder::forward(const Batch& batch, Ops& ops, Scratch& scratch, Rows log
   Rows out = scratch.take(int32_t(batch.outputs.size()), spec_.width);
   Step step{x, batch.positions, batch.segments, ops, scratch};
   Status status = run(batch, step, out);
-  if (status.ok()) status = head(batch, step, out, logits);
+  if (status.ok()) status = head(output_segments(batch), ops, scratch, out, logits);
   scratch.release(mark);
   return status;
 }

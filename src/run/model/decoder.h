@@ -36,14 +36,15 @@ class Decoder : public Model {
   int64_t scratch_bytes(int32_t rows, int32_t outputs) const override;
   Status forward(const Batch& batch, Ops& ops, Scratch& scratch, Rows logits) const override;
   Status hidden(const Batch& batch, Ops& ops, Scratch& scratch, Rows hidden) const override;
+  Status head(std::span<const Segment> segments, Ops& ops, Scratch& scratch, Rows hidden,
+              Rows logits) const override;
 
  private:
   Decoder(DecoderSpec spec, std::unique_ptr<WeightStore> store, ModelIdentity identity);
   Status bind();
   Status check(const Batch& batch, const Rows& out, int32_t width) const;
   Status embed(const Batch& batch, Step& step) const;
-  Status run(const Batch& batch, Step& step, Rows out) const;  // out: the wanted rows, after the last norm
-  Status head(const Batch& batch, Step& step, Rows rows, Rows logits) const;
+  Status run(const Batch& batch, Step& step, Rows out) const;  // out: the wanted rows of Batch::layer
 
   DecoderSpec spec_;
   std::unique_ptr<WeightStore> store_;

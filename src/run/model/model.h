@@ -32,6 +32,7 @@ struct Batch {
   std::span<const int32_t> positions;
   std::span<const Segment> segments;
   std::span<const int32_t> outputs;  // rows whose logits (or hidden states) are wanted, ascending
+  int32_t layer = 0;  // of hidden(): as they are after so many layers; 0: after all and the norm
 };
 
 class Model {
@@ -54,8 +55,12 @@ class Model {
   // logits: [outputs][vocabulary]. invalid: a token or position that the model does not have. A batch whose
   // parts do not fit each other is a bug of the caller.
   virtual Status forward(const Batch& batch, Ops& ops, Scratch& scratch, Rows logits) const = 0;
-  // hidden: [outputs][width], after the final norm. For embeddings.
+  // hidden: [outputs][width], see Batch::layer. For embeddings.
   virtual Status hidden(const Batch& batch, Ops& ops, Scratch& scratch, Rows hidden) const = 0;
+  // The logits of rows that hidden() gave with layer 0; `segments` cover them, their KV is not looked at. It
+  // takes at most scratch_bytes(rows, rows).
+  virtual Status head(std::span<const Segment> segments, Ops& ops, Scratch& scratch, Rows hidden,
+                      Rows logits) const = 0;
 };
 
 // Opens a model. corrupt, invalid or unsupported: a bad file, named to the tensor or key; an unknown family

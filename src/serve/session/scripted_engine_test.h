@@ -59,6 +59,7 @@ class ScriptedModel : public Model {
   int64_t scratch_bytes(int32_t, int32_t) const override { return 0; }
   Status forward(const Batch&, Ops&, Scratch&, Rows) const override { return {}; }
   Status hidden(const Batch&, Ops&, Scratch&, Rows) const override { return {}; }
+  Status head(std::span<const Segment>, Ops&, Scratch&, Rows, Rows) const override { return {}; }
 
  private:
   Hash256 hash_;
