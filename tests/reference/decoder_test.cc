@@ -61,6 +61,10 @@ TEST_P(AgainstTheReference, HiddenStatesAgree) {
   const Tokens tokens = golden_tokens(20, run.vocabulary());
   const auto known = flat({reference::Model(env_, path_).hidden(tokens).back()});
   EXPECT_LT(nmse(run.hidden(tokens), known), 1e-9);
+  const auto first = flat({reference::Model(env_, path_).hidden(tokens, 1).back()});
+  EXPECT_LT(nmse(run.hidden(tokens, 1), first), 1e-9);
+  const Logits whole = run.logits(tokens);
+  EXPECT_EQ(run.head(run.hidden(tokens)), Logits(whole.end() - run.vocabulary(), whole.end()));
 }
 
 GgufValue flag_value(bool value) {

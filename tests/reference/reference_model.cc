@@ -326,7 +326,7 @@ Vector Model::feed_forward(const Vector& x, int layer) const {
   return project(middle, at + "down");
 }
 
-Table Model::hidden(const std::vector<int32_t>& tokens) const {
+Table Model::hidden(const std::vector<int32_t>& tokens, int after_layers) const {
   double scale = number("embedding_scale", is("minicpm") ? 12 : 1);
   if (is("gemma gemma2 gemma3")) scale = std::sqrt(double(width_));
   Table x;
@@ -335,7 +335,8 @@ Table Model::hidden(const std::vector<int32_t>& tokens) const {
     for (double& value : x[t]) value *= scale;
     if (is("gpt2 starcoder")) add(x[t], table("position_embd.weight").at(t));
   }
-  for (int layer = 0; layer < layers_; ++layer) run_layer(x, layer);
+  for (int layer = 0; layer < (after_layers > 0 ? after_layers : layers_); ++layer) run_layer(x, layer);
+  if (after_layers > 0) return x;
   for (Vector& row : x) row = norm(row, "output_norm");
   return x;
 }

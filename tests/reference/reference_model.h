@@ -19,7 +19,8 @@ class Model {
  public:
   explicit Model(Env& env, const std::string& path);
   int vocabulary() const { return int(embedding_.size()); }
-  Table hidden(const std::vector<int32_t>& tokens) const;  // after the last norm, a row a token
+  // A row a token: after the last norm, or as it is after so many layers.
+  Table hidden(const std::vector<int32_t>& tokens, int after_layers = 0) const;
   Table logits(const std::vector<int32_t>& tokens) const;
 
  private:

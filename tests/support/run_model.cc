@@ -74,7 +74,7 @@ Logits ModelRun::logits(const Tokens& tokens, int32_t chunk) {
   return logits(std::vector<Tokens>{tokens}, chunk)[0];
 }
 
-std::vector<float> ModelRun::hidden(const Tokens& tokens) {
+std::vector<float> ModelRun::hidden(const Tokens& tokens, int32_t layer) {
   auto running = start({tokens});
   const int32_t rows = int32_t(tokens.size()), width = model_->shape().width;
   const std::vector<Segment> segments{{0, rows, running[0].kv.get(), running[0].adapter}};
@@ -84,11 +84,24 @@ std::vector<float> ModelRun::hidden(const Tokens& tokens) {
   auto scratch = Scratch::make(ledger_, model_->scratch_bytes(rows, 1) + Scratch::bytes_for(1, width));
   CHECK(scratch.ok(), "room for the scratch");
   Rows out = scratch->take(1, width);
-  CHECK(model_->hidden({tokens, positions, segments, outputs}, ops_, *scratch, out).ok(),
+  CHECK(model_->hidden({tokens, positions, segments, outputs, layer}, ops_, *scratch, out).ok(),
         "a step is carried out");
   std::vector<float> values(static_cast<size_t>(width));
   ops_.store(out, values);
   return values;
+}
+
+Logits ModelRun::head(std::span<const float> hidden) {
+  auto scratch = Scratch::make(ledger_, model_->scratch_bytes(1, 1) +
+                                            Scratch::bytes_for(1, vocabulary() + model_->shape().width) + 64);
+  CHECK(scratch.ok(), "room for the scratch");
+  Rows in = scratch->take(1, model_->shape().width), out = scratch->take(1, vocabulary());
+  ops_.load(hidden, in);
+  const std::vector<Segment> segments{{0, 1, nullptr, nullptr}};
+  CHECK(model_->head(segments, ops_, *scratch, in, out).ok(), "a head is carried out");
+  Logits logits(static_cast<size_t>(vocabulary()));
+  ops_.store(out, logits);
+  return logits;
 }
 
 Tokens golden_tokens(int32_t count, int32_t vocabulary, uint32_t seed) {

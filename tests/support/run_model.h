@@ -26,8 +26,9 @@ class ModelRun {
   Logits logits(const Tokens& tokens, int32_t chunk = 0);
   // The same for several sequences at once, `chunk` tokens of each that has any left in one step.
   std::vector<Logits> logits(const std::vector<Tokens>& sequences, int32_t chunk);
-  // Hidden states of the last token, after the last norm.
-  std::vector<float> hidden(const Tokens& tokens);
+  // Hidden states of the last token, after the last norm or after so many layers; and its logits from them.
+  std::vector<float> hidden(const Tokens& tokens, int32_t layer = 0);
+  Logits head(std::span<const float> hidden);
 
  private:
   struct Sequence {
