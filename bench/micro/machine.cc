@@ -44,4 +44,20 @@ double product_rate(ThreadPool& pool) {
   return 2.0 * kRows * kInputs * kWidth * kRounds * double(tasks) / time / 1e9;
 }
 
+double tile_rate(ThreadPool& pool) {
+  constexpr size_t kSize = 32, kDepth = 8, kRounds = 4000;
+  constexpr size_t kValues = kSize / kTileSize * kDepth * kTileValues;
+  const int64_t tasks = 4 * pool.threads();
+  const double time = seconds([&] {
+    pool.run(tasks, [&](int64_t) {
+      alignas(64) uint16_t left[kValues] = {}, right[kValues] = {};
+      alignas(64) float out[kSize * kSize];
+      for (size_t round = 0; round < kRounds; ++round) {
+        kernels().multiply(left, kSize, right, kSize, kDepth, out, kSize, round > 0);
+      }
+    });
+  });
+  return 2.0 * kSize * kSize * double(kDepth * kTileDepth) * kRounds * double(tasks) / time / 1e9;
+}
+
 }  // namespace varve::bench

@@ -73,7 +73,10 @@ class Ops {
   void rms_norm(Rows x, const Matrix& weight, float epsilon, Rows out, int32_t group = 0);
   void layer_norm(Rows x, const Matrix& weight, const Matrix& bias, float epsilon, Rows out);
   void rope(Rows x, int32_t heads, const RopeSpec& spec, std::span<const int32_t> positions);  // in place
-  void activate(Activation kind, Rows x);                                                      // in place
+  // The same in two steps, where the same rows rotate more than once: out [n][dim]. back: the transpose.
+  void rope_angles(const RopeSpec& spec, std::span<const int32_t> positions, Rows out);
+  void rotate(Rows x, int32_t heads, const RopeSpec& spec, Rows angles, bool back);
+  void activate(Activation kind, Rows x);                    // in place
   void activate_times(Activation kind, Rows gate, Rows up);  // gate = act(gate) * up
   void add(Rows x, Rows y);                                  // y += x
   void copy(Rows x, Rows y);                                 // y = x

@@ -40,19 +40,34 @@ Turns turns_of(const RopeSpec& spec) {
 }
 
 struct Rotation {
-  std::array<float, kPairs> cos, sin;
+  const float *cos, *sin;
 };
 
-void rotate(float* head, const RopeSpec& spec, const Rotation& by) {
+void rotate_head(float* head, const RopeSpec& spec, const Rotation& by) {
   const int32_t pairs = spec.dim / 2;
   const bool adjacent = spec.kind == RopeKind::adjacent;
   const int32_t step = adjacent ? 2 : 1, apart = adjacent ? 1 : pairs;
   for (int32_t i = 0; i < pairs; ++i) {
     float &a = head[i * step], &b = head[i * step + apart];
-    const float c = by.cos[size_t(i)], s = by.sin[size_t(i)], old = a;
+    const float c = by.cos[i], s = by.sin[i], old = a;
     a = old * c - b * s;
     b = old * s + b * c;
   }
+}
+
+void angles(const RopeSpec& spec, const Turns& turns, int32_t position, float* cos, float* sin) {
+  for (int32_t i = 0; i < spec.dim / 2; ++i) {
+    const double angle = position * turns.speed[size_t(i)];
+    cos[i] = float(std::cos(angle) * double(spec.attention_factor));
+    sin[i] = float(std::sin(angle) * double(spec.attention_factor));
+  }
+}
+
+void check_rope(const RopeSpec& spec) {
+  const int32_t pairs = spec.dim / 2;
+  CHECK(spec.dim % 2 == 0 && pairs <= kPairs, "a head rotates an even part of itself");
+  CHECK(spec.factors.empty() || int32_t(spec.factors.size()) == pairs, "a factor a pair");
+  CHECK(spec.yarn_extension <= 1 || spec.original_context > 0, "YaRN needs the original context");
 }
 
 }  // namespace
@@ -60,20 +75,40 @@ void rotate(float* head, const RopeSpec& spec, const Rotation& by) {
 void Ops::rope(Rows x, int32_t heads, const RopeSpec& spec, std::span<const int32_t> positions) {
   if (spec.kind == RopeKind::none) return;
   CHECK(heads > 0 && x.width() % heads == 0 && int32_t(positions.size()) == x.count(), "shapes of a rope");
-  const int32_t width = x.width() / heads, pairs = spec.dim / 2;
-  CHECK(spec.dim % 2 == 0 && spec.dim <= width && pairs <= kPairs, "a head rotates an even part of itself");
-  CHECK(spec.factors.empty() || int32_t(spec.factors.size()) == pairs, "a factor a pair");
-  CHECK(spec.yarn_extension <= 1 || spec.original_context > 0, "YaRN needs the original context");
+  const int32_t width = x.width() / heads;
+  check_rope(spec);
+  CHECK(spec.dim <= width, "a head rotates a part of itself");
   const Turns turns = turns_of(spec);
-  each_row(x, 64 * pairs + 2 * x.width(), [&](int32_t row) {
-    Rotation by;
-    for (int32_t i = 0; i < pairs; ++i) {
-      const double angle = positions[size_t(row)] * turns.speed[size_t(i)];
-      by.cos[size_t(i)] = float(std::cos(angle) * double(spec.attention_factor));
-      by.sin[size_t(i)] = float(std::sin(angle) * double(spec.attention_factor));
-    }
+  each_row(x, 32 * spec.dim + 2 * x.width(), [&](int32_t row) {
+    std::array<float, kPairs> cos, sin;
+    angles(spec, turns, positions[size_t(row)], cos.data(), sin.data());
     for (int32_t head = 0; head < heads; ++head) {
-      rotate(RowsAccess::row(x, row) + head * width, spec, by);
+      rotate_head(RowsAccess::row(x, row) + head * width, spec, {cos.data(), sin.data()});
+    }
+  });
+}
+
+void Ops::rope_angles(const RopeSpec& spec, std::span<const int32_t> positions, Rows out) {
+  CHECK(out.width() == spec.dim && int32_t(positions.size()) == out.count(), "shapes of a rope");
+  check_rope(spec);
+  const Turns turns = turns_of(spec);
+  each_row(out, 32 * spec.dim, [&](int32_t row) {
+    float* at = RowsAccess::row(out, row);
+    angles(spec, turns, positions[size_t(row)], at, at + spec.dim / 2);
+  });
+}
+
+void Ops::rotate(Rows x, int32_t heads, const RopeSpec& spec, Rows by, bool back) {
+  CHECK(heads > 0 && x.width() % heads == 0 && x.count() == by.count() && by.width() == spec.dim &&
+            spec.dim <= x.width() / heads,
+        "shapes of a rope");
+  each_row(x, 2 * x.width(), [&](int32_t row) {
+    const float* at = RowsAccess::row(by, row);
+    std::array<float, kPairs> sin;
+    for (int32_t i = 0; i < spec.dim / 2; ++i)
+      sin[size_t(i)] = back ? -at[spec.dim / 2 + i] : at[spec.dim / 2 + i];
+    for (int32_t head = 0; head < heads; ++head) {
+      rotate_head(RowsAccess::row(x, row) + head * (x.width() / heads), spec, {at, sin.data()});
     }
   });
 }

@@ -135,6 +135,98 @@ void scale(float* x, float factor, size_t n) {
   }
 }
 
+// f(x) = x s and f'(x) = s + x s (1 - s) z', with s the logistic function of z(x).
+struct Slope {
+  __m512 value, slope;
+};
+Slope gated(__m512 x, __m512 minus_z, __m512 turn) {
+  const __m512 s = _mm512_div_ps(all(1), _mm512_add_ps(all(1), exp_of(minus_z)));
+  const __m512 value = _mm512_mul_ps(x, s);
+  return {value, _mm512_fmadd_ps(_mm512_mul_ps(value, turn), _mm512_sub_ps(all(1), s), s)};
+}
+Slope silu_slope(__m512 x) {
+  return gated(x, _mm512_sub_ps(_mm512_setzero_ps(), x), all(1));
+}
+Slope gelu_tanh_slope(__m512 x) {
+  const __m512 square = _mm512_mul_ps(x, x);
+  const __m512 cubic = _mm512_fmadd_ps(square, all(0.044715f), all(1));
+  const __m512 turn = _mm512_mul_ps(all(1.59576912f), _mm512_fmadd_ps(square, all(0.134145f), all(1)));
+  return gated(x, _mm512_mul_ps(_mm512_mul_ps(x, all(-1.59576912f)), cubic), turn);
+}
+
+template <Slope (*function)(__m512)>
+void activate_back(float* x, float* times, const float* d, size_t n) {
+  for (size_t i = 0; i < n; i += 16) {
+    const __mmask16 mask = up_to(n - i);
+    const Slope at = function(_mm512_maskz_loadu_ps(mask, x + i));
+    const __m512 from = _mm512_maskz_loadu_ps(mask, d + i);
+    __m512 slope = at.slope;
+    if (times != nullptr) {
+      slope = _mm512_mul_ps(slope, _mm512_maskz_loadu_ps(mask, times + i));
+      _mm512_mask_storeu_ps(times + i, mask, _mm512_mul_ps(at.value, from));
+    }
+    _mm512_mask_storeu_ps(x + i, mask, _mm512_mul_ps(slope, from));
+  }
+}
+
+// No fused products from here on: the bits are the oracle's.
+void softmax_back(const float* p, float shift, float factor, size_t n, float* d) {
+  for (size_t i = 0; i < n; i += 16) {
+    const __mmask16 mask = up_to(n - i);
+    const __m512 from = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, d + i), all(shift));
+    const __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, p + i), from);
+    _mm512_mask_storeu_ps(d + i, mask, _mm512_mul_ps(v, all(factor)));
+  }
+}
+
+float dot(const float* a, const float* b, const float* times, size_t n) {
+  __m512 sum = _mm512_setzero_ps();
+  for (size_t i = 0; i < n; i += 16) {
+    const __mmask16 mask = up_to(n - i);
+    __m512 v = _mm512_maskz_loadu_ps(mask, a + i);
+    if (times != nullptr) v = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(mask, times + i));
+    sum = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(mask, b + i), sum);
+  }
+  return _mm512_reduce_add_ps(sum);
+}
+
+void normalize_back(const float* x, const float* weight, const float* d, float factor, float pull, size_t n,
+                    float* dx, float* dweight) {
+  for (size_t i = 0; i < n; i += 16) {
+    const __mmask16 mask = up_to(n - i);
+    const __m512 at = _mm512_maskz_loadu_ps(mask, x + i);
+    const __m512 along = _mm512_mul_ps(all(factor), _mm512_maskz_loadu_ps(mask, d + i));
+    __m512 v = along;
+    if (weight != nullptr) v = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(mask, weight + i));
+    v = _mm512_sub_ps(v, _mm512_mul_ps(all(pull), at));
+    _mm512_mask_storeu_ps(dx + i, mask, _mm512_add_ps(_mm512_maskz_loadu_ps(mask, dx + i), v));
+    if (dweight == nullptr) continue;
+    const __m512 sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, dweight + i), _mm512_mul_ps(along, at));
+    _mm512_mask_storeu_ps(dweight + i, mask, sum);
+  }
+}
+
+__m512 decayed(float keep, __m512 old, __m512 fresh) {
+  return _mm512_add_ps(_mm512_mul_ps(all(keep), old), _mm512_mul_ps(all(1 - keep), fresh));
+}
+
+void adam(const AdamStep& step, const float* g, size_t n, float* w, float* m, float* v) {
+  for (size_t i = 0; i < n; i += 16) {
+    const __mmask16 mask = up_to(n - i);
+    const __m512 from = _mm512_maskz_loadu_ps(mask, g + i), at = _mm512_maskz_loadu_ps(mask, w + i);
+    const __m512 first = decayed(step.beta1, _mm512_maskz_loadu_ps(mask, m + i), from);
+    const __m512 second = decayed(step.beta2, _mm512_maskz_loadu_ps(mask, v + i), _mm512_mul_ps(from, from));
+    const __m512 size =
+        _mm512_add_ps(_mm512_sqrt_ps(_mm512_mul_ps(second, all(step.correct2))), all(step.epsilon));
+    const __m512 move =
+        _mm512_div_ps(_mm512_mul_ps(all(step.rate), _mm512_mul_ps(first, all(step.correct1))), size);
+    _mm512_mask_storeu_ps(m + i, mask, first);
+    _mm512_mask_storeu_ps(v + i, mask, second);
+    _mm512_mask_storeu_ps(w + i, mask,
+                          _mm512_sub_ps(at, _mm512_add_ps(_mm512_mul_ps(all(step.decay), at), move)));
+  }
+}
+
 }  // namespace
 
 void override_avx512_rows(Kernels& table) {
@@ -148,6 +240,12 @@ void override_avx512_rows(Kernels& table) {
   table.max = max;
   table.exp_sum = exp_sum;
   table.scale = scale;
+  table.activate_back[size_t(Activation::silu)] = activate_back<silu_slope>;
+  table.activate_back[size_t(Activation::gelu_tanh)] = activate_back<gelu_tanh_slope>;
+  table.softmax_back = softmax_back;
+  table.dot = dot;
+  table.normalize_back = normalize_back;
+  table.adam = adam;
 }
 
 }  // namespace varve

@@ -8,5 +8,7 @@ namespace varve::generic {
 void add_formats(Kernels& table);
 void add_products(Kernels& table);
 void add_rows(Kernels& table);
+void add_tiles(Kernels& table);
+void add_back(Kernels& table);
 
 }  // namespace varve::generic

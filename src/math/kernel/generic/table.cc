@@ -9,6 +9,8 @@ const Kernels& kernels_generic() {
     generic::add_formats(all);
     generic::add_products(all);
     generic::add_rows(all);
+    generic::add_tiles(all);
+    generic::add_back(all);
     return all;
   }();
   return table;
