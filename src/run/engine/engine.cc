@@ -326,6 +326,7 @@ void ThreadedEngine::finish(Sequence& sequence, Finish how, Status status) {
   }
   if (ran && how != Finish::failed && sequence.writes()) leave_prefix(sequence);
   sequence.kv.reset();
+  sequence.booked = {};
   sequence.finished = true;
   blocked_ = 0;
   count([&](EngineStats& stats) {
