@@ -34,7 +34,7 @@ struct CubeFilter {
 };
 
 struct MemoryOp {  // a plan of a reflector; the store applies it
-  enum class Kind : uint8_t { add, revise, expire, strengthen, erase } kind = Kind::add;
+  enum class Kind : uint8_t { add, revise, expire, strengthen, erase, archive } kind = Kind::add;
   CubeId target;                  // of all but add
   uint32_t base_version = 0;      // of revise: 0 takes the current one
   CubeDraft draft;                // of add and revise; of expire only header.valid_to, default now

@@ -10,7 +10,8 @@
 
 #include "core/base/process.h"
 #include "memory/plaintext/evidence.h"
-#include "serve/session/overlap.h"
+#include "memory/reflect/overlap.h"
+#include "memory/reflect/reflect.h"
 #include "serve/session/plain_answer.h"
 #include "serve/session/transcript.h"
 #include "serve/session/writer.h"
@@ -336,16 +337,8 @@ Result<std::vector<CubeId>> Conversation::reflect(const Turn& turn) {
   if (parts_.engine != nullptr) {
     writer.emplace(*parts_.engine, *prompter_, who_.name, parts_.clock, thought_interrupt_);
   }
-  std::vector<MemoryOp> ops =
-      TRY(parts_.reflector.reflect(who_, turn, parts_.recall, writer ? &*writer : nullptr));
-  std::erase_if(ops, [&](const MemoryOp& op) {  // recalled words are known already
-    const bool known = std::any_of(turn.recalled.begin(), turn.recalled.end(), [&](const Recalled& one) {
-      return says_nothing_new(op.draft.payload, one.text);
-    });
-    return op.kind == MemoryOp::Kind::add && (known || is_recalled_text(op.draft.payload));
-  });
-  if (ops.empty()) return std::vector<CubeId>();
-  return parts_.cubes.apply(who_, std::move(ops));
+  return varve::reflect({who_, parts_.cubes, parts_.recall, nullptr, writer ? &*writer : nullptr},
+                        parts_.reflector, turn);
 }
 
 }  // namespace

@@ -16,15 +16,20 @@ namespace {
 // Adds what it is told to, so that the afterthought can be seen.
 class ScriptedReflector : public Reflector {
  public:
-  Result<std::vector<MemoryOp>> reflect(const Principal&, const Turn& turn, const Recall&,
+  std::vector<std::string> kinds() const override { return {"fact"}; }
+  Result<std::vector<MemoryOp>> reflect(const Principal&, const Turn& turn, const Known&,
                                         Writer* writer) const override {
     if (asks) TRY(writer->write("What was said?", "", 100));
     if (fails > 0 && fails-- > 0) return Status(Code::internal, "no thought today");
     std::vector<MemoryOp> ops;
     for (const std::string& fact : facts) {
       MemoryOp op;
-      op.draft.header.kind = "fact";
-      op.draft.header.space = turn.space;
+      CubeHeader& h = op.draft.header;
+      h.kind = "fact";
+      h.space = turn.space;
+      h.trust = Trust::model;
+      h.event = turn.time;
+      h.from = {{*turn.user_cube, 1}};
       op.draft.payload = fact;
       ops.push_back(std::move(op));
     }

@@ -210,6 +210,7 @@ Result<CubeId> Change::apply(MemoryOp op) {
     case Kind::expire: TRY(advance(op.target, Life::expired, op.why, op.draft.header.valid_to)); break;
     case Kind::strengthen: TRY(strengthen(op.target, op.strength, op.why)); break;
     case Kind::erase: TRY(erase(op.target)); break;
+    case Kind::archive: TRY(advance(op.target, Life::archived, op.why)); break;
   }
   return op.target;
 }

@@ -64,13 +64,13 @@ class Mem0 : public Reflector {
  public:
   explicit Mem0(const Options& options) : options_(options) {}
 
-  Result<std::vector<MemoryOp>> reflect(const Principal& who, const Turn& turn, const Recall& known,
+  Result<std::vector<MemoryOp>> reflect(const Principal& who, const Turn& turn, const Known& known,
                                         Writer* writer) const override {
     const std::vector<Source> from = evidence(turn);
     if (writer == nullptr || from.empty()) return std::vector<MemoryOp>();
     const std::vector<std::string> facts = TRY(extract(turn, *writer));
     if (facts.empty()) return std::vector<MemoryOp>();
-    const std::vector<Recalled> similar = TRY(similar_facts(who, turn, known, facts));
+    const std::vector<Recalled> similar = TRY(similar_facts(who, turn, known.recall, facts));
     std::vector<Decision> decisions(facts.size());
     if (!similar.empty()) decisions = TRY(decide(facts, similar, *writer));
     std::vector<MemoryOp> ops;
@@ -88,6 +88,8 @@ class Mem0 : public Reflector {
     return ops;
   }
 
+  std::vector<std::string> kinds() const override { return {"fact"}; }
+
  private:
   // What the Writer is shown, and so what a fact may come from.
   std::vector<Source> evidence(const Turn& turn) const {
@@ -101,7 +103,7 @@ class Mem0 : public Reflector {
     const std::string user = trimmed(strip_recalled(turn.user));
     const std::string assistant = options_.answers ? trimmed(strip_recalled(turn.assistant)) : "";
     if (user.empty() && assistant.empty()) return std::vector<std::string>();
-    Json exchange = Json::object().set("date", format_time(turn.time).substr(0, 10)).set("user", user);
+    Json exchange = Json::object().set("date", format_time(turn.time).substr(0, 10)).set(turn.speaker, user);
     if (!assistant.empty()) exchange.set("assistant", assistant);
     const std::string prompt =
         "This is one exchange of a conversation, as JSON. List what it says that will still matter in a "

@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
 #include "memory/reflect/reflector/scripted_test.h"
-#include "tests/support/temp_folder.h"
 
 namespace varve {
 namespace {
@@ -9,15 +8,50 @@ namespace {
 const Principal kAlice{"alice"};
 constexpr TimeMs kMay = 1'683'504'000'000, kJune = 1'686'182'400'000;  // 2023-05-08, 2023-06-08
 
-struct Mem0Test : testing::Test {
+struct KnownFacts : Recall {
+  std::vector<Recalled> facts;
+  mutable std::vector<RecallQuery> asked;
+
+  void know(CubeId id, std::string text, TimeMs event, std::string kind = "fact") {
+    Recalled one;
+    one.header.id = id;
+    one.header.kind = std::move(kind);
+    one.header.space = "alice";
+    one.header.event = event;
+    one.text = std::move(text);
+    facts.push_back(std::move(one));
+  }
+  Result<std::vector<Recalled>> gather(const Principal&, const RecallQuery& query) const override {
+    asked.push_back(query);
+    return facts;
+  }
+  int64_t bytes() const override { return 0; }
+  void changed(const CubeHeader&, std::string_view) override {}
+  void erased(const CubeHeader&) override {}
+};
+
+Turn said(std::string user, std::string assistant, TimeMs time) {
+  Turn turn;
+  turn.session = "s1";
+  turn.index = 7;
+  turn.space = "alice";
+  turn.user = std::move(user);
+  turn.assistant = std::move(assistant);
+  turn.time = time;
+  turn.user_cube = CubeId::make(1);
+  turn.assistant_cube = CubeId::make(2);
+  return turn;
+}
+
+struct Mem0Test : Reflected {
   Result<std::vector<MemoryOp>> reflect(const Turn& turn, std::deque<std::string> answers,
                                         const std::string& spec = "mem0") {
     writer.answers = std::move(answers);
     auto reflector = reflectors().make(spec);
     EXPECT_TRUE(reflector.ok());
-    return (*reflector)->reflect(kAlice, turn, known, &writer);
+    return (*reflector)->reflect(kAlice, turn, {*store, facts_known}, &writer);
   }
-  KnownFacts known;
+  KnownFacts facts_known;
   ScriptedWriter writer;
 };
 
@@ -39,9 +73,9 @@ TEST_F(Mem0Test, AFactComesFromItsTurnAndHasItsTurnsDate) {
 
 TEST_F(Mem0Test, AnUpdateSupersedesAndAKnownFactIsKept) {
   const CubeId berlin = CubeId::make(3), tea = CubeId::make(4);
-  known.know(berlin, "The user lives in Berlin.", kMay);
-  known.know(CubeId::make(5), "I live in Berlin", kMay, "turn");
-  known.know(tea, "The user likes tea.", kMay);
+  facts_known.know(berlin, "The user lives in Berlin.", kMay);
+  facts_known.know(CubeId::make(5), "I live in Berlin", kMay, "turn");
+  facts_known.know(tea, "The user likes tea.", kMay);
   auto ops =
       reflect(said("I live in Paris now and still like tea. I bought a cat.", "", kJune),
               {R"({"facts":["The user lives in Paris.","The user likes tea.","The user has a cat."]})",
@@ -53,11 +87,11 @@ TEST_F(Mem0Test, AnUpdateSupersedesAndAKnownFactIsKept) {
   EXPECT_EQ((*ops)[1].draft.payload, "The user has a cat.");
   EXPECT_TRUE((*ops)[1].draft.header.supersedes.empty());
   EXPECT_EQ(writer.prompts[1].find("I live in Berlin"), std::string::npos) << "turns are evidence, not facts";
-  EXPECT_EQ(known.asked[0].space, "alice");
+  EXPECT_EQ(facts_known.asked[0].space, "alice");
 }
 
 TEST_F(Mem0Test, WhatWasSaidEarlierDoesNotReplaceWhatWasSaidLater) {
-  known.know(CubeId::make(3), "The user lives in Paris.", kJune);
+  facts_known.know(CubeId::make(3), "The user lives in Paris.", kJune);
   auto ops = reflect(said("I live in Berlin.", "", kMay),
                      {R"({"facts":["The user lives in Berlin."]})",
                       R"({"decisions":[{"fact":0,"action":"update","target":0}]})"});
@@ -66,7 +100,7 @@ TEST_F(Mem0Test, WhatWasSaidEarlierDoesNotReplaceWhatWasSaidLater) {
 }
 
 TEST_F(Mem0Test, AWrongAnswerChangesNothing) {
-  known.know(CubeId::make(3), "The user likes tea.", kMay);
+  facts_known.know(CubeId::make(3), "The user likes tea.", kMay);
   const Turn turn = said("I like jam.", "", kJune);
   const std::string facts = R"({"facts":["The user likes jam.","The user likes toast."]})";
   const std::string keep = R"({"fact":1,"action":"keep","target":-1})";
@@ -140,7 +174,7 @@ TEST(Mem0, APlanHoldsInTheStoreAndIsUndoneByForgetting) {
     draft.payload = words;
     turn.user_cube = *(*store)->put(kAlice, draft);
     writer.answers = std::move(answers);
-    auto ops = (*mem0)->reflect(kAlice, turn, **recall, &writer);
+    auto ops = (*mem0)->reflect(kAlice, turn, {**store, **recall}, &writer);
     EXPECT_TRUE(ops.ok()) << std::move(ops).status().text();
     auto ids = (*store)->apply(kAlice, *ops);
     EXPECT_TRUE(ids.ok()) << std::move(ids).status().text();

@@ -7,8 +7,7 @@ namespace {
 
 class Verbatim : public Reflector {
  public:
-  Result<std::vector<MemoryOp>> reflect(const Principal&, const Turn&, const Recall&,
-                                        Writer*) const override {
+  Result<std::vector<MemoryOp>> reflect(const Principal&, const Turn&, const Known&, Writer*) const override {
     return std::vector<MemoryOp>();
   }
 };

@@ -1,4 +1,4 @@
-#include "serve/session/overlap.h"
+#include "memory/reflect/overlap.h"
 
 #include <set>
 #include <string>
