@@ -1,5 +1,7 @@
 // CubeStore over one SQLite connection and a folder of blobs. Journal and durability: docs/decisions/0003.
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <mutex>
 
@@ -17,6 +19,7 @@ constexpr int64_t kSqliteBytes = 6 << 20;
 // Up to this size cubes.db is rewritten within the erase; a larger one when the store closes.
 constexpr int64_t kRewriteAtOnceBytes = 64 << 20;
 constexpr size_t kMaxOps = 10000;
+constexpr std::chrono::milliseconds kLinger{1};
 
 class SqliteStore : public CubeStore {
  public:
@@ -98,6 +101,7 @@ class SqliteStore : public CubeStore {
 
     void add_blobs(const std::vector<Hash256>& more) { blobs.insert(blobs.end(), more.begin(), more.end()); }
   };
+  void wait_turn(Turn& mine);
   void write_together(const std::vector<Turn*>& group);
   Status write_in_transaction(const std::vector<Turn*>& group, Written& written);
   Status commit(sql::Transaction transaction, int64_t sequence);
@@ -124,8 +128,11 @@ class SqliteStore : public CubeStore {
   // that changes are told in the order of commit; `connection_` only while SQLite is used, so that an
   // observer, and whoever waits for its lock, may read.
   mutable std::mutex writing_, connection_;
-  std::mutex queue_;  // held for a moment, with any of them or none
+  std::mutex queue_;  // after them; held for a moment
+  std::condition_variable came_, served_;
   std::vector<Turn*> waiting_;
+  size_t expected_ = 1;
+  bool led_ = false;
   mutable std::unique_ptr<sql::Database> db_;  // null after the disk failed; the next call opens it again
   mutable Blobs blobs_;
   mutable bool orphans_ = true;  // blobs may be there that nobody names
@@ -195,23 +202,35 @@ auto SqliteStore::write(const Principal& who, Steps steps) -> decltype(steps(std
               outcome.emplace(steps(change));
               return outcome->code();
             }};
-  {
-    std::lock_guard lock(queue_);
-    waiting_.push_back(&mine);
-  }
-  {
-    std::lock_guard order(writing_);
-    if (!mine.done) {
-      std::vector<Turn*> group;
-      {
-        std::lock_guard lock(queue_);
-        group.swap(waiting_);
-      }
-      write_together(group);
-    }
-  }
+  wait_turn(mine);
   if (!mine.failed.ok()) return std::move(mine.failed);
   return *std::move(outcome);
+}
+
+// One of those who wait leads: it writes for all of them, and then one of those who came meanwhile.
+void SqliteStore::wait_turn(Turn& mine) {
+  std::unique_lock queue(queue_);
+  waiting_.push_back(&mine);
+  came_.notify_one();
+  served_.wait(queue, [&] { return mine.done || !led_; });
+  if (mine.done) return;
+  led_ = true;
+  queue.unlock();
+  std::vector<Turn*> group;
+  {
+    std::lock_guard order(writing_);
+    queue.lock();
+    // Whoever wrote together a moment ago is on his way back.
+    came_.wait_for(queue, kLinger, [&] { return waiting_.size() >= expected_; });
+    group.swap(waiting_);
+    expected_ = group.size();
+    queue.unlock();
+    write_together(group);
+  }
+  queue.lock();
+  for (Turn* turn : group) turn->done = true;
+  led_ = false;
+  served_.notify_all();
 }
 
 // One transaction, and so one wait for the disk, for all who wait. A disk that fails, fails them all.
@@ -223,7 +242,6 @@ void SqliteStore::write_together(const std::vector<Turn*>& group) {
     const Status shared = write_in_transaction(group, written);
     if (!shared.ok()) written.events.clear(), last_ = newest;
     for (Turn* turn : group) {
-      turn->done = true;
       if (shared.ok() || turn->refused) continue;  // who was refused has his own reason
       turn->failed = Status(shared.code(), std::string(shared.message()));
     }
