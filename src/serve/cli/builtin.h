@@ -14,6 +14,8 @@ Result<int> run_recall(Args& args, Console& console);
 Result<int> run_remember(Args& args, Console& console);
 Result<int> run_forget(Args& args, Console& console);
 Result<int> run_cube(Args& args, Console& console);
+Result<int> run_import(Args& args, Console& console);
+Result<int> run_export(Args& args, Console& console);
 Result<int> run_list(Args& args, Console& console);
 Result<int> run_settings(Args& args, Console& console);
 Result<int> run_explain(Args& args, Console& console);

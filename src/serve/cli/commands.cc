@@ -48,6 +48,16 @@ std::span<const Command> commands() {
       "       varve cube history ID\n"
       "       varve cube export ID [FILE]\n"
       "       varve cube import FILE [--space S]\n");
+  static const std::string imported = usage(
+      "varve import FILE [--space S] [--believe]\n\n"
+      "  FILE: Varve's own JSONL, mem0's memories, or the conversations.json of a ChatGPT or Claude\n"
+      "  export. What is there already is left alone, so an import that was cut off goes on.\n\n"
+      "  --space S          where to; default the space of who asks\n"
+      "  --believe          take the file's word on who said what; else all of it comes from outside\n");
+  static const std::string exported = usage(
+      "varve export FILE.jsonl|- [--space S] [--all]\n\n"
+      "  --space S          only this space; default every space that may be read\n"
+      "  --all              archived and expired memories too\n");
   static const std::string explain = usage("varve explain\n");
   static const std::string doctor = usage("varve doctor [--model FILE]\n");
   static const Command all[] = {
@@ -59,6 +69,8 @@ std::span<const Command> commands() {
       {"remember", "keep some words, or a text file", remember, run_remember},
       {"forget", "erase memories for good, with a receipt", forget, run_forget},
       {"cube", "memories one by one: list, show, history, export, import", cube, run_cube},
+      {"import", "memories from Varve, mem0, ChatGPT or Claude", imported, run_import},
+      {"export", "memories as lines of JSON", exported, run_export},
       {"explain", "what the newest turn recalled, reused and stored", explain, run_explain},
       {"complete", "let a model go on with a text; no memory", complete, run_complete},
       {"list", "every method that can be chosen", "varve list [--json]\n", run_list},
