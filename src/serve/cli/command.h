@@ -19,9 +19,12 @@ struct Console {  // where a command speaks; tests put strings behind the stream
   std::ostream& err;
 };
 
+enum class Shared : uint8_t { none, home, turn };  // the options that a command has in common with others
+
 struct Command {
   std::string_view name, summary, usage;
   Result<int> (*run)(Args& args, Console& console);  // an exit code; of an error: outside(code).exit
+  Shared shared = Shared::none;                      // shown after its usage
 };
 
 std::span<const Command> commands();  // those of this room

@@ -17,7 +17,8 @@ constexpr std::string_view kHomeUsage =
     "  --home DIR         where everything is kept; default $VARVE_HOME, then ~/.varve\n"
     "  --as NAME          who asks; each has a space of their own; default me\n"
     "  --budget SIZE      what the whole process may take, as 4GiB\n"
-    "  and every other setting of 'varve settings', as --max-sequences 4\n";
+    "  and every other setting of 'varve settings', as --max-sequences 4\n"
+    "  --json             one line of JSON instead of words for people\n";
 constexpr std::string_view kTurnUsage =
     "  --max-tokens N, -n N   length of an answer; default 512\n"
     "  --temperature T        0: always the likeliest word; default 0.8\n"

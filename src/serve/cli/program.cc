@@ -2,6 +2,7 @@
 #include <ostream>
 
 #include "serve/cli/command.h"
+#include "serve/cli/options.h"
 #include "serve/home/home.h"
 
 namespace varve {
@@ -49,6 +50,8 @@ Result<int> run(std::span<const Command> more, std::span<const std::string> word
   Args args(words.subspan(1));
   if (help || args.flag("--help")) {
     console.out << command->summary << "\n\nusage: " << command->usage;
+    if (command->shared == Shared::turn) console.out << kTurnUsage;
+    if (command->shared != Shared::none) console.out << kHomeUsage;
     return 0;
   }
   return command->run(args, console);

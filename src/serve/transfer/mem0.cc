@@ -19,7 +19,7 @@ Result<std::vector<Record>> read_mem0(const Json& piece) {
   header.event = time_at(piece, "created_at");
   const std::string id = text_at(piece, "id");
   header.origin = origin_of("mem0", id.empty() ? "sha256-" + sha256(piece.dump()).hex() : id);
-  header.session = clipped(text_at(piece, "run_id"), kMaxNameBytes);
+  header.session = cut_text(text_at(piece, "run_id"), kMaxNameBytes);
   Json labels = Json::object();
   for (const char* key : {"user_id", "agent_id", "app_id", "run_id", "metadata", "categories"}) {
     if (!piece[key].is_null()) labels.set(key, piece[key]);

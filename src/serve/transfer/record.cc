@@ -66,7 +66,7 @@ std::string origin_of(std::string_view format, std::string_view id) {
   return std::string(format) + ":sha256-" + sha256(id).hex();
 }
 
-std::string clipped(std::string_view text, size_t bytes) {
+std::string cut_text(std::string_view text, size_t bytes) {
   std::string out(text.substr(0, bytes));
   size_t end = out.size();
   while (end > 0 && text.size() > end && (uint8_t(text[end]) & 0xC0) == 0x80) --end;
@@ -91,7 +91,7 @@ std::vector<Record> conversation_records(std::string_view format, std::string_vi
     header.session = session_of(format, id);
     header.turn = turn;
     header.speaker = message.user ? "user" : "assistant";
-    header.title = clipped(title, kMaxTitleBytes);
+    header.title = cut_text(title, kMaxTitleBytes);
     header.event = message.time;
     header.origin = origin_of(format, std::string(id) + "/" + own);
     header.trust = message.user ? Trust::user : Trust::model;

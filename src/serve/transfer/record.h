@@ -51,6 +51,6 @@ std::string text_at(const Json& json, std::string_view key);  // empty unless a 
 std::optional<TimeMs> time_at(const Json& json, std::string_view key);
 // An origin as short as the store wants it: "chatgpt:ID", of a long id its hash.
 std::string origin_of(std::string_view format, std::string_view id);
-std::string clipped(std::string_view text, size_t bytes);  // whole characters, no control characters
+std::string cut_text(std::string_view text, size_t bytes);  // whole characters, no control characters
 
 }  // namespace varve
