@@ -15,7 +15,7 @@
 
 namespace varve {
 
-enum class Tag : uint8_t { weights, kv, scratch, index, cubes, gradients, optimizer, io, count };
+enum class Tag : uint8_t { weights, kv, scratch, index, cubes, gradients, optimizer, io, activations, count };
 std::string_view to_string(Tag tag);
 
 class Ledger;

@@ -1,0 +1,41 @@
+// The ops of a score.
+#pragma once
+
+#include "learn/grad/score.h"
+
+namespace varve {
+
+struct NormOp {
+  Slot in, out;
+  Vector weight;
+  float epsilon;
+};
+struct LinearOp {
+  Slot in, out;
+  std::unique_ptr<Leaf> leaf;
+  Vector bias;
+  Slot residual = Slot::count;  // added to what it writes
+  bool first_back = true;       // on the way back, the first to write the slope of `in`
+};
+struct HeadsOp {  // q0 to q, or q in place: norm over each head, then the rotation
+  Slot in, out;
+  int32_t heads = 0, dim = 0;
+  Vector norm;
+  float epsilon = 0;
+  RopeSpec rope;
+  bool local = false;
+};
+struct AttendOp {
+  DocumentAttention spec;
+};
+struct GateOp {
+  Activation kind;
+};
+
+std::unique_ptr<Op> make_op(NormOp op);
+std::unique_ptr<Op> make_op(LinearOp op);
+std::unique_ptr<Op> make_op(HeadsOp op);
+std::unique_ptr<Op> make_op(AttendOp op);
+std::unique_ptr<Op> make_op(GateOp op);
+
+}  // namespace varve

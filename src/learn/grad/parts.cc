@@ -1,0 +1,112 @@
+#include "learn/grad/parts.h"
+
+namespace varve {
+
+Part& Parts::add(std::string role, int32_t rows, int32_t cols) {
+  CHECK(buffer_.size() == 0, "parts are added before they are allocated");
+  Part& part = parts_.emplace_back();
+  part.role = std::move(role), part.rows = rows, part.cols = cols, part.index = int32_t(parts_.size()) - 1;
+  offsets_.push_back(values_);
+  values_ += (part.size() + 15) / 16 * 16;  // every part begins at a cache line
+  return part;
+}
+
+Status Parts::allocate(Ledger& ledger) {
+  buffer_ = TRY(Buffer::make(ledger, Tag::weights, values_ * 4));
+  for (Part& part : parts_) part.value = all().subspan(size_t(offset(part)), size_t(part.size()));
+  return {};
+}
+
+std::span<float> Parts::all() {
+  return {reinterpret_cast<float*>(buffer_.bytes().data()), size_t(buffer_.size()) / 4};
+}
+
+Part* Parts::find(std::string_view role) {
+  for (Part& part : parts_) {
+    if (part.role == role) return &part;
+  }
+  return nullptr;
+}
+
+bool FullSource::has(std::string_view role) const {
+  if (from_ != nullptr) return from_->find(role) != kNoWeight;
+  return role == "output" && !tied_;
+}
+
+Result<Part*> FullSource::part(std::string_view role, int32_t rows, int32_t cols) {
+  if (from_ != nullptr) {
+    const WeightId id = from_->find(role);
+    if (id == kNoWeight) return Status(Code::invalid, "the model has no " + std::string(role));
+    const WeightEntry& entry = from_->entries()[id];
+    if (entry.rows != rows || entry.cols != cols || entry.stack != 1) {
+      return Status(Code::invalid, std::string(role) + " has not the shape that its model wants");
+    }
+  }
+  return &parts_.add(std::string(role), rows, cols);
+}
+
+Result<std::unique_ptr<Leaf>> FullSource::leaf(std::string_view role, int32_t rows, int32_t cols) {
+  return dense_leaf(*TRY(part(role, rows, cols)));
+}
+
+Result<Vector> FullSource::vector(std::string_view role, int32_t width) {
+  return Vector{.part = TRY(part(role, 1, width))};
+}
+
+Status FullSource::read() {
+  for (size_t i = 0; from_ != nullptr && i < parts_.size(); ++i) {
+    Part& part = parts_[i];
+    const WeightPin pin = TRY(from_->pin(from_->find(part.role)));
+    (*pin).codec->decode((*pin).bytes, part.value);
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Leaf>> LowRankSource::leaf(std::string_view role, int32_t rows, int32_t cols) {
+  const WeightId id = store_.find(role);
+  if (id == kNoWeight) return Status(Code::invalid, "the model has no " + std::string(role));
+  const WeightEntry& entry = store_.entries()[id];
+  if (entry.rows != rows || entry.cols != cols || entry.stack != 1) {
+    return Status(Code::invalid, std::string(role) + " has not the shape that its model wants");
+  }
+  auto leaf = frozen_leaf(store_, id);
+  for (const std::string& pattern : shape_.on) {
+    if (!role_matches(pattern, role)) continue;
+    Part& a = parts_.add(std::string(role) + ".lora_a", shape_.rank, cols);
+    Part& b = parts_.add(std::string(role) + ".lora_b", rows, shape_.rank);
+    return low_rank_leaf(std::move(leaf), a, b, shape_.scale);
+  }
+  return leaf;
+}
+
+Result<Vector> LowRankSource::vector(std::string_view role, int32_t) {
+  const WeightId id = store_.find(role);
+  if (id == kNoWeight) return Status(Code::invalid, "the model has no " + std::string(role));
+  return Vector{.frozen = TRY(store_.pin(id))};
+}
+
+Result<Accumulate> Accumulate::make(const Parts& parts, Ledger& ledger) {
+  Accumulate sink(parts);
+  sink.buffer_ = TRY(Buffer::make(ledger, Tag::gradients, parts.values() * 4));
+  return sink;
+}
+
+Status Accumulate::take(TrainOps& train, const Part& part, int32_t first_row, Rows x, Rows d) {
+  const int64_t begin = int64_t(first_row) * part.cols, count = int64_t(d.width()) * part.cols;
+  train.outer_add(d, x, of(part).subspan(size_t(begin), size_t(count)));
+  return {};
+}
+
+Status Accumulate::take_rows(TrainOps& train, const Part& part, std::span<const int32_t> rows, float factor,
+                             Rows d) {
+  train.scatter_add(d, rows, factor, of(part));
+  return {};
+}
+
+Status Accumulate::take_vector(const Part& part, std::span<const float> gradient) {
+  const std::span<float> sum = of(part);
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += gradient[i];
+  return {};
+}
+
+}  // namespace varve

@@ -1,0 +1,91 @@
+// Parts: the tensors that learn, in one booked buffer, in the order in which they were added. And the two
+// sources of leaves that need no more than that.
+#pragma once
+
+#include <deque>
+
+#include "learn/grad/leaf.h"
+
+namespace varve {
+
+class Parts {
+ public:
+  Part& add(std::string role, int32_t rows, int32_t cols);  // before allocate()
+  Status allocate(Ledger& ledger);                          // zeroed, under `weights`
+  int64_t values() const { return values_; }
+  size_t size() const { return parts_.size(); }
+  Part& operator[](size_t index) { return parts_[index]; }
+  const Part& operator[](size_t index) const { return parts_[index]; }
+  Part* find(std::string_view role);
+  std::span<float> all();  // every value, in order; what a checkpoint holds
+  // Where the part begins in anything that lies like all().
+  int64_t offset(const Part& part) const { return offsets_[size_t(part.index)]; }
+
+ private:
+  std::deque<Part> parts_;
+  std::vector<int64_t> offsets_;
+  int64_t values_ = 0;
+  Buffer buffer_;
+};
+
+// Everything learns. From a store: the tensors that it has, whose values read() copies; without, those that
+// the spec needs.
+class FullSource : public LeafSource {
+ public:
+  FullSource(bool tied, Parts& parts) : tied_(tied), parts_(parts) {}
+  FullSource(const WeightStore& from, Parts& parts) : from_(&from), parts_(parts) {}
+  bool has(std::string_view role) const override;
+  Result<std::unique_ptr<Leaf>> leaf(std::string_view role, int32_t rows, int32_t cols) override;
+  Result<Vector> vector(std::string_view role, int32_t width) override;
+  Status read();  // after allocate()
+
+ private:
+  Result<Part*> part(std::string_view role, int32_t rows, int32_t cols);
+  bool tied_ = false;
+  const WeightStore* from_ = nullptr;
+  Parts& parts_;
+};
+
+// The model as it is, and low-rank sums on the maps whose role matches one of the patterns ("blk.*.attn_q").
+class LowRankSource : public LeafSource {
+ public:
+  struct Shape {
+    std::vector<std::string> on;
+    int32_t rank = 16;
+    float scale = 2;
+  };
+  LowRankSource(const WeightStore& store, Shape shape, Parts& parts)
+      : store_(store), shape_(std::move(shape)), parts_(parts) {}
+  bool has(std::string_view role) const override { return store_.find(role) != kNoWeight; }
+  Result<std::unique_ptr<Leaf>> leaf(std::string_view role, int32_t rows, int32_t cols) override;
+  Result<Vector> vector(std::string_view role, int32_t width) override;
+
+ private:
+  const WeightStore& store_;
+  Shape shape_;
+  Parts& parts_;
+};
+
+// Keeps every gradient until somebody steps: the sum over micro-batches.
+class Accumulate : public Sink {
+ public:
+  static Result<Accumulate> make(const Parts& parts, Ledger& ledger);
+  Status take(TrainOps& train, const Part& part, int32_t first_row, Rows x, Rows d) override;
+  Status take_rows(TrainOps& train, const Part& part, std::span<const int32_t> rows, float factor,
+                   Rows d) override;
+  Status take_vector(const Part& part, std::span<const float> gradient) override;
+
+  std::span<float> all() {
+    return {reinterpret_cast<float*>(buffer_.bytes().data()), size_t(parts_->values())};
+  }
+  std::span<float> of(const Part& part) {
+    return all().subspan(size_t(parts_->offset(part)), size_t(part.size()));
+  }
+
+ private:
+  explicit Accumulate(const Parts& parts) : parts_(&parts) {}
+  const Parts* parts_;
+  Buffer buffer_;
+};
+
+}  // namespace varve
