@@ -3,7 +3,7 @@
 #   tools/setup.sh         what it builds with
 #   tools/setup.sh test    and what its tests, checks and fuzzers need besides
 set -euo pipefail
-packages=(g++ cmake ninja-build python3 libssl-dev libsqlite3-dev nlohmann-json3-dev libutf8proc-dev libcpp-httplib-dev)
+packages=(g++ cmake ninja-build python3 libssl-dev libsqlite3-dev nlohmann-json3-dev libutf8proc-dev libcpp-httplib-dev libhnswlib-dev)
 if [ "${1:-}" = test ]; then
   packages+=(binutils clang-14 clang-format-14 libclang-rt-14-dev libgtest-dev)
   command -v node >/dev/null || packages+=(nodejs)

@@ -4,6 +4,8 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
+#include <cstring>
+
 #include "core/base/check.h"
 
 namespace varve {
@@ -68,9 +70,24 @@ constexpr std::array<uint32_t, 256> crc_table() {
   }
   return table;
 }
+
+__attribute__((target("sse4.2"))) uint32_t crc_by_instruction(std::span<const std::byte> bytes,
+                                                              uint32_t crc) {
+  uint64_t wide = crc;
+  for (; bytes.size() >= 8; bytes = bytes.subspan(8)) {
+    uint64_t word;
+    std::memcpy(&word, bytes.data(), 8);
+    wide = __builtin_ia32_crc32di(wide, word);
+  }
+  crc = uint32_t(wide);
+  for (std::byte byte : bytes) crc = __builtin_ia32_crc32qi(crc, uint8_t(byte));
+  return crc;
+}
 }  // namespace
 
 uint32_t crc32c(std::span<const std::byte> bytes, uint32_t before) {
+  static const bool fast = __builtin_cpu_supports("sse4.2");
+  if (fast) return ~crc_by_instruction(bytes, ~before);
   static constexpr std::array<uint32_t, 256> table = crc_table();
   uint32_t crc = ~before;
   for (std::byte byte : bytes) crc = (crc >> 8) ^ table[(crc ^ uint32_t(byte)) & 255];

@@ -9,7 +9,10 @@
 #include <vector>
 
 #include "core/base/registry.h"
+#include "core/budget/ledger.h"
+#include "core/io/env.h"
 #include "memory/cube/cube.h"
+#include "memory/recall/index/snapshot.h"
 
 namespace varve {
 
@@ -25,13 +28,26 @@ struct Hit {
   float score = 0;
 };
 
+struct RetrieverGround {  // where it lives; without an env all of it stays in RAM
+  Ledger* ledger = nullptr;
+  Env* env = nullptr;
+  std::string folder;  // private to it
+};
+
 class Retriever {
  public:
   virtual ~Retriever() = default;
+  virtual Status settle(const RetrieverGround&) { return {}; }  // once, before all else
   virtual Status add(const CubeHeader& header, std::string_view text, std::span<const float> vector) = 0;
   virtual void remove(CubeId id) = 0;
   virtual Result<std::vector<Hit>> search(const Query& query, int32_t k) const = 0;  // scores descend
   virtual int64_t bytes() const = 0;
+  virtual int64_t booked() const { return 0; }  // of them: what it reserved itself
+  virtual bool sound() const { return true; }   // false: a part was lost, build it anew
+  // What it is made of, without a word of any text. One that cannot is built anew from the store. A load that
+  // fails leaves it unfit for use.
+  virtual Status save(SnapshotWriter&) { return Status(Code::unsupported, "kept in RAM alone"); }
+  virtual Status load(SnapshotReader&) { return Status(Code::unsupported, "kept in RAM alone"); }
 };
 
 const Registry<Retriever>& retrievers();
