@@ -1,5 +1,6 @@
 #include "memory/cube/cube.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/format/json.h"
@@ -129,6 +130,12 @@ Status check_name(std::string_view what, std::string_view name) {
       std::string(what) + " must be 1 to 64 of a-z, 0-9, '_', '.', '-' and begin with a letter or digit");
 }
 
+Status check_space(std::string_view space) {
+  const size_t colon = space.find(':');
+  TRY(check_name("a space", space.substr(0, colon)));
+  return colon == std::string_view::npos ? Status() : check_name("a space", space.substr(colon + 1));
+}
+
 Status check_text(std::string_view what, std::string_view text, size_t max_bytes) {
   if (text.size() > max_bytes) return too_long(what, int64_t(text.size()), int64_t(max_bytes));
   for (size_t i = 0; i < text.size(); ++i) {
@@ -148,7 +155,7 @@ bool is_evidence(std::string_view kind) {
 Status check_draft(const CubeDraft& draft) {
   const CubeHeader& h = draft.header;
   TRY(check_name("a kind", h.kind));
-  if (!h.space.empty()) TRY(check_name("a space", h.space));
+  if (!h.space.empty()) TRY(check_space(h.space));
   TRY(check_text("the title", h.title, kMaxTitleBytes));
   TRY(check_text("the session", h.session, kMaxNameBytes));
   TRY(check_text("the speaker", h.speaker, kMaxNameBytes));
@@ -160,7 +167,7 @@ Status check_draft(const CubeDraft& draft) {
   if (!std::isfinite(h.strength) || h.strength < 0 || h.strength > 1e6) {
     return Status(Code::invalid, "strength must lie between 0 and 1000000");
   }
-  if (h.from.size() > kMaxSources || h.supersedes.size() > kMaxSources) {
+  if (std::max({h.from.size(), h.supersedes.size(), h.contradicts.size()}) > kMaxSources) {
     return Status(Code::invalid, "a cube has at most " + std::to_string(kMaxSources) + " sources");
   }
   return {};

@@ -39,8 +39,12 @@ struct CubeId {  // 128 bits: 48 of time in milliseconds, 80 random; sorts by ag
 // or digit.
 struct Principal {
   std::string name;
+  std::string agent;    // acts for `name`, with no more than the rights it was lent; empty: the user itself
+  std::string session;  // confined to what was said in this conversation; empty: not confined
 };
-Status check_name(std::string_view what, std::string_view name);  // principals and spaces alike
+Status check_name(std::string_view what, std::string_view name);
+// A space is a principal's own, named as it is, or one of its others: "alice:family".
+Status check_space(std::string_view space);
 
 // How far a cube's words may be believed: the lowest of its lineage. Tool output and files never speak as the
 // system.
@@ -74,10 +78,15 @@ struct CubeHeader {
   std::vector<Source> from;
   // What this takes the place of: expired with it, valid again when this is erased. Only of a new cube.
   std::vector<CubeId> supersedes;
+  // What this cannot be true beside. Both are kept; the one that held from later on stays valid, the other is
+  // closed, and the pair is listed until somebody settles it. Only of a new cube.
+  std::vector<CubeId> contradicts;
   std::optional<Hash256> model;  // required unless plaintext
   Trust trust = Trust::user;
-  double strength = 1;  // decays, is refreshed by use
-  std::string why;      // of this version: shown to the user
+  double strength = 1;         // decays, is refreshed by use
+  std::optional<TimeMs> used;  // when it was last strengthened
+  bool relearn = false;        // learnt from something erased since: not used until a new version is learnt
+  std::string why;             // of this version: shown to the user
   int64_t payload_bytes = 0;
   Hash256 payload_hash;
 };

@@ -20,8 +20,8 @@
 
 namespace varve {
 
-// admin: grants, and implies write; write implies read. In its own space a principal is admin; a shared space
-// is the space of a principal who granted rights in it.
+// admin: grants, and implies write; write implies read. A principal owns its own spaces: it is admin there,
+// and nobody can take that away. A shared space is one whose owner, or an admin, granted rights in it.
 enum class Right : uint8_t { read = 1, write = 2, admin = 4 };
 
 struct CubeFilter {
@@ -29,8 +29,11 @@ struct CubeFilter {
   std::string kind, session, origin;
   std::optional<Form> form;
   std::optional<Life> life = Life::active;  // nullopt: all
-  std::optional<CubeId> after;              // page on: ids above this one
-  int32_t limit = 100;                      // 1..10000
+  // As of a time: what held at `valid_at`, whatever ended since (`life` then says nothing); and as the store
+  // knew it at `recorded_at`: the version and life of then. Of what was erased since, only that it was.
+  std::optional<TimeMs> valid_at, recorded_at;
+  std::optional<CubeId> after;  // page on: ids above this one
+  int32_t limit = 100;          // 1..10000
 };
 
 struct MemoryOp {  // a plan of a reflector; the store applies it
@@ -47,19 +50,30 @@ struct EraseReceipt {  // what a forget did, provably
   struct Item {
     CubeId id;
     uint32_t versions = 0;
-    Hash256 payload_hash;      // of the newest version, before
-    std::string kind, method;  // "erased", "flagged: relearn", ...
+    Hash256 payload_hash;               // of the newest version, before
+    std::string kind, method;           // "deleted", "flagged"
+    std::optional<Hash256> after = {};  // of its payload afterwards: none of what was deleted
   };
-  std::vector<Item> items;  // the cube and everything derived from it, as far as the caller may see
+  std::vector<Item> items;           // the cube and everything derived from it, as far as the caller may see
+  std::vector<CubeId> restored;      // valid again: what the erased ones had superseded
+  std::vector<CubeId> rebuild;       // of the deleted: those with other sources, to be derived again
+  std::vector<std::string> indexes;  // what else was derived from it, and what became of that
   std::vector<std::string> not_reached;  // what could not be, in words
+  TimeMs time = 0;
+  std::string principal;
+  int64_t entry = 0;  // of the journal, which goes on from here
+  Hash256 proof;      // that entry's hash
 };
 
 struct JournalEntry {
   int64_t sequence = 0;
   TimeMs time = 0;
-  std::string principal, action, why;
+  std::string principal, agent, action;
   CubeId cube;
   uint32_t version = 0;
+  std::string space, detail;  // of rights and rules: which, in whose hands
+  std::string why;
+  Hash256 hash;  // over this entry without `why`, and the one before
 };
 
 // Told of every committed change, in order, on the writing thread: what keeps an index current. It may read
@@ -71,6 +85,8 @@ class CubeObserver {
                        std::string_view payload) = 0;  // new, revised, or another life
   virtual void erased(const CubeHeader& header) = 0;
 };
+
+class Governance;  // memory/cube/governance.h
 
 class CubeStore {
  public:
@@ -105,6 +121,7 @@ class CubeStore {
   virtual Result<std::vector<std::string>> readable_spaces(const Principal& who) const = 0;
   virtual Status grant(const Principal& who, const std::string& space, const std::string& principal,
                        uint8_t rights) = 0;  // bits of Right; 0 takes them away
+  virtual Governance& governance() = 0;      // the store's own; lives as long as it does
 
   // A .cube file: header, payload, hash. Import gives a new id, keeps history words in `why`, trust at most
   // outside.

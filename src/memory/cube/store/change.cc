@@ -14,16 +14,15 @@ uint64_t milliseconds(const CubeId& id) {
   return ms;
 }
 
-Status no_version(CubeId id, uint32_t version) {
-  return Status(Code::invalid, "cube " + id.text() + " has no version " + std::to_string(version));
-}
-
 }  // namespace
 
 Result<Change> Change::begin(sql::Database& database, Blobs& blobs, const Principal& who, TimeMs now,
                              CubeId last) {
-  Change change(database, blobs, TRY(View::open(database, blobs, who)), who, now, last);
-  change.sequence_ = TRY(database.number("SELECT max(sequence) FROM journal")).value_or(0);
+  View view = TRY(View::open(database, blobs, who));
+  Journal journal = TRY(Journal::tail(database));
+  Change change(database, blobs, std::move(view), std::move(journal), who);
+  change.now_ = now;
+  change.last_ = last;
   return change;
 }
 
@@ -44,9 +43,27 @@ CubeId Change::next_id() {
   return last_ = id;
 }
 
-Status Change::note(std::string_view action, CubeId id, uint32_t version, std::string_view why) {
-  return db_->run("INSERT INTO journal VALUES(?, ?, ?, ?, ?, ?, ?)", ++sequence_, now_, who_.name, action,
-                  id.bytes, version, why);
+Status Change::note(std::string_view action, const CubeState& state, std::string_view why, bool changed) {
+  JournalRow row;
+  row.entry = {.time = now_,
+               .principal = who_.name,
+               .agent = who_.agent,
+               .action = std::string(action),
+               .cube = state.id,
+               .version = state.version,
+               .space = state.space,
+               .why = std::string(why)};
+  if (changed) row.life = state.life;
+  if (changed && state.life == Life::expired) row.ended = state.ended;
+  return journal_.add(std::move(row));
+}
+
+Status Change::note_space(std::string_view action, std::string_view space, std::string detail) {
+  JournalRow row;
+  row.entry = {.time = now_, .principal = who_.name, .agent = who_.agent, .action = std::string(action)};
+  row.entry.space = space;
+  row.entry.detail = std::move(detail);
+  return journal_.add(std::move(row));
 }
 
 Status Change::save(const CubeState& state) {
@@ -62,8 +79,10 @@ Result<CubeState> Change::living(CubeId id) {
   return state;
 }
 
-// Sources must be there and seen; the trust of what is derived is at most the lowest of theirs.
+// Sources must be there and seen; the trust of what is derived is at most the lowest of theirs, and what an
+// agent writes is at most a model's word.
 Status Change::settle_sources(CubeHeader& h) {
+  if (!who_.agent.empty()) h.trust = std::min(h.trust, Trust::model);
   for (Source& source : h.from) {
     const CubeState state = TRY(view_.find(source.cube));
     if (state.life == Life::erased)
@@ -90,47 +109,37 @@ Result<CubeId> Change::add(CubeDraft draft) {
   TRY(check_draft(draft));
   CubeHeader& h = draft.header;
   if (h.space.empty()) h.space = who_.name;
-  if (!view_.rights().may(Right::write, h.space)) {
-    if (view_.rights().may(Right::read, h.space)) {
-      return Status(Code::denied, "you may read space " + h.space + ", but not write to it");
-    }
-    return Status(Code::not_found, "there is no space " + h.space + " that you may write to");
-  }
+  TRY(view_.rights().need(Right::write, h.space));
+  if (!view_.rights().knows(h.space)) TRY(save_rules(*db_, h.space, {}));  // the first of its owner's space
+  if (h.session.empty()) h.session = view_.rights().session();
+  if (!view_.rights().reaches(h.session))
+    return Status(Code::denied, "you may write in session " + view_.rights().session() + " only");
   h.id = next_id();
   h.version = 1;
   h.owner = who_.name;
   h.recorded = now_;
+  h.relearn = false;
+  if (!(h.supersedes.empty() && h.contradicts.empty()) && !h.valid_from)
+    h.valid_from = h.event.value_or(h.recorded);
   TRY(settle_sources(h));
+  TRY(screen(draft));
   TRY(store_payload(h, draft.payload));
-  TRY(save({.id = h.id,
-            .version = 1,
-            .form = h.form,
-            .life = h.life,
-            .kind = h.kind,
-            .owner = h.owner,
-            .space = h.space,
-            .session = h.session,
-            .origin = h.origin,
-            .strength = h.strength}));
+  const CubeState state{.id = h.id,
+                        .version = 1,
+                        .form = h.form,
+                        .life = h.life,
+                        .kind = h.kind,
+                        .owner = h.owner,
+                        .space = h.space,
+                        .session = h.session,
+                        .origin = h.origin,
+                        .strength = h.strength};
+  TRY(save(state));
   TRY(view_.rows().add_version(h, draft.payload));
+  TRY(note("put", state, h.why, true));
   TRY(supersede(h));
-  TRY(note("put", h.id, 1, h.why));
+  TRY(contradict(h));
   return h.id;
-}
-
-Status Change::supersede(const CubeHeader& newer) {
-  for (const CubeId& id : newer.supersedes) {
-    CubeState older = TRY(living(id));
-    if (older.id == newer.id) return Status(Code::invalid, "a cube does not supersede itself");
-    TRY(db_->run("INSERT OR IGNORE INTO supersedes VALUES(?, ?)", newer.id.bytes, id.bytes));
-    if (older.life == Life::expired) continue;
-    older.life_before = older.life;
-    older.life = Life::expired;
-    older.ended = newer.valid_from ? newer.valid_from : newer.event ? newer.event : newer.recorded;
-    TRY(save(older));
-    TRY(note("supersede", id, older.version, "by " + newer.id.text()));
-  }
-  return {};
 }
 
 Result<uint32_t> Change::revise(CubeId id, uint32_t base_version, CubeDraft draft) {
@@ -152,14 +161,23 @@ Result<uint32_t> Change::revise(CubeId id, uint32_t base_version, CubeDraft draf
     return Status(Code::conflict, "cube " + id.text() + " is at version " + std::to_string(state.version) +
                                       " now, not at " + std::to_string(base_version));
   }
-  h.id = id;
+  return add_version(std::move(state), std::move(draft));
+}
+
+// Trust is that of the whole lineage: a new version cannot be believed more than the one before.
+Result<uint32_t> Change::add_version(CubeState state, CubeDraft draft) {
+  CubeHeader& h = draft.header;
+  h.trust = std::min(h.trust, TRY(view_.rows().header(state)).trust);
+  h.id = state.id;
   h.version = ++state.version;
   h.recorded = now_;
+  state.relearn = false;
   TRY(settle_sources(h));
+  TRY(screen(draft));
   TRY(store_payload(h, draft.payload));
   TRY(save(state));
   TRY(view_.rows().add_version(h, draft.payload));
-  TRY(note("revise", id, h.version, h.why));
+  TRY(note("revise", state, h.why));
   return h.version;
 }
 
@@ -167,6 +185,10 @@ Status Change::advance(CubeId id, Life to, std::string_view why, std::optional<T
   TRY(check_text("the reason", why, kMaxWhyBytes));
   if (to == Life::erased) return Status(Code::invalid, "erasing has a call of its own");
   CubeState state = TRY(living(id));
+  if (state.relearn && to == Life::active) {
+    return Status(Code::denied, "cube " + id.text() +
+                                    " learnt from something that was erased: give it a version that did not");
+  }
   if (to != Life::expired) {
     state.ended.reset();
   } else if (state.life != Life::expired || ended) {
@@ -175,7 +197,7 @@ Status Change::advance(CubeId id, Life to, std::string_view why, std::optional<T
   state.life = to;
   state.life_before.reset();  // said on purpose: no longer the business of what superseded it
   TRY(save(state));
-  return note(to_string(to), id, state.version, why);
+  return note(to_string(to), state, why, true);
 }
 
 Status Change::strengthen(CubeId id, double by, std::string_view why) {
@@ -183,22 +205,29 @@ Status Change::strengthen(CubeId id, double by, std::string_view why) {
   if (!std::isfinite(by)) return Status(Code::invalid, "a strength is added as a finite number");
   CubeState state = TRY(living(id));
   state.strength = std::clamp(state.strength + by, 0.0, kMaxStrength);
+  state.used = now_;
   TRY(save(state));
-  return note("strengthen", id, state.version, why);
+  return note("strengthen", state, why);
 }
 
-Status Change::grant(const std::string& space, const std::string& principal, uint8_t rights) {
-  TRY(check_name("a space", space));
-  TRY(check_name("a principal", principal));
-  if (rights > 7) return Status(Code::invalid, "rights are read 1, write 2, admin 4, or their sum");
-  if (!view_.rights().may(Right::admin, space)) {
-    if (view_.rights().may(Right::read, space)) {
-      return Status(Code::denied, "only an admin of space " + space + " grants rights in it");
-    }
-    return Status(Code::not_found, "there is no space " + space + " that you may read");
-  }
-  TRY(Rights::save(*db_, principal, space, rights));
-  return note("grant", CubeId{}, 0, space + " to " + principal + ": " + std::to_string(rights));
+// Another cube takes its place from `ended` on.
+Status Change::close(CubeState state, TimeMs ended, CubeId by) {
+  if (state.life == Life::expired) return {};
+  state.life_before = state.life;
+  state.life = Life::expired;
+  state.ended = ended;
+  TRY(save(state));
+  return note("supersede", state, "by " + by.text(), true);
+}
+
+// What it was before another cube took its place.
+Status Change::reopen(CubeState state, std::string_view why) {
+  if (!state.sound || !state.life_before) return {};
+  state.life = *state.life_before;
+  state.life_before.reset();
+  state.ended.reset();
+  TRY(save(state));
+  return note("restore", state, why, true);
 }
 
 Result<CubeId> Change::apply(MemoryOp op) {

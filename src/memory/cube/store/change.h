@@ -3,10 +3,13 @@
 // blobs.
 #pragma once
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "memory/cube/govern/journal.h"
+#include "memory/cube/govern/rules.h"
 #include "memory/cube/store/view.h"
 
 namespace varve {
@@ -22,8 +25,15 @@ class Change {
   Status advance(CubeId id, Life to, std::string_view why, std::optional<TimeMs> ended = {});
   Status strengthen(CubeId id, double by, std::string_view why);
   Result<EraseReceipt> erase(CubeId id);
-  Status grant(const std::string& space, const std::string& principal, uint8_t rights);
   Result<CubeId> apply(MemoryOp op);
+
+  // govern/
+  Status grant(const std::string& space, const std::string& principal, uint8_t rights);
+  Status lend(const std::string& agent, uint8_t rights);
+  Status set_rules(const std::string& space, const SpaceRules& rules);
+  Result<uint32_t> restore(CubeId id, uint32_t version, uint32_t base_version, std::string why);
+  Status settle(CubeId newer, CubeId older, Verdict verdict, std::string_view why);
+  Status rebuilt(CubeId lost);
 
   struct Event {
     CubeHeader header;  // of an erased cube: what the tombstone keeps. Of another, its id alone
@@ -31,37 +41,46 @@ class Change {
   };
   const std::vector<Event>& events() const { return events_; }
   const std::vector<Hash256>& blobs() const { return touched_blobs_; }  // written, or perhaps no longer named
-  int64_t sequence() const { return sequence_; }
+  int64_t sequence() const { return journal_.sequence(); }
   CubeId last() const { return last_; }
-  bool erased() const { return erased_; }
   sql::Database& database() { return *db_; }
 
  private:
-  Change(sql::Database& database, Blobs& blobs, View view, const Principal& who, TimeMs now, CubeId last)
-      : db_(&database), store_(&blobs), view_(std::move(view)), who_(who), now_(now), last_(last) {}
+  Change(sql::Database& database, Blobs& blobs, View view, Journal journal, const Principal& who)
+      : db_(&database), store_(&blobs), view_(std::move(view)), journal_(std::move(journal)), who_(who) {}
 
   CubeId next_id();
   Result<CubeState> living(CubeId id);  // may be written, is not erased, is sound
   Status settle_sources(CubeHeader& header);
+  Status screen(CubeDraft& draft);
   Status store_payload(CubeHeader& header, const std::string& payload);
-  Status supersede(const CubeHeader& newer);
+  Result<uint32_t> add_version(CubeState state, CubeDraft draft);
   Status save(const CubeState& state);
-  Status note(std::string_view action, CubeId id, uint32_t version, std::string_view why);
+  Status close(CubeState state, TimeMs ended, CubeId by);
+  Status reopen(CubeState state, std::string_view why);
+  // `changed`: the entry tells what became of the cube's life.
+  Status note(std::string_view action, const CubeState& state, std::string_view why, bool changed = false);
+  Status note_space(std::string_view action, std::string_view space, std::string detail);
+
+  // govern/conflicts.cc
+  Status supersede(const CubeHeader& newer);
+  Status contradict(const CubeHeader& newer);
+  Status contradict(const CubeHeader& newer, CubeState older);
 
   // erase.cc
   Result<std::vector<CubeState>> closure(CubeId root);
-  Status give_back(const std::vector<CubeState>& doomed);
+  Status ask_rebuild(const CubeState& lost, const std::set<CubeId>& gone, EraseReceipt& receipt);
+  Status give_back(const std::vector<CubeState>& doomed, const std::set<CubeId>& gone, EraseReceipt& receipt);
   Result<EraseReceipt::Item> bury(CubeState state);
   Status retire(CubeState weights, EraseReceipt& receipt);
 
   sql::Database* db_;
   Blobs* store_;
   View view_;
+  Journal journal_;
   Principal who_;
-  TimeMs now_;
+  TimeMs now_ = 0;
   CubeId last_;
-  int64_t sequence_ = 0;
-  bool erased_ = false;
   std::vector<Event> events_;
   std::vector<Hash256> touched_blobs_;
 };

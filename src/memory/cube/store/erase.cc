@@ -1,6 +1,5 @@
 // Erasing: the cube and all that was derived from it lose their words; what they had superseded is valid
 // again.
-#include <map>
 #include <set>
 
 #include "memory/cube/store/change.h"
@@ -24,13 +23,29 @@ Result<std::vector<CubeState>> Change::closure(CubeId root) {
   return found;
 }
 
+// What was derived from other sources, too, can be derived again without the one that goes: its words go now,
+// and what it may be derived from is kept for a reflector.
+Status Change::ask_rebuild(const CubeState& lost, const std::set<CubeId>& gone, EraseReceipt& receipt) {
+  if (lost.form != Form::plaintext) return {};
+  bool some = false;
+  for (const CubeId& source :
+       TRY(view_.rows().ids("SELECT DISTINCT parent FROM edges WHERE child = ?", lost.id))) {
+    const auto state = TRY(view_.rows().state(source));
+    if (gone.contains(source) || !state || state->life == Life::erased) continue;
+    TRY(db_->run("INSERT OR IGNORE INTO rebuilds VALUES(?, ?)", lost.id.bytes, source.bytes));
+    some = true;
+  }
+  if (some && view_.sees(lost)) receipt.rebuild.push_back(lost.id);
+  return {};
+}
+
 // What a doomed cube had superseded passes to those who superseded the doomed cube, or is valid again.
-Status Change::give_back(const std::vector<CubeState>& doomed) {
-  std::set<CubeId> gone;
-  for (const CubeState& state : doomed) gone.insert(state.id);
+Status Change::give_back(const std::vector<CubeState>& doomed, const std::set<CubeId>& gone,
+                         EraseReceipt& receipt) {
   std::set<CubeId> older;
   for (const CubeState& state : doomed) {
-    for (const CubeId& id : TRY(view_.rows().ids("SELECT older FROM supersedes WHERE newer = ?", state.id))) {
+    for (const CubeId& id :
+         TRY(view_.rows().ids("SELECT older FROM supersedes WHERE newer = ? AND verdict < 2", state.id))) {
       if (!gone.contains(id)) older.insert(id);
     }
   }
@@ -39,7 +54,7 @@ Status Change::give_back(const std::vector<CubeState>& doomed) {
     std::vector<CubeId> climb{id};
     for (size_t i = 0; i < climb.size(); ++i) {
       for (const CubeId& up :
-           TRY(view_.rows().ids("SELECT newer FROM supersedes WHERE older = ?", climb[i]))) {
+           TRY(view_.rows().ids("SELECT newer FROM supersedes WHERE older = ? AND verdict < 2", climb[i]))) {
         if (!seen.insert(up).second) continue;
         if (gone.contains(up)) {
           climb.push_back(up);
@@ -49,21 +64,18 @@ Status Change::give_back(const std::vector<CubeState>& doomed) {
       }
     }
     for (const CubeId& heir : heirs) {
-      TRY(db_->run("INSERT OR IGNORE INTO supersedes VALUES(?, ?)", heir.bytes, id.bytes));
+      TRY(db_->run("INSERT OR IGNORE INTO supersedes(newer, older) VALUES(?, ?)", heir.bytes, id.bytes));
     }
     auto state = TRY(view_.rows().state(id));
-    if (!heirs.empty() || !state || !state->sound || !state->life_before) continue;
-    state->life = *state->life_before;
-    state->life_before.reset();
-    state->ended.reset();
-    TRY(save(*state));
-    TRY(note("restore", id, state->version, "what superseded it was erased"));
+    if (!heirs.empty() || !state || !state->life_before) continue;
+    if (view_.sees(*state)) receipt.restored.push_back(id);
+    TRY(reopen(std::move(*state), "what superseded it was erased"));
   }
   return {};
 }
 
 Result<EraseReceipt::Item> Change::bury(CubeState state) {
-  EraseReceipt::Item item{.id = state.id, .kind = state.kind, .method = "erased"};
+  EraseReceipt::Item item{.id = state.id, .kind = state.kind, .method = "deleted"};
   item.versions =
       uint32_t(TRY(db_->number("SELECT count(*) FROM versions WHERE id = ?", state.id.bytes)).value_or(0));
   CubeHeader header;  // of a damaged cube no more is known
@@ -85,10 +97,13 @@ Result<EraseReceipt::Item> Change::bury(CubeState state) {
   state.origin.clear();
   state.ended.reset();
   state.life_before.reset();
+  state.used.reset();
+  state.relearn = false;
   state.strength = 0;
   TRY(view_.rows().save(state));
-  TRY(db_->run("UPDATE journal SET why = '' WHERE cube = ?", state.id.bytes));
-  TRY(note("erase", state.id, state.version, ""));
+  TRY(db_->run("DELETE FROM rebuilds WHERE source = ?", state.id.bytes));
+  TRY(db_->run("UPDATE journal SET why = '' WHERE cube = ? AND why <> ''", state.id.bytes));
+  TRY(note("erase", state, "", true));
   events_.push_back({.header = {.id = state.id,
                                 .version = state.version,
                                 .form = state.form,
@@ -104,12 +119,17 @@ Result<EraseReceipt::Item> Change::bury(CubeState state) {
 Status Change::retire(CubeState weights, EraseReceipt& receipt) {
   weights.life = Life::archived;
   weights.life_before.reset();
+  weights.relearn = true;
   TRY(save(weights));
-  TRY(note("archived", weights.id, weights.version, "a source was erased: learn it again"));
-  const bool seen = view_.rights().may(Right::read, weights.space);
+  TRY(note("archived", weights, "a source was erased: learn it again", true));
+  const bool seen = view_.sees(weights);
   if (seen) {
     receipt.items.push_back(
-        {.id = weights.id, .versions = weights.version, .kind = weights.kind, .method = "flagged: relearn"});
+        {.id = weights.id, .versions = weights.version, .kind = weights.kind, .method = "flagged"});
+    if (auto whole = view_.rows().header(weights); whole.ok()) {
+      receipt.items.back().payload_hash = whole->payload_hash;
+      receipt.items.back().after = whole->payload_hash;
+    }
   }
   receipt.not_reached.push_back(
       (seen ? "cube " + weights.id.text() : std::string("weights in a space you may not read")) +
@@ -130,15 +150,20 @@ Result<EraseReceipt> Change::erase(CubeId id) {
       doomed.push_back(state);
     }
   }
-  TRY(give_back(doomed));
+  std::set<CubeId> gone;
+  for (const CubeState& state : doomed) gone.insert(state.id);
+  TRY(give_back(doomed, gone, receipt));
   std::vector<EraseReceipt::Item> items;
   for (const CubeState& state : doomed) {
+    if (state.id != id) TRY(ask_rebuild(state, gone, receipt));
     auto item = TRY(bury(state));
-    if (view_.rights().may(Right::read, state.space)) items.push_back(std::move(item));
+    if (view_.sees(state)) items.push_back(std::move(item));
   }
   receipt.items.insert(receipt.items.begin(), items.begin(), items.end());
-  erased_ = true;
-  TRY(db_->run("UPDATE meta SET value = 1 WHERE key = 'rewrite_due'"));
+  receipt.time = now_;
+  receipt.principal = who_.name;
+  receipt.entry = journal_.sequence();
+  receipt.proof = journal_.hash();
   return receipt;
 }
 

@@ -1,6 +1,8 @@
 #include "memory/cube/store/fsck.h"
 
-#include "memory/cube/store/rights.h"
+#include "memory/cube/govern/journal.h"
+#include "memory/cube/govern/rights.h"
+#include "memory/cube/govern/rules.h"
 
 namespace varve {
 namespace {
@@ -25,6 +27,8 @@ class Check {
         "s.older WHERE n.id IS NULL OR o.id IS NULL OR n.life = 4 OR o.life = 4",
         "supersede edges lead to no living cube"));
     TRY(check_grants(db_, problems_));
+    TRY(check_rule_rows(db_, problems_));
+    TRY(check_journal(db_, problems_));
     TRY(orphans());
     return std::move(problems_);
   }

@@ -3,40 +3,19 @@
 #include <algorithm>
 #include <bit>
 
+#include "memory/cube/store/row_bytes.h"
+
 namespace varve {
 namespace {
 
 enum Place : int { in_row = 0, in_blob = 1, gone = 2 };
-
-// The fields of a row, each with its length or presence, so that no two rows give the same bytes.
-class Fields {
- public:
-  Fields& add(int64_t value) {
-    for (int i = 0; i < 8; ++i) bytes_ += char(uint8_t(uint64_t(value) >> (8 * i)));
-    return *this;
-  }
-  Fields& add(const std::optional<int64_t>& value) { return add(value ? 1 : 0).add(value.value_or(0)); }
-  Fields& add(std::string_view text) {
-    add(int64_t(text.size()));
-    bytes_ += text;
-    return *this;
-  }
-  template <size_t size>
-  Fields& add(const std::array<uint8_t, size>& value) {
-    return add(std::string_view(reinterpret_cast<const char*>(value.data()), size));
-  }
-  int64_t crc() const { return crc32c(std::as_bytes(std::span(bytes_))); }
-
- private:
-  std::string bytes_;
-};
 
 std::optional<int64_t> number(const std::optional<Life>& life) {
   return life ? std::optional<int64_t>(int64_t(*life)) : std::nullopt;
 }
 
 int64_t crc_of(const CubeState& s) {
-  Fields fields;
+  RowBytes fields;
   fields.add(s.id.bytes)
       .add(int64_t(s.version))
       .add(int64_t(s.form))
@@ -48,12 +27,14 @@ int64_t crc_of(const CubeState& s) {
       .add(s.ended)
       .add(number(s.life_before))
       .add(std::bit_cast<int64_t>(s.strength));
-  if (!s.origin.empty()) fields.add(s.origin);  // older rows have none
+  if (!s.origin.empty()) fields.add(s.origin);  // older rows have none of these
+  if (s.used) fields.add(1).add(*s.used);
+  if (s.relearn) fields.add(2);
   return fields.crc();
 }
 
 int64_t crc_of(const CubeHeader& h) {  // of what belongs to the version
-  Fields fields;
+  RowBytes fields;
   fields.add(h.id.bytes)
       .add(int64_t(h.version))
       .add(h.title)
@@ -87,6 +68,10 @@ Status damaged(CubeId id, std::string_view what) {
                                    "): erase it, or bring back the store from a backup");
 }
 
+Status no_version(CubeId id, uint32_t version) {
+  return Status(Code::invalid, "cube " + id.text() + " has no version " + std::to_string(version));
+}
+
 Result<bool> named(sql::Database& database, const Hash256& blob) {
   return TRY(database.number("SELECT 1 FROM versions WHERE payload_hash = ? AND place = 1 LIMIT 1",
                              blob.bytes))
@@ -96,7 +81,7 @@ Result<bool> named(sql::Database& database, const Hash256& blob) {
 Result<std::optional<CubeState>> Rows::state(CubeId id) const {
   auto row = TRY(
       db_.query("SELECT version, form, life, kind, owner, space, session, ended, life_before, strength, crc, "
-                "origin FROM cubes WHERE id = ?",
+                "origin, used, relearn FROM cubes WHERE id = ?",
                 id.bytes));
   if (!TRY(row.step())) return std::optional<CubeState>();
   CubeState s;
@@ -113,6 +98,8 @@ Result<std::optional<CubeState>> Rows::state(CubeId id) const {
   if (auto before = row.maybe(8)) s.life_before = Life(*before);
   s.strength = row.real(9);
   s.origin = row.text(11);
+  s.used = row.maybe(12);
+  s.relearn = row.integer(13) != 0;
   s.sound = within(form, int64_t(Form::parametric)) && within(life, int64_t(Life::erased)) &&
             crc_of(s) == row.integer(10);
   if (!s.sound) s.form = Form::plaintext;  // a value outside the enumeration must not spread
@@ -122,13 +109,12 @@ Result<std::optional<CubeState>> Rows::state(CubeId id) const {
 Status Rows::save(const CubeState& s) {
   return db_.run(
       "INSERT INTO cubes(id, version, form, life, kind, owner, space, session, ended, life_before, strength, "
-      "crc, origin) "
-      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT(id) DO UPDATE SET version "
-      "= ?2, "
-      "form = ?3, life = ?4, kind = ?5, owner = ?6, space = ?7, session = ?8, ended = ?9, life_before = ?10, "
-      "strength = ?11, crc = ?12, origin = ?13",
+      "crc, origin, used, relearn) "
+      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT(id) DO UPDATE "
+      "SET version = ?2, form = ?3, life = ?4, kind = ?5, owner = ?6, space = ?7, session = ?8, ended = ?9, "
+      "life_before = ?10, strength = ?11, crc = ?12, origin = ?13, used = ?14, relearn = ?15",
       s.id.bytes, s.version, int64_t(s.form), int64_t(s.life), s.kind, s.owner, s.space, s.session, s.ended,
-      number(s.life_before), s.strength, crc_of(s), s.origin);
+      number(s.life_before), s.strength, crc_of(s), s.origin, s.used, s.relearn);
 }
 
 Result<CubeHeader> Rows::header(const CubeState& state, uint32_t version) const {
@@ -153,6 +139,8 @@ Result<CubeHeader> Rows::header(const CubeState& state, uint32_t version) const 
   h.session = state.session;
   h.origin = state.origin;
   h.strength = state.strength;
+  h.used = state.used;
+  h.relearn = state.relearn;
   h.title = row.text(0);
   h.turn = int32_t(row.integer(1));
   h.speaker = row.text(2);
@@ -170,7 +158,8 @@ Result<CubeHeader> Rows::header(const CubeState& state, uint32_t version) const 
   h.labels = row.text(13);
   h.from = TRY(sources(h.id, h.version));
   if (!whole || crc_of(h) != row.integer(12)) return damaged(h.id, "version " + std::to_string(h.version));
-  h.supersedes = TRY(ids("SELECT older FROM supersedes WHERE newer = ?", h.id));
+  h.supersedes = TRY(ids("SELECT older FROM supersedes WHERE newer = ? AND verdict < 2", h.id));
+  h.contradicts = TRY(ids("SELECT older FROM supersedes WHERE newer = ? AND verdict > 0", h.id));
   if (state.ended && (!h.valid_to || *state.ended < *h.valid_to)) h.valid_to = state.ended;
   return h;
 }

@@ -23,6 +23,8 @@ struct CubeState {  // what a cube is now, over all its versions
   std::optional<TimeMs> ended;      // when it was expired
   std::optional<Life> life_before;  // set while another cube supersedes it
   double strength = 1;
+  std::optional<TimeMs> used;  // when it was last strengthened
+  bool relearn = false;
   bool sound = true;  // its checksum holds
 };
 
@@ -52,5 +54,6 @@ class Rows {
 
 Result<bool> named(sql::Database& database, const Hash256& blob);  // does any version have this blob?
 Status damaged(CubeId id, std::string_view what);                  // Code::corrupt, with what to do
+Status no_version(CubeId id, uint32_t version);
 
 }  // namespace varve

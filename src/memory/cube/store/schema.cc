@@ -1,5 +1,7 @@
 #include "memory/cube/store/schema.h"
 
+#include "memory/cube/govern/journal.h"
+
 namespace varve {
 namespace {
 
@@ -47,17 +49,52 @@ CREATE INDEX cubes_by_origin ON cubes(space, origin) WHERE origin <> '';
 ALTER TABLE versions ADD COLUMN labels TEXT NOT NULL DEFAULT '';
 PRAGMA user_version = 2;
 )",
+    // journal.life and journal.ended: what the entry made of the cube's life, so that the past can be asked
+    // for. What a cube was born as was not kept before: documents were born archived, all else active.
+    // supersedes.verdict: of Verdict, below.
+    R"(
+ALTER TABLE cubes ADD COLUMN used INTEGER;
+ALTER TABLE cubes ADD COLUMN relearn INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE supersedes ADD COLUMN verdict INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX supersedes_contested ON supersedes(newer) WHERE verdict <> 0;
+CREATE INDEX versions_by_end ON versions(valid_to) WHERE valid_to IS NOT NULL;
+CREATE TABLE spaces(
+  space TEXT PRIMARY KEY, cap_bytes INTEGER NOT NULL, evicted INTEGER NOT NULL, evidence INTEGER NOT NULL,
+  half_life INTEGER NOT NULL, secrets INTEGER NOT NULL, personal INTEGER NOT NULL,
+  crc INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE lends(
+  user TEXT NOT NULL, agent TEXT NOT NULL, rights INTEGER NOT NULL, crc INTEGER NOT NULL,
+  PRIMARY KEY(user, agent)) WITHOUT ROWID;
+CREATE TABLE rebuilds(lost BLOB NOT NULL, source BLOB NOT NULL, PRIMARY KEY(lost, source)) WITHOUT ROWID;
+CREATE INDEX rebuilds_by_source ON rebuilds(source);
+ALTER TABLE journal ADD COLUMN agent TEXT NOT NULL DEFAULT '';
+ALTER TABLE journal ADD COLUMN space TEXT NOT NULL DEFAULT '';
+ALTER TABLE journal ADD COLUMN detail TEXT NOT NULL DEFAULT '';
+ALTER TABLE journal ADD COLUMN life INTEGER;
+ALTER TABLE journal ADD COLUMN ended INTEGER;
+ALTER TABLE journal ADD COLUMN hash BLOB NOT NULL DEFAULT x'';
+UPDATE journal SET space = coalesce((SELECT space FROM cubes WHERE id = cube), ''),
+  life = CASE action WHEN 'put' THEN coalesce((SELECT 2 FROM cubes WHERE id = cube AND kind = 'document'), 1)
+    WHEN 'draft' THEN 0 WHEN 'active' THEN 1 WHEN 'restore' THEN 1 WHEN 'archived' THEN 2
+    WHEN 'expired' THEN 3 WHEN 'supersede' THEN 3 WHEN 'erase' THEN 4 END;
+UPDATE journal SET ended = time WHERE life = 3;
+DELETE FROM meta WHERE key = 'rewrite_due';
+INSERT INTO meta VALUES('scrubbed', 0);
+PRAGMA user_version = 3;
+)",
 };
 static_assert(kApplication == 1448236613);
 constexpr int64_t kSchema = std::size(kMigrations);
+constexpr int64_t kChained = 2;  // the step after which each entry of the journal carries a hash
 
 Status own(sql::Database& database) {
   // temp_store: nothing may be written outside the folder. cell_size_check: a damaged page is an error and
-  // not a guess. cache_size: 2 MiB, booked by the store.
+  // not a guess. cache_size: 2 MiB, booked by the store. max_page_count: 128 GiB; beyond, the rest of a long
+  // row could look like a page of rows to scrub_page().
   for (const char* pragma :
        {"PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = TRUNCATE", "PRAGMA synchronous = FULL",
         "PRAGMA secure_delete = ON", "PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -2048",
-        "PRAGMA cell_size_check = ON", "PRAGMA mmap_size = 0"}) {
+        "PRAGMA cell_size_check = ON", "PRAGMA mmap_size = 0", "PRAGMA max_page_count = 33554431"}) {
     TRY(database.run(pragma));
   }
   return {};
@@ -67,6 +104,7 @@ Status migrate(sql::Database& database, int64_t from) {
   for (int64_t step = from; step < kSchema; ++step) {
     sql::Transaction change = TRY(sql::Transaction::begin(database));
     TRY(database.script(kMigrations[step]));
+    if (step == kChained) TRY(chain_journal(database));
     TRY(change.commit());
   }
   return {};

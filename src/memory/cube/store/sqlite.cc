@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include "core/base/check.h"
+#include "memory/cube/scrub/vfs.h"
 
 namespace varve::sql {
 namespace {
@@ -88,7 +89,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
   const std::string plain = path.starts_with('/') ? path : "./" + path;
   sqlite3* raw = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  const int code = sqlite3_open_v2(plain.c_str(), &raw, flags, nullptr);
+  const int code = sqlite3_open_v2(plain.c_str(), &raw, flags, scrub_vfs());
   std::unique_ptr<Database> database(new Database(raw));
   if (code != SQLITE_OK) return database->failure(code).with("opening " + path);
   sqlite3_db_config(raw, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);

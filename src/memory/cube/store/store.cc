@@ -1,144 +1,22 @@
-// CubeStore over one SQLite connection and a folder of blobs. Journal and durability: docs/decisions/0003.
-#include <algorithm>
+#include "memory/cube/store/sqlite_store.h"
+
 #include <chrono>
-#include <condition_variable>
-#include <functional>
-#include <mutex>
 
 #include "memory/cube/cube_file.h"
-#include "memory/cube/store/change.h"
+#include "memory/cube/scrub/vfs.h"
 #include "memory/cube/store/fsck.h"
 #include "memory/cube/store/schema.h"
 
 namespace varve {
 namespace {
 
-// What SQLite may hold: two page caches of 2 MiB (the store's, and the copy's while it is rewritten),
-// statements, and rows of up to 16 KiB. store_open_test.cc measures that it stays below.
-constexpr int64_t kSqliteBytes = 6 << 20;
-// Up to this size cubes.db is rewritten within the erase; a larger one when the store closes.
-constexpr int64_t kRewriteAtOnceBytes = 64 << 20;
+// What SQLite may hold: a page cache of 2 MiB, statements, and rows of up to 16 KiB. store_open_test.cc
+// measures that it stays below.
+constexpr int64_t kSqliteBytes = 4 << 20;
 constexpr size_t kMaxOps = 10000;
 constexpr std::chrono::milliseconds kLinger{1};
 
-class SqliteStore : public CubeStore {
- public:
-  SqliteStore(Env& env, std::string folder, Ledger& ledger, const Clock& clock)
-      : env_(env),
-        folder_(std::move(folder)),
-        ledger_(ledger),
-        clock_(clock),
-        blobs_(env, folder_ + "/blobs") {}
-  ~SqliteStore() override;
-  Status start();
-
-  Result<CubeId> put(const Principal& who, CubeDraft draft) override {
-    return write(who, [&](Change& change) { return change.add(std::move(draft)); });
-  }
-  Result<std::vector<CubeId>> apply(const Principal& who, std::vector<MemoryOp> ops) override;
-  Result<uint32_t> revise(const Principal& who, CubeId id, uint32_t base_version, CubeDraft draft,
-                          std::string why) override {
-    draft.header.why = std::move(why);
-    return write(who, [&](Change& change) { return change.revise(id, base_version, std::move(draft)); });
-  }
-  Status advance(const Principal& who, CubeId id, Life to, std::string why) override {
-    return write(who, [&](Change& change) { return change.advance(id, to, why); });
-  }
-  Result<EraseReceipt> erase(const Principal& who, CubeId id, std::string why) override;
-  Status grant(const Principal& who, const std::string& space, const std::string& principal,
-               uint8_t rights) override {
-    return write(who, [&](Change& change) { return change.grant(space, principal, rights); });
-  }
-
-  Result<CubeHeader> head(const Principal& who, CubeId id, uint32_t version) const override {
-    return read(who,
-                [&](View& view) -> Result<CubeHeader> { return view.header(TRY(view.find(id)), version); });
-  }
-  Result<std::string> payload(const Principal& who, CubeId id, uint32_t version) const override {
-    return read(who, [&](View& view) { return words(view, id, version); });
-  }
-  Result<std::vector<CubeHeader>> history(const Principal& who, CubeId id) const override {
-    return read(who, [&](View& view) { return view.history(id); });
-  }
-  Result<std::vector<CubeHeader>> list(const Principal& who, const CubeFilter& filter) const override {
-    return read(who, [&](View& view) { return view.list(filter); });
-  }
-  Result<std::vector<CubeHeader>> derived(const Principal& who, CubeId id) const override {
-    return read(who, [&](View& view) { return view.derived(id); });
-  }
-  Result<std::vector<JournalEntry>> journal(const Principal& who, CubeId id) const override {
-    return read(who, [&](View& view) { return view.journal(id); });
-  }
-  Result<std::vector<std::string>> readable_spaces(const Principal& who) const override {
-    return read(who,
-                [&](View& view) -> Result<std::vector<std::string>> { return view.rights().readable(); });
-  }
-  Result<std::string> export_cube(const Principal& who, CubeId id) const override {
-    return read(who, [&](View& view) -> Result<std::string> {
-      const std::string text = TRY(words(view, id, 0));
-      return encode_cube_file(TRY(view.header(TRY(view.find(id)))), text);
-    });
-  }
-  Result<CubeId> import_cube(const Principal& who, std::string_view file, const std::string& space) override;
-  Status observe(CubeObserver* observer) override;
-  Result<std::vector<std::string>> check() const override;
-
- private:
-  template <class Steps>
-  auto read(const Principal& who, Steps steps) const -> decltype(steps(std::declval<View&>()));
-  template <class Steps>
-  auto write(const Principal& who, Steps steps) -> decltype(steps(std::declval<Change&>()));
-  struct Turn {  // a caller's change, waiting for the transaction that it shares
-    const Principal& who;
-    std::function<Code(Change&)> steps;
-    bool done = false, refused = false;
-    Status failed;
-  };
-  struct Written {
-    std::vector<Change::Event> events;
-    std::vector<Hash256> blobs;
-    bool doubtful = false;  // the disk failed somebody
-
-    void add_blobs(const std::vector<Hash256>& more) { blobs.insert(blobs.end(), more.begin(), more.end()); }
-  };
-  void wait_turn(Turn& mine);
-  void write_together(const std::vector<Turn*>& group);
-  Status write_in_transaction(const std::vector<Turn*>& group, Written& written);
-  Status commit(sql::Transaction transaction, int64_t sequence);
-  Result<std::string> words(View& view, CubeId id, uint32_t version) const;
-
-  Status connect() const;
-  Status ready() const;  // the connection is open, and no orphan waits
-  Status drop_orphans(const std::vector<Hash256>& names);
-  Status sweep() const;
-  Status drop_copy();
-  Status rewrite();
-  Status rewrite_when_due(int64_t up_to_bytes);
-  void tell(const std::vector<Change::Event>& events);
-  std::string database_path() const { return folder_ + "/cubes.db"; }
-  std::string copy_path() const { return folder_ + "/cubes.db.new"; }
-
-  Env& env_;
-  const std::string folder_;
-  Ledger& ledger_;
-  const Clock& clock_;
-  std::unique_ptr<File> lock_;
-  Reservation sqlite_bytes_;
-  // Taken in this order. `writing_` is held by a change from its first row until the observer was told, so
-  // that changes are told in the order of commit; `connection_` only while SQLite is used, so that an
-  // observer, and whoever waits for its lock, may read.
-  mutable std::mutex writing_, connection_;
-  std::mutex queue_;  // after them; held for a moment
-  std::condition_variable came_, served_;
-  std::vector<Turn*> waiting_;
-  size_t expected_ = 1;
-  bool led_ = false;
-  mutable std::unique_ptr<sql::Database> db_;  // null after the disk failed; the next call opens it again
-  mutable Blobs blobs_;
-  mutable bool orphans_ = true;  // blobs may be there that nobody names
-  CubeId last_;
-  CubeObserver* observer_ = nullptr;
-};
+}  // namespace
 
 Status SqliteStore::start() {
   TRY(env_.make_folder(folder_));
@@ -150,9 +28,8 @@ Status SqliteStore::start() {
   sqlite_bytes_ = TRY(ledger_.reserve(Tag::cubes, kSqliteBytes).with("SQLite's page cache"));
   // Made here for its mode, 0600; SQLite gives its journal the same.
   if (!TRY(env_.exists(database_path()))) TRY(TRY(env_.open(database_path(), Open::create))->sync());
-  drop_copy().ignore("the next rewriting tries again");
   TRY(ready());
-  rewrite_when_due(kRewriteAtOnceBytes).ignore("on a full disk, too, a store must open");
+  scrub().ignore("on a failing disk, too, a store must open; tried again the next time");
   TRY(ready());
   auto newest = TRY(db_->query("SELECT id FROM cubes ORDER BY id DESC LIMIT 1"));
   if (TRY(newest.step()) && newest.view(0).size() == 16) {
@@ -161,9 +38,15 @@ Status SqliteStore::start() {
   return {};
 }
 
-SqliteStore::~SqliteStore() {
-  if (!lock_ || !ready().ok()) return;
-  rewrite_when_due(INT64_MAX).ignore("tried again when the store opens");
+// A store of an older Varve may hold fragments of what was erased: once, every page is gone through.
+Status SqliteStore::scrub() {
+  if (TRY(db_->number("SELECT value FROM meta WHERE key = 'scrubbed'")).value_or(0) != 0) return {};
+  const std::string copy = folder_ + "/cubes.db.new";  // that an older Varve left
+  if (TRY(env_.exists(copy))) TRY(env_.remove(copy));
+  db_.reset();
+  TRY(scrub_database(env_, database_path()));
+  TRY(ready());
+  return db_->run("UPDATE meta SET value = 1 WHERE key = 'scrubbed'");
 }
 
 Status SqliteStore::connect() const {
@@ -185,26 +68,6 @@ Status SqliteStore::sweep() const {
     if (!name || !TRY(named(*db_, *name))) orphans_ = !env_.remove(path).ok() || orphans_;
     return {};
   });
-}
-
-template <class Steps>
-auto SqliteStore::read(const Principal& who, Steps steps) const -> decltype(steps(std::declval<View&>())) {
-  std::lock_guard lock(connection_);
-  TRY(ready());
-  View view = TRY(View::open(*db_, blobs_, who));
-  return steps(view);
-}
-
-template <class Steps>
-auto SqliteStore::write(const Principal& who, Steps steps) -> decltype(steps(std::declval<Change&>())) {
-  std::optional<decltype(steps(std::declval<Change&>()))> outcome;
-  Turn mine{who, [&](Change& change) {
-              outcome.emplace(steps(change));
-              return outcome->code();
-            }};
-  wait_turn(mine);
-  if (!mine.failed.ok()) return std::move(mine.failed);
-  return *std::move(outcome);
 }
 
 // One of those who wait leads: it writes for all of them, and then one of those who came meanwhile.
@@ -334,9 +197,7 @@ Result<std::vector<CubeId>> SqliteStore::apply(const Principal& who, std::vector
   if (ops.size() > kMaxOps) {
     return Status(Code::invalid, "a plan has at most " + std::to_string(kMaxOps) + " operations");
   }
-  const bool erases = std::any_of(ops.begin(), ops.end(),
-                                  [](const MemoryOp& op) { return op.kind == MemoryOp::Kind::erase; });
-  auto done = TRY(write(who, [&](Change& change) -> Result<std::vector<CubeId>> {
+  return write(who, [&](Change& change) -> Result<std::vector<CubeId>> {
     std::vector<CubeId> ids;
     for (size_t i = 0; i < ops.size(); ++i) {
       for (const int32_t earlier : ops[i].from_ops) {
@@ -348,70 +209,31 @@ Result<std::vector<CubeId>> SqliteStore::apply(const Principal& who, std::vector
       ids.push_back(TRY(change.apply(std::move(ops[i])).with("operation " + std::to_string(i + 1))));
     }
     return ids;
-  }));
-  if (erases) {
-    std::scoped_lock lock(writing_, connection_);
-    rewrite_when_due(kRewriteAtOnceBytes).ignore("tried again when the store closes or opens");
-  }
-  return done;
+  });
 }
 
 Result<EraseReceipt> SqliteStore::erase(const Principal& who, CubeId id, std::string) {
-  std::vector<Hash256> blobs;
-  EraseReceipt receipt = TRY(write(who, [&](Change& change) -> Result<EraseReceipt> {
-    auto done = TRY(change.erase(id));
-    blobs = change.blobs();
-    return done;
-  }));
+  EraseReceipt receipt = TRY(write(who, [&](Change& change) { return change.erase(id); }));
   std::scoped_lock lock(writing_, connection_);
-  const auto swept = [&]() -> Status {
-    TRY(ready());
-    TRY(drop_orphans(blobs));
-    TRY(rewrite_when_due(kRewriteAtOnceBytes));
-    if (TRY(db_->number("SELECT value FROM meta WHERE key = 'rewrite_due'")).value_or(0) == 0) return {};
-    return Status(Code::io, "cubes.db is large");
-  }();
-  if (!swept.ok()) {
-    receipt.not_reached.push_back(
-        "free space inside the folder may hold fragments until the store is closed and opened (" +
-        std::string(swept.message()) + ")");
+  const Status swept = ready();
+  if (!swept.ok() || orphans_) {
+    receipt.not_reached.push_back("a file of its words could not be removed; it goes when the store opens" +
+                                  (swept.ok() ? "" : " (" + std::string(swept.message()) + ")"));
   }
   return receipt;
-}
-
-Status SqliteStore::drop_copy() {  // one that a crash left
-  return TRY(env_.exists(copy_path())) ? env_.remove(copy_path()) : Status();
-}
-
-// SQLite zeroes what it deletes, but moves rows between pages without zeroing where they were: fragments stay
-// (about 1 in 2000 deletions, measured). A copy made from the living rows alone has none; it takes the place
-// of the database by a rename.
-Status SqliteStore::rewrite() {
-  const std::string fresh = copy_path();
-  TRY(drop_copy());
-  TRY(TRY(env_.open(fresh, Open::create))->sync());
-  TRY(db_->run("VACUUM INTO ?", fresh));
-  TRY(TRY(env_.open(fresh, Open::write))->sync());
-  db_.reset();
-  TRY(env_.rename(fresh, database_path()));
-  TRY(ready());
-  return db_->run("UPDATE meta SET value = 0 WHERE key = 'rewrite_due'");
-}
-
-Status SqliteStore::rewrite_when_due(int64_t up_to_bytes) {
-  TRY(ready());
-  if (TRY(db_->number("SELECT value FROM meta WHERE key = 'rewrite_due'")).value_or(0) == 0) return {};
-  const int64_t pages = TRY(db_->number("PRAGMA page_count")).value_or(0);
-  if (pages * TRY(db_->number("PRAGMA page_size")).value_or(0) > up_to_bytes) return {};
-  Status done = rewrite().with("rewriting cubes.db without what was erased");
-  if (!done.ok()) db_.reset();
-  return done;
 }
 
 Result<std::string> SqliteStore::words(View& view, CubeId id, uint32_t version) const {
   const CubeHeader header = TRY(view.rows().header(TRY(view.find(id)), version));
   const auto room = TRY(ledger_.reserve(Tag::cubes, header.payload_bytes));  // while it is read
   return view.rows().payload(header);
+}
+
+Result<std::string> SqliteStore::export_cube(const Principal& who, CubeId id) const {
+  return read(who, [&](View& view) -> Result<std::string> {
+    const std::string text = TRY(words(view, id, 0));
+    return encode_cube_file(TRY(view.header(TRY(view.find(id)))), text);
+  });
 }
 
 Result<CubeId> SqliteStore::import_cube(const Principal& who, std::string_view file,
@@ -463,8 +285,6 @@ Result<std::vector<std::string>> SqliteStore::check() const {
   TRY(ready());
   return check_store(*db_, blobs_);
 }
-
-}  // namespace
 
 Result<std::unique_ptr<CubeStore>> CubeStore::open(Env& env, const std::string& folder, Ledger& ledger,
                                                    const Clock& clock) {

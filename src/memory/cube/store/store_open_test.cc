@@ -7,7 +7,6 @@
 #include <thread>
 
 #include "core/base/rng.h"
-#include "core/io/fault_env.h"
 #include "memory/cube/cube_store.h"
 #include "memory/cube/store/sqlite.h"
 #include "tests/support/temp_folder.h"
@@ -58,51 +57,12 @@ TEST_F(StoreOpen, AForeignAndANewerDatabaseAreRefusedAndLeftAsTheyAre) {
   EXPECT_NE(std::move(newer).status().message().find("newer"), std::string_view::npos);
 }
 
-TEST_F(StoreOpen, AStoreOfTheFirstSchemaIsBroughtUpToDate) {
-  const CubeId id = *(*open())->put(kAlice, words("kept since then"));
-  {
-    auto old = sql::Database::open(database());
-    ASSERT_TRUE((*old)
-                    ->script("DROP INDEX cubes_by_origin; ALTER TABLE cubes DROP COLUMN origin; "
-                             "ALTER TABLE versions DROP COLUMN labels; PRAGMA user_version = 1")
-                    .ok());
-  }
-  auto store = open();
-  ASSERT_TRUE(store.ok());
-  EXPECT_EQ(*(*store)->payload(kAlice, id), "kept since then");
-  EXPECT_TRUE((*store)->check()->empty());
-}
-
 TEST_F(StoreOpen, GarbageForADatabaseIsCorruptAndStays) {
   ASSERT_TRUE(posix_env().make_folder(folder / "cubes").ok());
   const std::string garbage(5000, 'g');
   ASSERT_TRUE(write_file(posix_env(), database(), std::as_bytes(std::span(garbage))).ok());
   EXPECT_EQ(opening(), Code::corrupt);
   EXPECT_EQ(bytes_of(database()).size(), garbage.size());
-}
-
-TEST_F(StoreOpen, AFullDiskDuringAnEraseIsSaidInTheReceiptAndMendedLater) {
-  FaultPlan plan;
-  FaultEnv env(posix_env(), plan);
-  auto store = CubeStore::open(env, folder / "cubes", ledger);
-  const CubeId id = *(*store)->put(kAlice, words("gone")), kept = *(*store)->put(kAlice, words("kept"));
-  plan.fail_at(0, Fault::no_space, true);
-  auto receipt = (*store)->erase(kAlice, id, "");
-  ASSERT_TRUE(receipt.ok()) << "SQLite's own files are not on that disk";
-  EXPECT_EQ(receipt->not_reached.size(), 1u);
-  *store = nullptr;
-  plan.heal();
-  plan.fail_at(2, Fault::no_space, true);  // after the folder and the lock
-  store = CubeStore::open(env, folder / "cubes", ledger);
-  ASSERT_TRUE(store.ok()) << std::move(store).status().text();
-  EXPECT_EQ((*store)->head(kAlice, id)->life, Life::erased);
-  EXPECT_EQ(*(*store)->payload(kAlice, kept), "kept");
-  *store = nullptr;
-  plan.heal();
-  store = CubeStore::open(env, folder / "cubes", ledger);
-  *store = nullptr;
-  auto raw = sql::Database::open(database());
-  EXPECT_EQ(*(*raw)->number("SELECT value FROM meta WHERE key = 'rewrite_due'"), 0);
 }
 
 TEST_F(StoreOpen, OrphansOfACrashAreSwept) {

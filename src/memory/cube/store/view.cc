@@ -2,7 +2,16 @@
 
 #include <algorithm>
 
+#include "memory/cube/govern/journal.h"
+
 namespace varve {
+namespace {
+
+bool within(int64_t life) {
+  return life >= 0 && life <= int64_t(Life::erased);
+}
+
+}  // namespace
 
 Result<View> View::open(sql::Database& database, Blobs& blobs, const Principal& who) {
   return View(database, blobs, TRY(Rights::load(database, who)));
@@ -10,7 +19,7 @@ Result<View> View::open(sql::Database& database, Blobs& blobs, const Principal& 
 
 Result<CubeState> View::find(CubeId id, Right need) const {
   const auto state = TRY(rows_.state(id));
-  if (!state || !rights_.may(Right::read, state->space)) {
+  if (!state || !sees(*state)) {
     return Status(Code::not_found, "there is no cube " + id.text());
   }
   if (!rights_.may(need, state->space)) {
@@ -21,7 +30,11 @@ Result<CubeState> View::find(CubeId id, Right need) const {
 
 Result<bool> View::visible(CubeId id) const {
   const auto state = TRY(rows_.state(id));
-  return state && rights_.may(Right::read, state->space);
+  return state && sees(*state);
+}
+
+bool View::sees(const CubeState& state) const {
+  return rights_.may(Right::read, state.space) && rights_.reaches(state.session);
 }
 
 Result<CubeHeader> View::header(const CubeState& state, uint32_t version) const {
@@ -30,12 +43,14 @@ Result<CubeHeader> View::header(const CubeState& state, uint32_t version) const 
   for (const Source& source : h.from) {
     if (TRY(visible(source.cube))) seen.push_back(source);
   }
-  std::vector<CubeId> older;
-  for (const CubeId& id : h.supersedes) {
-    if (TRY(visible(id))) older.push_back(id);
+  for (std::vector<CubeId>* others : {&h.supersedes, &h.contradicts}) {
+    std::vector<CubeId> older;
+    for (const CubeId& id : *others) {
+      if (TRY(visible(id))) older.push_back(id);
+    }
+    *others = std::move(older);
   }
   h.from = std::move(seen);
-  h.supersedes = std::move(older);
   return h;
 }
 
@@ -53,6 +68,7 @@ Result<std::vector<CubeHeader>> View::history(CubeId id) const {
 
 Result<std::vector<CubeId>> View::page(const CubeFilter& filter, CubeId after, int64_t limit) const {
   const auto spaces = filter.space.empty() ? rights_.readable() : std::vector{filter.space};
+  const bool past = filter.valid_at || filter.recorded_at;  // its life then is found later
   std::vector<CubeId> ids;
   for (const std::string& space : spaces) {
     if (!rights_.may(Right::read, space)) continue;
@@ -65,7 +81,7 @@ Result<std::vector<CubeId>> View::page(const CubeFilter& filter, CubeId after, i
         "?7";
     auto row = TRY(db_->query(sql, space, after.bytes, filter.session, filter.kind,
                               filter.form ? int64_t(*filter.form) : -1,
-                              filter.life ? int64_t(*filter.life) : -1, limit, filter.origin));
+                              filter.life && !past ? int64_t(*filter.life) : -1, limit, filter.origin));
     while (TRY(row.step())) {
       const std::string_view raw = row.view(0);
       if (raw.size() == 16) std::memcpy(ids.emplace_back().bytes.data(), raw.data(), 16);
@@ -76,20 +92,57 @@ Result<std::vector<CubeId>> View::page(const CubeFilter& filter, CubeId after, i
   return ids;
 }
 
-Result<std::vector<CubeHeader>> View::list(const CubeFilter& filter) const {
-  if (filter.limit < 1 || filter.limit > 10000) {
-    return Status(Code::invalid, "a list has 1 to 10000 cubes, not " + std::to_string(filter.limit));
+Result<CubeHeader> View::as_of(const CubeState& state, TimeMs recorded_at) const {
+  auto version = TRY(db_->number("SELECT max(version) FROM versions WHERE id = ? AND recorded <= ?",
+                                 state.id.bytes, recorded_at));
+  if (state.life == Life::erased) version = state.version;  // all that is left
+  auto row = TRY(
+      db_->query("SELECT life, ended FROM journal WHERE cube = ? AND time <= ? AND life IS NOT NULL ORDER BY "
+                 "sequence DESC LIMIT 1",
+                 state.id.bytes, recorded_at));
+  if (!version || !TRY(row.step()) || !within(row.integer(0))) {
+    return Status(Code::not_found,
+                  "cube " + state.id.text() + " was not there at " + format_time(recorded_at));
   }
+  CubeState then = state;
+  if (state.life != Life::erased) then.life = Life(row.integer(0));
+  then.ended = row.maybe(1);
+  return header(then, uint32_t(*version));
+}
+
+// The header that the filter asks of a cube, if it asks for one: of now, or of then.
+Result<std::optional<CubeHeader>> View::chosen(const CubeState& state, const CubeFilter& filter) const {
+  auto found = filter.recorded_at ? as_of(state, *filter.recorded_at) : header(state);
+  // One damaged cube must not hide the others; check() names it.
+  if (found.code() == Code::corrupt || (filter.recorded_at && found.code() == Code::not_found))
+    return std::optional<CubeHeader>();
+  CubeHeader h = TRY(std::move(found));
+  if (filter.valid_at) {
+    const bool held = (h.life == Life::active || h.life == Life::expired) &&
+                      (!h.valid_from || *h.valid_from <= *filter.valid_at) &&
+                      (!h.valid_to || *filter.valid_at < *h.valid_to);
+    if (!held) return std::optional<CubeHeader>();
+  } else if (filter.life && h.life != *filter.life) {
+    return std::optional<CubeHeader>();
+  }
+  return std::optional(std::move(h));
+}
+
+Result<std::vector<CubeHeader>> View::list(const CubeFilter& asked) const {
+  if (asked.limit < 1 || asked.limit > 10000) {
+    return Status(Code::invalid, "a list has 1 to 10000 cubes, not " + std::to_string(asked.limit));
+  }
+  CubeFilter filter = asked;
+  if (filter.session.empty()) filter.session = rights_.session();
+  if (!rights_.reaches(filter.session)) return std::vector<CubeHeader>();
   std::vector<CubeHeader> all;
   CubeId after = filter.after.value_or(CubeId{});
   while (int32_t(all.size()) < filter.limit) {
     const auto ids = TRY(page(filter, after, filter.limit - int64_t(all.size())));
     if (ids.empty()) break;
     for (const CubeId& id : ids) {
-      auto found = header(TRY(find(id)));
-      if (found.code() == Code::corrupt)
-        continue;  // one damaged cube must not hide the others; check() names it
-      all.push_back(TRY(std::move(found)));
+      auto found = TRY(chosen(TRY(find(id)), filter));
+      if (found) all.push_back(std::move(*found));
     }
     after = ids.back();
   }
@@ -108,20 +161,11 @@ Result<std::vector<CubeHeader>> View::derived(CubeId id) const {
 
 Result<std::vector<JournalEntry>> View::journal(CubeId id) const {
   TRY(find(id));
-  auto row = TRY(db_->query(
-      "SELECT sequence, time, principal, action, version, why FROM journal WHERE cube = ? ORDER BY sequence",
-      id.bytes));
+  static const std::string sql =
+      "SELECT " + std::string(kJournalColumns) + " FROM journal WHERE cube = ? ORDER BY sequence";
+  auto row = TRY(db_->query(sql, id.bytes));
   std::vector<JournalEntry> all;
-  while (TRY(row.step())) {
-    JournalEntry& entry = all.emplace_back();
-    entry.sequence = row.integer(0);
-    entry.time = row.integer(1);
-    entry.principal = row.text(2);
-    entry.action = row.text(3);
-    entry.version = uint32_t(row.integer(4));
-    entry.why = row.text(5);
-    entry.cube = id;
-  }
+  while (TRY(row.step())) all.push_back(TRY(read_journal_row(row)).entry);
   return all;
 }
 

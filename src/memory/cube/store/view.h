@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "memory/cube/cube_store.h"
-#include "memory/cube/store/rights.h"
+#include "memory/cube/govern/rights.h"
 #include "memory/cube/store/rows.h"
 
 namespace varve {
@@ -19,10 +19,12 @@ class View {
   Rows& rows() { return rows_; }
   // not_found when it may not be read, denied when it may be read but `need` is more.
   Result<CubeState> find(CubeId id, Right need = Right::read) const;
+  bool sees(const CubeState& state) const;
   // Without the sources that may not be seen.
   Result<CubeHeader> header(const CubeState& state, uint32_t version = 0) const;
   Result<std::string> payload(CubeId id, uint32_t version) const;
   Result<std::vector<CubeHeader>> history(CubeId id) const;
+  Result<CubeHeader> as_of(const CubeState& state, TimeMs recorded_at) const;  // not_found before its put
   Result<std::vector<CubeHeader>> list(const CubeFilter& filter) const;
   Result<std::vector<CubeHeader>> derived(CubeId id) const;
   Result<std::vector<JournalEntry>> journal(CubeId id) const;
@@ -31,6 +33,7 @@ class View {
   View(sql::Database& database, Blobs& blobs, Rights rights)
       : db_(&database), rows_(database, blobs), rights_(std::move(rights)) {}
   Result<bool> visible(CubeId id) const;
+  Result<std::optional<CubeHeader>> chosen(const CubeState& state, const CubeFilter& filter) const;
   Result<std::vector<CubeId>> page(const CubeFilter& filter, CubeId after, int64_t limit) const;
 
   sql::Database* db_;
