@@ -36,6 +36,7 @@ inline Json dutiful(const Json& shape) {
   const std::string& type = shape["type"].as_string();
   if (type == "string") return "Pottery classes matter";
   if (type == "integer") return shape["minimum"].is_int() ? shape["minimum"] : Json(0);
+  if (shape["maxItems"] == Json(0)) return Json::array();
   if (type == "array") return Json::array().push(dutiful(shape["items"]));
   Json made = Json::object();
   for (const auto& [name, inner] : shape["properties"].as_object()) made.set(name, dutiful(inner));
