@@ -10,8 +10,8 @@ namespace {
 
 // Round values from published sweeps, not fitted to the evaluation; eval/locomo.cc prints what they are
 // worth.
-constexpr std::string_view kDefault = "bm25:k1=0.9,b=0.4+neighbours:reach=2,share=0.4";
-constexpr std::string_view kDefaultDense = "bm25:k1=0.9,b=0.4+dense:weight=0.4+neighbours:reach=2,share=0.4";
+constexpr std::string_view kDefault = "bm25:k1=0.9,b=0.4+context:dense=0+speaker+answer+session+time";
+constexpr std::string_view kDefaultDense = "bm25:k1=0.9,b=0.4+dense+context+speaker+answer+session+time";
 constexpr int32_t kPool = 200;  // candidates of each retriever
 constexpr int kChangesBetweenBooking = 512;
 
@@ -92,7 +92,7 @@ class RecallOverStore : public Recall {
     std::lock_guard lock(mutex_);
     forget(header.id);
     if (recallable) {
-      places_.add(header);
+      entries_.add(header, payload, vector);
       for (Part& part : parts_) {
         if (part.retriever == nullptr) continue;
         part.retriever->add(header, payload, vector)
@@ -114,7 +114,7 @@ class RecallOverStore : public Recall {
       std::erase_if(spaces, [&](const std::string& one) { return one != query.space; });
     std::vector<float> vector;
     if (embedder_ != nullptr) vector = TRY(embedder_->embed(query.text));
-    const Query asked{query.text, vector, spaces, query.as_of};
+    const Query asked{query.text, vector, spaces, query.as_of, query.reference.value_or(clock_.now_ms())};
     std::map<CubeId, Candidate> found;
     const std::vector<Hit> ranked = TRY(rank(asked, found));
     return take(who, query, ranked, found);
@@ -127,14 +127,14 @@ class RecallOverStore : public Recall {
 
  private:
   void forget(CubeId id) {
-    places_.remove(id);
+    entries_.remove(id);
     for (Part& part : parts_) {
       if (part.retriever != nullptr) part.retriever->remove(id);
     }
   }
 
   int64_t index_bytes() const {
-    int64_t sum = places_.bytes();
+    int64_t sum = entries_.bytes();
     for (const Part& part : parts_) sum += part.retriever != nullptr ? part.retriever->bytes() : 0;
     return sum;
   }
@@ -152,11 +152,14 @@ class RecallOverStore : public Recall {
       return Status(Code::over_budget, "the recall index needs " + std::to_string(index_bytes()) +
                                            " bytes, more than the budget leaves: raise --budget");
     }
+    const Question question = read_question(query.text);
+    const std::vector<TimeRange> times = TRY(times_in(query));
+    const Asked asked{query, question, entries_, times};
     std::vector<Hit> hits;
     for (const Part& part : parts_) {
       if (part.reranker != nullptr) {
         if (hits.empty()) hits = fused(found);
-        part.reranker->rerank(places_, hits);
+        TRY(part.reranker->rerank(asked, hits));
         continue;
       }
       const std::vector<Hit> list = TRY(part.retriever->search(query, kPool));
@@ -171,6 +174,22 @@ class RecallOverStore : public Recall {
       hits.clear();
     }
     return hits.empty() ? fused(found) : hits;
+  }
+
+  // What the text says of time; the event of "before my birthday" is the best that its words find.
+  Result<std::vector<TimeRange>> times_in(const Query& query) const {
+    TimeWords words = read_times(query.text, query.reference);
+    if (!words.anchored) return words.ranges;
+    Query event = query;
+    event.text = words.anchored->event;
+    event.vector = {};
+    for (const Hit& hit : TRY(parts_.front().retriever->search(event, 1))) {
+      const uint32_t slot = entries_.find(hit.id);
+      if (slot == Entries::kNone) continue;
+      const Entries::Entry& entry = entries_[slot];
+      words.ranges.push_back(range_around(*words.anchored, entry.event.value_or(entry.recorded)));
+    }
+    return words.ranges;
   }
 
   static std::vector<Hit> fused(const std::map<CubeId, Candidate>& found) {
@@ -216,7 +235,7 @@ class RecallOverStore : public Recall {
   const Embedder* embedder_;
   const Clock& clock_;
   mutable std::mutex mutex_;  // the index swap lock of ARCHITECTURE.md; never held while the store is called
-  Places places_;
+  Entries entries_;
   Reservation booked_;
   int64_t changes_ = 0;
   bool over_budget_ = false;

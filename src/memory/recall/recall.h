@@ -23,6 +23,7 @@ struct RecallQuery {
   std::string skip_session;    // words still in the prompt need no recall: those of it,
   int32_t skip_from_turn = 0;  // from this turn on
   std::optional<TimeMs> as_of;
+  std::optional<TimeMs> reference;  // what "yesterday" in the text is counted from; default: now
 };
 
 class Recall : public CubeObserver {

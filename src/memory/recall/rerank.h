@@ -1,44 +1,39 @@
-// Reranker: a later look at what retrievers found together. It sees places in conversations, never words.
+// Reranker: a later look at what retrievers found together. It sees the question, the words and vectors of
+// what was found, and what was said beside it.
 #pragma once
 
-#include <map>
-#include <optional>
+#include <functional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "memory/recall/index/key_table.h"
+#include "core/base/ports.h"
+#include "memory/recall/entries.h"
+#include "memory/recall/question.h"
 #include "memory/recall/retriever.h"
+#include "memory/recall/when.h"
 
 namespace varve {
 
-// Where each cube was said: (space, session, turn), both ways, in about 50 bytes a cube.
-class Places {
- public:
-  void add(const CubeHeader& header);
-  void remove(CubeId id);
-  // The cubes `distance` turns before (negative) or after this one in its session; several may share a turn.
-  std::vector<CubeId> beside(CubeId id, int32_t distance) const;
-  int64_t bytes() const;
-
- private:
-  using Said = std::pair<int32_t, uint32_t>;  // turn, slot
-  using Session = std::pair<std::string, std::string>;
-  using Sessions = std::map<Session, std::vector<Said>>;
-  struct Place {
-    Sessions::iterator session;
-    int32_t turn = 0;
-  };
-  KeyTable<CubeId> ids_;
-  std::vector<Place> where_;  // by slot of ids_
-  Sessions sessions_;         // each ascending
+struct Asked {
+  const Query& query;
+  const Question& question;
+  const Entries& entries;
+  std::span<const TimeRange> times{};                 // that the question speaks of
+  const Scorer* scorer = nullptr;                     // or absent
+  std::function<Result<std::string>(CubeId)> text{};  // only for those that read texts
 };
 
 class Reranker {
  public:
   virtual ~Reranker() = default;
-  virtual void rerank(const Places& places, std::vector<Hit>& hits) const = 0;  // best first, in and out
+  // Best first, in and out. Scores lie near 0..1 so that what one adds weighs against what another found;
+  // hits may be added, none is dropped.
+  virtual Status rerank(const Asked& asked, std::vector<Hit>& hits) const = 0;
+  // Runs last, outside the index lock, and does not look at `entries`.
+  virtual bool reads_texts() const { return false; }
 };
+
+void sort_hits(std::vector<Hit>& hits);  // best first; ties go to the older cube
 
 const Registry<Reranker>& rerankers();
 namespace reranker {

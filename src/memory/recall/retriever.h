@@ -21,6 +21,7 @@ struct Query {
   std::span<const float> vector;        // of the text, or empty
   std::span<const std::string> spaces;  // only cubes of these are found
   std::optional<TimeMs> as_of;          // valid then; default: valid now
+  TimeMs reference = 0;                 // what "yesterday" is counted from
 };
 
 struct Hit {

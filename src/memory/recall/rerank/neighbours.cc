@@ -1,8 +1,8 @@
 // Neighbours: what was said beside a found turn belongs to it; an answer often shares no word with the
 // question that its own question shares. Each hit lends `share` of its score to the turns beside it, and
 // `share` of that to the next, up to `reach` turns away.
-#include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "memory/recall/rerank.h"
 
@@ -18,20 +18,24 @@ class Neighbours : public Reranker {
  public:
   explicit Neighbours(const Options& options) : options_(options) {}
 
-  void rerank(const Places& places, std::vector<Hit>& hits) const override {
+  Status rerank(const Asked& asked, std::vector<Hit>& hits) const override {
     std::map<CubeId, double> score;
     for (const Hit& hit : hits) {
       score[hit.id] += hit.score;
+      const uint32_t slot = asked.entries.find(hit.id);
+      if (slot == Entries::kNone) continue;
       for (int32_t away = 1; away <= options_.reach; ++away) {
         const double lent = hit.score * std::pow(options_.share, away);
         for (int32_t side : {-away, away}) {
-          for (CubeId beside : places.beside(hit.id, side)) score[beside] += lent;
+          const uint32_t beside = asked.entries.beside(slot, side);
+          if (beside != Entries::kNone) score[asked.entries.id(beside)] += lent;
         }
       }
     }
     hits.clear();
     for (const auto& [id, sum] : score) hits.push_back({id, float(sum)});
-    std::stable_sort(hits.begin(), hits.end(), [](const Hit& a, const Hit& b) { return a.score > b.score; });
+    sort_hits(hits);
+    return {};
   }
 
  private:

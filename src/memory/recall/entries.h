@@ -1,0 +1,94 @@
+// Entries: what recall keeps of every cube beside its postings, so that what was found can be looked at once
+// more: its words (as fingerprints), its vector, who said it, when, and what was said beside it. Rebuilt from
+// the store, never saved. Externally synchronised.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "memory/cube/cube.h"
+#include "memory/recall/index/key_table.h"
+#include "memory/recall/index/lexical.h"
+#include "memory/recall/question.h"
+
+namespace varve {
+
+class Entries {
+  struct Talk;
+
+ public:
+  // What holds for one space. Kept apart: what others store changes no score here.
+  struct Space {
+    KeyTable<TermKey> keys;
+    std::vector<uint32_t> cubes_with;          // by slot of keys: the number of a term
+    std::map<std::string, uint32_t> speakers;  // name -> number, from 1
+    std::vector<uint32_t> said;                // by number: how many cubes
+    std::multimap<TermKey, uint32_t> names;    // terms of speakers' names -> numbers
+    std::vector<float> vector_sum;             // of all cubes, as Entry keeps them
+    uint64_t cubes = 0, total_length = 0;
+    // Of a term by its number; of one that no cube has, kNone.
+    double idf(uint32_t term) const;
+    double average_length() const;
+    bool is_name(TermKey key) const { return names.contains(key); }
+    std::set<uint32_t> speakers_of(const Question& question) const;  // whom it names, or who asks it
+  };
+  struct Count {
+    uint32_t term;
+    uint32_t times;
+  };
+  struct Entry {
+    const Space* space = nullptr;
+    const Talk* talk = nullptr;  // the session it was said in, or null
+    int32_t turn = 0;
+    uint32_t speaker = 0;  // 0: nobody's
+    uint32_t length = 0;   // in terms, repeats counted
+    std::optional<TimeMs> event;
+    TimeMs recorded = 0;
+    Tells tells;
+    std::vector<Count> terms;    // by term
+    std::vector<int8_t> vector;  // of length 127, or empty
+    uint32_t times(uint32_t term) const;
+  };
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  void add(const CubeHeader& header, std::string_view text, std::span<const float> vector);
+  void remove(CubeId id);
+  size_t size() const { return ids_.size(); }
+  // By slot: small numbers, good until the next change.
+  uint32_t find(CubeId id) const { return ids_.find(id); }
+  CubeId id(uint32_t slot) const { return ids_.at(slot); }
+  const Entry& operator[](uint32_t slot) const { return entries_[slot]; }
+  // The cube `distance` turns before (negative) or after this one in its session, or kNone. Where several
+  // share a turn, the one kept first.
+  uint32_t beside(uint32_t slot, int32_t distance) const;
+  const Space* space(const std::string& name) const;
+  // Cosine with a query's vector of length 1; 0 where either is absent.
+  static float cosine(const Entry& entry, std::span<const float> unit);
+  int64_t bytes() const;
+
+ private:
+  using Said = std::pair<int32_t, uint32_t>;  // turn, slot
+  struct Talk {
+    std::vector<Said> turns;  // ascending
+  };
+  using TalkName = std::pair<std::string, std::string>;  // space, session
+
+  void count_terms(Space& space, Entry& entry, const std::string& text);
+  void count_speaker(Space& space, Entry& entry, const std::string& name);
+  void uncount(Space& space, const Entry& entry);
+
+  KeyTable<CubeId> ids_;
+  std::vector<Entry> entries_;  // by slot of ids_
+  std::map<std::string, Space> spaces_;
+  std::map<TalkName, Talk> talks_;
+  std::vector<std::pair<std::map<std::string, Space>::iterator, std::map<TalkName, Talk>::iterator>> homes_;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace varve

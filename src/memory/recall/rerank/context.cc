@@ -1,0 +1,174 @@
+// Context: a turn is read with what was said around it. BM25F (Robertson, Zaragoza & Taylor 2004) with the
+// turns beside it as fields: their words count as its own at a share, before saturation, so that a word found
+// twice is not worth two words. How much of a neighbour belongs to a turn is told by the talk itself: an
+// answer owns its question; what one person says in a row is one utterance; a change of speaker without a
+// question lends little. Vectors are shared likewise. What was said in no session stands alone.
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+#include "memory/recall/rerank.h"
+
+namespace varve::reranker {
+namespace {
+
+struct Options {
+  double k1 = 0.8, b = 0.5;           // of turns
+  double doc_k1 = 1.2, doc_b = 0.75;  // of what was said in no session
+  double question = 0.5;              // share of a question in the answer after it
+  double same = 0.3;                  // of a turn beside it by the same speaker
+  double other = 0.2;                 // by another
+  double second = 0.15;               // of the turn after next
+  double dense = 0.3;                 // weight of the cosine, less that of the mean memory
+  double dense_share = 0.4;           // a neighbour's part in it, of the shares above
+  double keep = 0;                    // of the score before
+  int32_t depth = 200;                // so many are read with what is beside them
+};
+
+// The question in one space: its terms there and what each is worth of the whole.
+struct Terms {
+  std::vector<std::pair<uint32_t, float>> worth;  // by number; the values sum to 1 or less
+  float average_length = 1;
+  float mean_cosine = 0;  // of the question with the space's mean vector
+};
+
+struct Row {
+  std::vector<float> counts;  // of each term, by length
+  float cosine = 0;
+};
+
+class Reading {
+ public:
+  Reading(const Options& options, const Asked& asked) : options_(options), asked_(asked) {}
+
+  float score(uint32_t slot) {
+    const Entries::Entry& entry = asked_.entries[slot];
+    const Terms& terms = terms_in(entry);
+    Row sum = row_of(slot);
+    for (int32_t side : {-1, 1}) {
+      const uint32_t next = asked_.entries.beside(slot, side);
+      if (next == Entries::kNone) continue;
+      lend(next, share_of(entry, asked_.entries[next], side), sum);
+      const uint32_t second = asked_.entries.beside(slot, 2 * side);
+      if (second != Entries::kNone) lend(second, options_.second, sum);
+    }
+    const double k1 = entry.talk != nullptr ? options_.k1 : options_.doc_k1;
+    double total = options_.dense * sum.cosine;
+    for (size_t i = 0; i < sum.counts.size(); ++i)
+      total += terms.worth[i].second * sum.counts[i] * (k1 + 1) / (sum.counts[i] + k1);
+    return float(total);
+  }
+
+ private:
+  double share_of(const Entries::Entry& entry, const Entries::Entry& beside, int32_t side) const {
+    if (beside.speaker == entry.speaker) return options_.same;
+    return side < 0 && beside.tells.asks ? options_.question : options_.other;
+  }
+
+  void lend(uint32_t from, double share, Row& to) {
+    const Row& row = row_of(from);
+    for (size_t i = 0; i < to.counts.size(); ++i) to.counts[i] += float(share) * row.counts[i];
+    to.cosine += float(share * options_.dense_share) * row.cosine;
+  }
+
+  const Row& row_of(uint32_t slot) {
+    const auto [found, fresh] = rows_.try_emplace(slot);
+    Row& row = found->second;
+    if (!fresh) return row;
+    const Entries::Entry& entry = asked_.entries[slot];
+    const Terms& terms = terms_in(entry);
+    const double b = entry.talk != nullptr ? options_.b : options_.doc_b;
+    const double length = 1 - b + b * entry.length / terms.average_length;
+    for (const auto& [term, worth] : terms.worth) row.counts.push_back(float(entry.times(term) / length));
+    if (options_.dense > 0 && !entry.vector.empty())
+      row.cosine = Entries::cosine(entry, asked_.query.vector) - terms.mean_cosine;
+    return row;
+  }
+
+  const Terms& terms_in(const Entries::Entry& entry) {
+    const auto [found, fresh] = terms_.try_emplace(entry.space);
+    if (fresh) found->second = read_terms(*entry.space);
+    return found->second;
+  }
+
+  Terms read_terms(const Entries::Space& space) const {
+    Terms terms;
+    terms.average_length = float(space.average_length());
+    double total = 0;
+    for (const std::string& word : asked_.question.terms) {
+      const TermKey key = term_key(word);
+      if (space.is_name(key)) continue;  // who is meant shows in who speaks, not in who is spoken of
+      const uint32_t number = space.keys.find(key);
+      const double idf = space.idf(number);
+      total += idf;
+      if (number != Entries::kNone) terms.worth.emplace_back(number, float(idf));
+    }
+    for (auto& [term, worth] : terms.worth) worth = float(worth / total);
+    const auto& sum = space.vector_sum;
+    if (sum.size() != asked_.query.vector.size()) return terms;
+    for (size_t i = 0; i < sum.size(); ++i)
+      terms.mean_cosine += sum[i] / 127 / float(space.cubes) * asked_.query.vector[i];
+    return terms;
+  }
+
+  const Options& options_;
+  const Asked& asked_;
+  std::unordered_map<const Entries::Space*, Terms> terms_;
+  std::unordered_map<uint32_t, Row> rows_;
+};
+
+class Context : public Reranker {
+ public:
+  explicit Context(const Options& options) : options_(options) {}
+
+  Status rerank(const Asked& asked, std::vector<Hit>& hits) const override {
+    std::unordered_map<uint32_t, float> found;  // slot -> score before
+    const size_t depth = std::min(hits.size(), size_t(options_.depth));
+    for (size_t i = 0; i < depth; ++i) {
+      const uint32_t slot = asked.entries.find(hits[i].id);
+      if (slot == Entries::kNone) continue;
+      found[slot] = hits[i].score;
+      for (int32_t away : {-2, -1, 1, 2}) {
+        const uint32_t next = asked.entries.beside(slot, away);
+        if (next != Entries::kNone) found.try_emplace(next, 0.0f);
+      }
+    }
+    std::vector<Hit> rest;
+    for (const Hit& hit : hits) {
+      const uint32_t slot = asked.entries.find(hit.id);
+      if (slot == Entries::kNone || !found.contains(slot)) rest.push_back({hit.id, 0});
+    }
+    Reading reading(options_, asked);
+    hits = std::move(rest);
+    for (const auto& [slot, before] : found)
+      hits.push_back({asked.entries.id(slot), reading.score(slot) + float(options_.keep) * before});
+    sort_hits(hits);
+    return {};
+  }
+
+ private:
+  Options options_;
+};
+
+}  // namespace
+
+Made context(const Spec& spec) {
+  Options options;
+  TRY(OptionReader(spec)
+          .read("k1", options.k1, 0.0, 10.0)
+          .read("b", options.b, 0.0, 1.0)
+          .read("doc_k1", options.doc_k1, 0.0, 10.0)
+          .read("doc_b", options.doc_b, 0.0, 1.0)
+          .read("question", options.question, 0.0, 1.0)
+          .read("same", options.same, 0.0, 1.0)
+          .read("other", options.other, 0.0, 1.0)
+          .read("second", options.second, 0.0, 1.0)
+          .read("dense", options.dense, 0.0, 10.0)
+          .read("dense_share", options.dense_share, 0.0, 1.0)
+          .read("keep", options.keep, 0.0, 10.0)
+          .read("depth", options.depth, 1, 10000)
+          .done());
+  return std::unique_ptr<Reranker>(new Context(options));
+}
+
+}  // namespace varve::reranker
