@@ -20,7 +20,9 @@ constexpr int32_t kQueries = 16;  // of a task, at most
 struct Range {  // of the tokens of a tile that a query sees
   int32_t begin = 0, end = 0;
 };
-Range visible(std::span<const int32_t> positions, int32_t query, int32_t window) {
+Range visible(std::span<const int32_t> positions, int32_t query, const AttendSpec& spec) {
+  if (!spec.causal) return {0, int32_t(positions.size())};
+  const int32_t window = spec.window;
   const int64_t oldest = window > 0 ? int64_t(query) - window : std::numeric_limits<int64_t>::min();
   const auto begin = std::partition_point(positions.begin(), positions.end(),
                                           [&](int32_t position) { return position <= oldest; });
@@ -29,9 +31,18 @@ Range visible(std::span<const int32_t> positions, int32_t query, int32_t window)
           std::max(int32_t(begin - positions.begin()), int32_t(end - positions.begin()))};
 }
 
+// Of heads that are no power of two, those beyond the largest one lie between the others (Press et al. 2022).
+float alibi_slope(const AttendSpec& spec, int32_t head) {
+  int32_t power = 1;
+  while (power * 2 <= spec.heads) power *= 2;
+  const float step = spec.alibi / float(power);
+  return std::exp2(head < power ? -step * float(head + 1) : -step / 2 * float(2 * (head - power) + 1));
+}
+
 struct Query {
   float* out;
   int32_t position;
+  float slope;  // of ALiBi
   float largest = -std::numeric_limits<float>::infinity();
   float sum = 0;
 };
@@ -63,15 +74,14 @@ class Task {
       std::copy_n(from, spec_.key_dim, &keys_of_queries_[size_t(i * spec_.key_dim)]);
       float* to = RowsAccess::row(out_, segment_.first_row + row) + head * spec_.value_dim;
       std::fill_n(to, spec_.value_dim, 0.f);
-      query_[i] = {to, segment_.positions[size_t(row)]};
+      query_[i] = {to, segment_.positions[size_t(row)], spec_.alibi > 0 ? alibi_slope(spec_, head) : 0};
     }
   }
 
   void tile(const KvPageView& page, int32_t at, int32_t tokens) {
     Range any{kTokens, 0};
     for (int32_t i = 0; i < count_; ++i) {
-      sees_[i] =
-          visible(page.positions.subspan(size_t(at), size_t(tokens)), query_[i].position, spec_.window);
+      sees_[i] = visible(page.positions.subspan(size_t(at), size_t(tokens)), query_[i].position, spec_);
       if (sees_[i].begin == sees_[i].end) continue;
       any = {std::min(any.begin, sees_[i].begin), std::max(any.end, sees_[i].end)};
     }
@@ -80,6 +90,8 @@ class Task {
     scores(any);
     decode(page.values, spec_.value_dim, at, any);
     for (int32_t i = 0; i < count_; ++i) {
+      if (spec_.alibi > 0)
+        fade(query_[i], sees_[i], page.positions.subspan(size_t(at)), scores_[size_t(i)].data());
       if (sees_[i].begin < sees_[i].end) take(query_[i], sees_[i], scores_[size_t(i)].data());
     }
   }
@@ -105,6 +117,11 @@ class Task {
           scores_[size_t(i)][size_t(at + t)] = out[t * count_ + i] * spec_.scale;
       }
     }
+  }
+
+  static void fade(const Query& query, Range tokens, std::span<const int32_t> positions, float* scores) {
+    for (int32_t t = tokens.begin; t < tokens.end; ++t)
+      scores[t] -= query.slope * float(std::abs(query.position - positions[size_t(t)]));
   }
 
   void take(Query& query, Range tokens, float* scores) {

@@ -41,6 +41,8 @@ struct AttendSpec {
   float scale = 1;
   float soft_cap = 0;  // 0: none; else logits become cap * tanh(logit / cap)
   int32_t window = 0;  // 0: all; else only tokens at positions > query - window
+  bool causal = true;  // false: every query sees all tokens, and there is no window
+  float alibi = 0;  // > 0: distance counts against a token, by 2^(-alibi (h + 1) / heads) in head h (ALiBi)
   const Codec* codec = nullptr;
 };
 struct AttendSegment {  // the rows of one sequence

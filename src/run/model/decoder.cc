@@ -64,21 +64,26 @@ ModelShape shape_of(const DecoderSpec& spec) {
           .heads = spec.heads,
           .vocabulary = spec.vocabulary,
           .context = spec.context,
+          .readout = spec.readout,
           .kv = {.layers = int32_t(spec.layers.size()),
                  .kv_heads = spec.kv_heads,
                  .key_dim = spec.key_dim,
                  .value_dim = spec.value_dim}};
 }
 
-Decoder::Decoder(DecoderSpec spec, std::unique_ptr<WeightStore> store, ModelIdentity identity)
+Decoder::Decoder(DecoderSpec spec, std::unique_ptr<WeightStore> store, ModelIdentity identity, bool to_embed)
     : spec_(std::move(spec)),
       store_(std::move(store)),
       identity_(std::move(identity)),
-      shape_(shape_of(spec_)) {}
+      to_embed_(to_embed),
+      shape_(shape_of(spec_)) {
+  if (to_embed_) shape_.kv.layers = 1;
+}
 
 Result<std::shared_ptr<const Model>> Decoder::make(DecoderSpec spec, std::unique_ptr<WeightStore> store,
-                                                   ModelIdentity identity) {
-  std::shared_ptr<Decoder> decoder(new Decoder(std::move(spec), std::move(store), std::move(identity)));
+                                                   ModelIdentity identity, bool to_embed) {
+  std::shared_ptr<Decoder> decoder(
+      new Decoder(std::move(spec), std::move(store), std::move(identity), to_embed));
   TRY(decoder->bind());
   return std::shared_ptr<const Model>(std::move(decoder));
 }
@@ -88,7 +93,7 @@ Status Decoder::bind() {
   rope_factors_ = TRY(read_factors(*store_, spec_.rope));
   rope_ = rope_of(spec_.rope, rope_factors_);
   rope_local_ = rope_of(spec_.rope_local, {});
-  const DecoderParts parts{spec_, *store_, rope_, rope_local_};
+  const DecoderParts parts{spec_, *store_, rope_, rope_local_, to_embed_};
   for (size_t i = 0; i < spec_.layers.size(); ++i)
     blocks_.emplace_back(parts, int32_t(i), weights_.layers[i]);
   return {};
@@ -100,7 +105,7 @@ const ChatTemplate* Decoder::chat_template() const {
 
 int64_t Decoder::scratch_bytes(int32_t rows, int32_t outputs) const {
   const int64_t row = Scratch::bytes_for(rows, spec_.width);
-  int64_t most = spec_.learned_positions ? row : 0;
+  int64_t most = spec_.learned_positions || spec_.token_types > 0 ? row : 0;
   for (const DecoderBlock& block : blocks_) most = std::max(most, block.scratch_bytes(rows));
   return row + Scratch::bytes_for(outputs, spec_.width) + most;
 }
@@ -140,12 +145,21 @@ Status Decoder::embed(const Batch& batch, Step& step) const {
   const WeightPin table = TRY(store_->pin(weights_.token_embedding));
   step.ops.gather(*table, batch.tokens, step.x);
   if (spec_.embedding_scale != 1) step.ops.scale(step.x, spec_.embedding_scale);
-  if (!spec_.learned_positions) return {};
+  if (spec_.learned_positions) TRY(add_rows(weights_.position_embedding, batch.positions, step));
+  if (spec_.token_types > 0) {
+    const std::vector<int32_t> first(batch.tokens.size());
+    TRY(add_rows(weights_.token_types, first, step));
+  }
+  if (!spec_.embedding_norm) return {};
+  return normalise(step, *store_, spec_, weights_.embedding_norm, step.x, step.x);
+}
+
+Status Decoder::add_rows(WeightId table, std::span<const int32_t> rows, Step& step) const {
   const int64_t mark = step.scratch.mark();
-  const WeightPin places = TRY(store_->pin(weights_.position_embedding));
-  Rows where = step.scratch.take(step.x.count(), spec_.width);
-  step.ops.gather(*places, batch.positions, where);
-  step.ops.add(where, step.x);
+  const WeightPin pin = TRY(store_->pin(table));
+  Rows found = step.scratch.take(step.x.count(), spec_.width);
+  step.ops.gather(*pin, rows, found);
+  step.ops.add(found, step.x);
   step.scratch.release(mark);
   return {};
 }
@@ -155,10 +169,14 @@ Status Decoder::run(const Batch& batch, Step& step, Rows out) const {
   for (size_t i = 0; i < blocks_.size(); ++i) {
     if (i + 1 < blocks_.size()) store_->hint(blocks_[i + 1].weights());
     TRY(blocks_[i].forward(step));
+    for (const Segment& segment : batch.segments) {  // where layers share their KV, the next one begins anew
+      if (to_embed_) TRY(segment.kv->truncate(batch.positions[size_t(segment.first)]));
+    }
     if (int32_t(i) + 1 == batch.layer) step.ops.gather_rows(step.x, batch.outputs, out);
   }
   if (batch.outputs.empty() || batch.layer > 0) return {};  // of an earlier chunk only its KV is wanted
   step.ops.gather_rows(step.x, batch.outputs, out);
+  if (spec_.norm_sums) return {};
   return normalise(step, *store_, spec_, weights_.output_norm, out, out);
 }
 

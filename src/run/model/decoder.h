@@ -24,7 +24,7 @@ class Decoder : public Model {
  public:
   // Finds and checks every weight; nothing later can miss one.
   static Result<std::shared_ptr<const Model>> make(DecoderSpec spec, std::unique_ptr<WeightStore> store,
-                                                   ModelIdentity identity);
+                                                   ModelIdentity identity, bool to_embed = false);
 
   const Hash256& fingerprint() const override { return identity_.fingerprint; }
   const ModelShape& shape() const override { return shape_; }
@@ -40,15 +40,17 @@ class Decoder : public Model {
               Rows logits) const override;
 
  private:
-  Decoder(DecoderSpec spec, std::unique_ptr<WeightStore> store, ModelIdentity identity);
+  Decoder(DecoderSpec spec, std::unique_ptr<WeightStore> store, ModelIdentity identity, bool to_embed);
   Status bind();
   Status check(const Batch& batch, const Rows& out, int32_t width) const;
   Status embed(const Batch& batch, Step& step) const;
+  Status add_rows(WeightId table, std::span<const int32_t> rows, Step& step) const;
   Status run(const Batch& batch, Step& step, Rows out) const;  // out: the wanted rows of Batch::layer
 
   DecoderSpec spec_;
   std::unique_ptr<WeightStore> store_;
   ModelIdentity identity_;
+  bool to_embed_;  // see open_embedding_model
   ModelShape shape_;
   DecoderWeights weights_;
   std::vector<float> rope_factors_;

@@ -19,10 +19,13 @@
 
 namespace varve {
 
+enum class Readout : uint8_t { mean, first, last };
+
 struct ModelShape {
   std::string family;  // "llama", "qwen3", ...
   int32_t layers = 0, width = 0, heads = 0, vocabulary = 0;
-  int32_t context = 0;  // tokens that the model was trained for
+  int32_t context = 0;              // tokens that the model was trained for
+  Readout readout = Readout::last;  // how rows of hidden() become the vector of a text
   KvShape kv;
 };
 
@@ -68,5 +71,8 @@ class Model {
 // a tokenizer opens: tokenizer() is null. A chat template that does not parse costs only the chat: see
 // chat_template_problem().
 Result<std::shared_ptr<const Model>> open_model(Env& env, const std::string& path, Ledger& ledger);
+// The same for a model of any family, encoders too, of which only hidden() is wanted, whole texts at a time:
+// its KV has one layer, which holds nothing after a pass.
+Result<std::shared_ptr<const Model>> open_embedding_model(Env& env, const std::string& path, Ledger& ledger);
 
 }  // namespace varve

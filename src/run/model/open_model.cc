@@ -69,18 +69,34 @@ int64_t least_working_bytes(const DecoderSpec& spec) {
          Scratch::bytes_for(1, spec.vocabulary);
 }
 
-}  // namespace
+using Opened = Result<std::shared_ptr<const Model>>;
 
-Result<std::shared_ptr<const Model>> open_model(Env& env, const std::string& path, Ledger& ledger) {
+Opened open(Env& env, const std::string& path, Ledger& ledger, bool to_embed) {
   auto mapping = TRY(env.map(path));
   const Gguf gguf = TRY(Gguf::parse(mapping->bytes()).with("reading " + path));
   DecoderSpec spec = TRY(read_decoder_spec(gguf).with("reading " + path));
+  if (!spec.causal && !to_embed) {
+    return Status(Code::unsupported, path + " is an embedding model (" + spec.family +
+                                         ") and cannot write; give it as the setting 'embeddings'");
+  }
   ModelIdentity identity;
   TRY(read_identity(gguf, spec, ledger, identity).with("reading " + path));
   identity.fingerprint = fingerprint_of(mapping->bytes(), gguf);
   mapping.reset();  // the weights are read, not mapped
-  auto store = TRY(open_resident_weights(env, path, gguf, ledger, least_working_bytes(spec)));
-  return Decoder::make(std::move(spec), std::move(store), std::move(identity)).with("opening " + path);
+  const int64_t working = to_embed ? 0 : least_working_bytes(spec);
+  auto store = TRY(open_resident_weights(env, path, gguf, ledger, working));
+  return Decoder::make(std::move(spec), std::move(store), std::move(identity), to_embed)
+      .with("opening " + path);
+}
+
+}  // namespace
+
+Opened open_model(Env& env, const std::string& path, Ledger& ledger) {
+  return open(env, path, ledger, false);
+}
+
+Opened open_embedding_model(Env& env, const std::string& path, Ledger& ledger) {
+  return open(env, path, ledger, true);
 }
 
 }  // namespace varve

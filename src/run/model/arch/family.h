@@ -27,6 +27,9 @@ namespace arch {  // what family files are made of
 // The fields that all families share: sizes, context, norm epsilon (whichever kind of norm the family sets
 // first in `spec`), rope base and scaling, attention scale, experts when the file has any.
 Result<DecoderSpec> common(const HyperParameters& from, DecoderSpec spec);
+// What encoders share before common() is asked, and after: how their rows become one vector.
+DecoderSpec encoder();
+Status encoder_tables(const HyperParameters& from, DecoderSpec& spec);
 // A factor; 0 in a file means "not set".
 Result<float> scale_or(const HyperParameters& from, std::string_view key, float absent);
 // The first layers have one network, as many as the file says.

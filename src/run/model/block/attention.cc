@@ -82,15 +82,18 @@ Status DecoderBlock::attend(Step& step, Rows queries, Rows keys, Rows values, Ro
                  .value_dim = spec.value_dim,
                  .scale = spec.attention_scale,
                  .soft_cap = spec.attention_soft_cap,
-                 .window = spec.layers[size_t(layer_)].window};
+                 .window = spec.layers[size_t(layer_)].window,
+                 .causal = spec.causal,
+                 .alibi = spec.alibi};
+  const int32_t kv_layer = parts_.one_kv_layer ? 0 : layer_;
   std::vector<AttendSegment> segments;
   segments.reserve(step.segments.size());
   for (const Segment& segment : step.segments) {
     const auto positions = step.positions.subspan(size_t(segment.first), size_t(segment.rows));
-    TRY(segment.kv->append(step.ops, layer_, keys.slice(segment.first, segment.rows),
+    TRY(segment.kv->append(step.ops, kv_layer, keys.slice(segment.first, segment.rows),
                            values.slice(segment.first, segment.rows), positions));
     how.codec = &segment.kv->codec();  // one pool, one codec
-    segments.push_back({segment.first, segment.rows, positions, segment.kv->lanes(layer_)});
+    segments.push_back({segment.first, segment.rows, positions, segment.kv->lanes(kv_layer)});
   }
   step.ops.attend(how, queries, segments, out);
   return {};

@@ -40,11 +40,13 @@ Status DecoderBlock::forward(Step& step) const {
   } else {
     step.ops.add(added, step.x);
   }
+  if (spec.norm_sums) TRY(normalise(step, parts_.store, spec, weights_.attention_post_norm, step.x, step.x));
   TRY(enter(step, spec.one_norm ? weights_.attention_norm : weights_.ffn_norm, step.x, second));
   TRY(feed_forward(step, second));
   TRY(leave(step, weights_.ffn_post_norm, second));
   if (spec.parallel) step.ops.add(added, step.x);
   step.ops.add(second, step.x);
+  if (spec.norm_sums) TRY(normalise(step, parts_.store, spec, weights_.ffn_post_norm, step.x, step.x));
   step.scratch.release(mark);
   return {};
 }

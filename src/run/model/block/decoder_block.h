@@ -15,6 +15,8 @@ struct DecoderParts {
   const DecoderSpec& spec;
   const WeightStore& store;
   const RopeSpec &rope, &rope_local;
+  bool one_kv_layer =
+      false;  // the KV of a layer is of no use to anybody after the pass: all layers share one
 };
 
 class DecoderBlock : public Block {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "math/ops/ops.h"
+#include "run/model/model.h"
 
 namespace varve {
 
@@ -74,6 +74,14 @@ struct DecoderSpec {
   bool fused_gate = false;  // ffn_up holds the gate's rows, then its own
   bool squared = false;     // relu(x)^2
   ExpertSpec experts;
+
+  // Encoders (BERT and its kin) read in both directions and have no next token.
+  bool causal = true;
+  bool norm_sums = false;  // x = norm(x + f(x)), for both f
+  float alibi = 0;         // > 0: see AttendSpec
+  bool embedding_norm = false;
+  int32_t token_types = 0;  // > 0: the first row of such a table is added to every token
+  Readout readout = Readout::last;
 
   float embedding_scale = 1, residual_scale = 1, logit_scale = 1;
   float logit_soft_cap = 0;

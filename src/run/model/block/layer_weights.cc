@@ -81,6 +81,10 @@ Status find_norms(const DecoderSpec& spec, const std::string& at, Finder& finder
     layer.attention_post_norm = TRY(finder.norm(at + "post_attention_norm", spec.width));
     layer.ffn_post_norm = TRY(finder.norm(at + "post_ffw_norm", spec.width));
   }
+  if (spec.norm_sums) {
+    layer.attention_post_norm = TRY(finder.norm(at + "attn_output_norm", spec.width));
+    layer.ffn_post_norm = TRY(finder.norm(at + "layer_output_norm", spec.width));
+  }
   if (spec.qk_norm == QkNorm::none) return {};
   if (spec.qk_norm == QkNorm::each) {
     layer.query_norm.weight = TRY(finder.need(at + "attn_q_norm", {spec.heads, spec.key_dim}));
@@ -189,7 +193,11 @@ Result<DecoderWeights> find_weights(const DecoderSpec& spec, const WeightStore& 
   if (spec.learned_positions) {
     found.position_embedding = TRY(finder.need("position_embd", {spec.context, spec.width}));
   }
-  if (spec.norm_weights) found.output_norm = TRY(finder.norm("output_norm", spec.width));
+  if (spec.embedding_norm) found.embedding_norm = TRY(finder.norm("token_embd_norm", spec.width));
+  if (spec.token_types > 0) {
+    found.token_types = TRY(finder.need("token_types", {spec.token_types, spec.width}));
+  }
+  if (spec.norm_weights && !spec.norm_sums) found.output_norm = TRY(finder.norm("output_norm", spec.width));
   found.output.weight = TRY(finder.optional("output", {spec.vocabulary, spec.width}));
   if (found.output.empty()) found.output.weight = found.token_embedding;
   found.output.bias = TRY(finder.optional("output.bias", {1, spec.vocabulary}));

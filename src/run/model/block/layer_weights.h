@@ -27,8 +27,8 @@ struct LayerWeights {
 };
 
 struct DecoderWeights {
-  WeightId token_embedding = kNoWeight, position_embedding = kNoWeight;
-  Affine output_norm, output;
+  WeightId token_embedding = kNoWeight, position_embedding = kNoWeight, token_types = kNoWeight;
+  Affine embedding_norm, output_norm, output;
   std::vector<LayerWeights> layers;
 };
 
