@@ -5,6 +5,7 @@
 
 #include "run/embed/encoder_embedder.h"
 #include "run/model/model.h"
+#include "tests/reference/encoder_golden.h"
 #include "tests/reference/random_encoder.h"
 #include "tests/support/memory_env.h"
 
@@ -91,6 +92,20 @@ TEST_P(EveryEncoder, BooksAllAtBirthAndIsNoModelThatWrites) {
 
 INSTANTIATE_TEST_SUITE_P(Encoders, EveryEncoder, testing::ValuesIn(kCases),
                          [](const auto& one) { return std::string(one.param.name); });
+
+// It rounds activations to 16 bits on the way.
+TEST(Encoders, AgreeWithLlamaCpp) {
+  for (const reference::KnownVector& known : reference::kKnownVectors) {
+    MemoryEnv env;
+    Ledger ledger(64 << 20);
+    const std::string family = known.architecture;
+    const RandomEncoder model{
+        .architecture = family, .pooling = family == "bert" ? 2 : 1, .fused_qkv = family == "nomic-bert"};
+    ASSERT_TRUE(write_random_encoder(model, 11, env, "known").ok());
+    const auto embedder = open_encoder_embedder(env, "known", ledger, {.threads = 1}).value();
+    EXPECT_LT(distance(embedder->embed(known.text).value(), known.vector), 2e-3) << family << known.text;
+  }
+}
 
 TEST(Encoders, WhatCannotEmbedIsRefused) {
   MemoryEnv env;
