@@ -21,6 +21,10 @@ std::span<float> Parts::all() {
   return {reinterpret_cast<float*>(buffer_.bytes().data()), size_t(buffer_.size()) / 4};
 }
 
+std::span<const float> Parts::all() const {
+  return {reinterpret_cast<const float*>(buffer_.bytes().data()), size_t(buffer_.size()) / 4};
+}
+
 Part* Parts::find(std::string_view role) {
   for (Part& part : parts_) {
     if (part.role == role) return &part;

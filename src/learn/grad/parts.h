@@ -18,6 +18,7 @@ class Parts {
   const Part& operator[](size_t index) const { return parts_[index]; }
   Part* find(std::string_view role);
   std::span<float> all();  // every value, in order; what a checkpoint holds
+  std::span<const float> all() const;
   // Where the part begins in anything that lies like all().
   int64_t offset(const Part& part) const { return offsets_[size_t(part.index)]; }
 

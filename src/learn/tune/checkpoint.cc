@@ -1,0 +1,116 @@
+// A lesson's checkpoint: a magic word, the length of a JSON header, the header, the values, the optimizer's
+// state, and the SHA-256 of all before it.
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/hash.h"
+#include "learn/tune/lesson.h"
+
+namespace varve {
+namespace {
+
+constexpr std::string_view kMagic = "varve-lesson-1\n\n";
+constexpr int64_t kMostHeader = 1 << 20;
+constexpr size_t kPiece = 4 << 20;
+
+class Writing {
+ public:
+  explicit Writing(Replacement& file) : file_(file) {}
+  Status add(std::span<const std::byte> bytes) {
+    hash_.add(bytes);
+    return file_.append(bytes);
+  }
+  Status finish() {
+    const Hash256 hash = hash_.finish();
+    TRY(file_.append(std::as_bytes(std::span(hash.bytes))));
+    return file_.commit();
+  }
+
+ private:
+  Replacement& file_;
+  Sha256 hash_;
+};
+
+class Reading {
+ public:
+  explicit Reading(const File& file) : file_(file) {}
+  Status take(std::span<std::byte> out) {
+    for (size_t at = 0; at < out.size(); at += kPiece) {
+      const auto piece = out.subspan(at, std::min(kPiece, out.size() - at));
+      TRY(file_.read(at_, piece));
+      hash_.add(piece);
+      at_ += int64_t(piece.size());
+    }
+    return {};
+  }
+  Status finish() {
+    Hash256 known;
+    TRY(file_.read(at_, std::as_writable_bytes(std::span(known.bytes))));
+    if (hash_.finish() != known) return Status(Code::corrupt, "the checkpoint is damaged");
+    return {};
+  }
+
+ private:
+  const File& file_;
+  Sha256 hash_;
+  int64_t at_ = 0;
+};
+
+}  // namespace
+
+Json Lesson::header(const Json& beside) const {
+  Json shapes = Json::array();
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    Json part = Json::object();
+    part.set("role", parts_[i].role)
+        .set("rows", int64_t(parts_[i].rows))
+        .set("cols", int64_t(parts_[i].cols));
+    shapes.push(std::move(part));
+  }
+  Json json = Json::object();
+  json.set("done", done_).set("plan", plan_.json()).set("parts", std::move(shapes)).set("beside", beside);
+  return json;
+}
+
+Status Lesson::save(Env& env, const std::string& path, const Json& beside) const {
+  const std::string text = header(beside).dump();
+  const auto length = int64_t(text.size());
+  Replacement file = TRY(Replacement::begin(env, path));
+  Writing writing(file);
+  TRY(writing.add(std::as_bytes(std::span(kMagic))));
+  TRY(writing.add(std::as_bytes(std::span(&length, 1))));
+  TRY(writing.add(std::as_bytes(std::span(text))));
+  TRY(writing.add(std::as_bytes(parts_.all())));
+  TRY(writing.add(state_.bytes()));
+  return writing.finish().with("saving " + path);
+}
+
+Result<Json> Lesson::load(Env& env, const std::string& path) {
+  const auto file = TRY(env.open(path, Open::read));
+  Reading reading(*file);
+  std::string magic(kMagic.size(), ' ');
+  int64_t length = 0;
+  TRY(reading.take(std::as_writable_bytes(std::span(magic))));
+  if (magic != kMagic) return Status(Code::corrupt, path + " is no checkpoint of a lesson");
+  TRY(reading.take(std::as_writable_bytes(std::span(&length, 1))));
+  if (length < 0 || length > kMostHeader) return Status(Code::corrupt, path + " has a head that cannot be");
+  std::string text(size_t(length), ' ');
+  TRY(reading.take(std::as_writable_bytes(std::span(text))));
+  const Json json = TRY(parse_json(text));
+  const Json mine = header(Json());
+  if (json["plan"] != mine["plan"] || json["parts"] != mine["parts"]) {
+    return Status(Code::conflict, path + " belongs to another lesson: its plan or its parts differ");
+  }
+  const int64_t size = TRY(file->size());
+  const int64_t body = int64_t(parts_.all().size_bytes()) + state_.size();
+  if (!json["done"].is_int() || size != int64_t(kMagic.size()) + 8 + length + body + 32) {
+    return Status(Code::corrupt, path + " has not the bytes that its head names");
+  }
+  TRY(reading.take(std::as_writable_bytes(parts_.all())));
+  TRY(reading.take(state_.bytes()));
+  TRY(reading.finish().with("reading " + path));
+  done_ = json["done"].as_int();
+  return json["beside"];
+}
+
+}  // namespace varve

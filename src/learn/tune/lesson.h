@@ -1,0 +1,108 @@
+// Lesson: one training run. It owns gradients, the optimizer's state and the schedule; what it does is a
+// function of its plan, the batches and the values it began with, so that stopping and going on changes no
+// bit.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/rng.h"
+#include "core/format/json.h"
+#include "learn/data/batches.h"
+#include "learn/grad/network.h"
+#include "learn/grad/parts.h"
+#include "learn/optim/optimizer.h"
+
+namespace varve {
+
+struct LessonPlan {
+  std::string optimizer = "adamw";       // a spec of optimizers()
+  float rate = 1e-3f, last_rate = 0.1f;  // the last as a part of `rate`: a cosine leads there
+  float decay = 0.1f;                    // of matrices
+  float clip = 1;                        // largest norm of all gradients together; 0: none
+  int64_t steps = 1000, warmup = 100;
+  int32_t parts = 1;  // batches a step
+  uint64_t seed = 1;
+  KeepMode keep = KeepMode::hold;
+  std::string slots = "bf16";  // how what is kept is encoded
+  TrainOps::Precision precision = TrainOps::Precision::bf16;
+
+  float rate_at(int64_t step) const;  // 1 is the first
+  Json json() const;                  // what of it the values depend on
+};
+
+// By class, to the byte, before anything is booked.
+struct LessonBytes {
+  int64_t weights = 0;  // that learn
+  int64_t gradients = 0, optimizer = 0, activations = 0, working = 0, spilled = 0;
+  int64_t logits = 0;  // a part of working
+  int64_t total() const { return weights + gradients + optimizer + activations + working; }
+};
+
+struct Progress {
+  int64_t step = 0, tokens = 0;  // tokens that were learnt from, in this step
+  double loss = 0, norm = 0;     // mean over those; of the gradients, before clipping
+};
+
+class Lesson {
+ public:
+  // The parts of the network, allocated or not. invalid: an unknown optimizer or slot format.
+  static Result<LessonBytes> bytes(const Network& network, const Parts& parts, const LessonPlan& plan,
+                                   int32_t rows);
+  // Books everything; over_budget comes here or never. Network and parts must outlive it.
+  static Result<std::unique_ptr<Lesson>> make(Network& network, Parts& parts, LessonPlan plan, int32_t rows,
+                                              ThreadPool& pool, Ledger& ledger,
+                                              std::unique_ptr<File> spill = nullptr);
+
+  int64_t done() const { return done_; }
+  const LessonPlan& plan() const { return plan_; }
+  // invalid when the loss or a gradient is no number: nothing was changed by that step.
+  Result<Progress> step(const Batches& batches);
+  // Mean loss over the first `count` batches.
+  Result<double> evaluate(const Batches& batches, int32_t count);
+
+  // Values, state and place in one file, replaced as a whole: when anything fails the old one stays.
+  Status save(Env& env, const std::string& path, const Json& beside) const;
+  // conflict: the file is of another plan or other parts; corrupt: it is damaged. Returns what was put
+  // beside.
+  Result<Json> load(Env& env, const std::string& path);
+
+ private:
+  struct Unit {  // what the optimizer steps at once
+    const Part* part;
+    ParamShape shape;
+    int64_t first, state, state_bytes;  // in the part; in the state
+  };
+  Lesson(Network& network, Parts& parts, LessonPlan plan, TrainOps train, Accumulate sink)
+      : network_(network),
+        parts_(parts),
+        plan_(std::move(plan)),
+        train_(std::move(train)),
+        sink_(std::move(sink)) {}
+  static std::vector<Unit> units(const Parts& parts, const Optimizer& rule);
+  Result<double> learn(const Batches& batches, Progress& progress);
+  Result<double> norm();
+  void apply(float scale);
+  Json header(const Json& beside) const;
+
+  Network& network_;
+  Parts& parts_;
+  LessonPlan plan_;
+  TrainOps train_;
+  Accumulate sink_;
+  ThreadPool* pool_ = nullptr;
+  std::unique_ptr<Optimizer> rule_;
+  std::vector<Unit> units_;
+  Buffer state_;
+  int64_t done_ = 0;
+};
+
+// Values of a fresh model: matrices from a normal distribution, those that write into the residual stream
+// smaller by the depth; norms 1, biases 0.
+void draw_values(Parts& parts, int32_t layers, uint64_t seed);
+// Low-rank sums begin as nothing: b is 0, a is drawn (He et al. 2015).
+void draw_low_rank(Parts& parts, uint64_t seed);
+
+}  // namespace varve

@@ -1,0 +1,179 @@
+// Lessons on a text that repeats itself: they learn it, stop, go on and fail as they promise.
+#include "learn/tune/lesson.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/io/fault_env.h"
+#include "tests/support/memory_env.h"
+
+namespace varve {
+namespace {
+
+DecoderSpec tiny_spec() {
+  DecoderSpec spec{.family = "llama",
+                   .width = 32,
+                   .hidden = 64,
+                   .heads = 4,
+                   .kv_heads = 2,
+                   .key_dim = 8,
+                   .value_dim = 8,
+                   .vocabulary = 40,
+                   .context = 64,
+                   .layers = std::vector<LayerSpec>(2)};
+  spec.attention_scale = 1 / std::sqrt(8.f);
+  spec.rope = {.kind = RopeKind::adjacent, .dim = 8};
+  return spec;
+}
+
+std::vector<int32_t> verse() {
+  std::vector<int32_t> tokens;
+  for (int32_t i = 0; i < 2000; ++i) tokens.push_back(i % 37 == 36 ? 39 : (i % 37) * (i % 37) % 38);
+  return tokens;
+}
+
+struct Class {  // a network and its lesson, of which nothing outside depends on another
+  explicit Class(LessonPlan plan = {}, int threads = 1, const char* optimizer = nullptr) : pool(threads) {
+    plan.rate = 0.01f, plan.steps = 60, plan.warmup = 5;
+    if (optimizer != nullptr) plan.optimizer = optimizer;
+    const DecoderSpec spec = tiny_spec();
+    FullSource source(true, parts);
+    network = std::move(Network::make(spec, source)).value();
+    EXPECT_TRUE(parts.allocate(ledger).ok());
+    draw_values(parts, 2, 1);
+    bytes = Lesson::bytes(*network, parts, plan, batches.rows()).value();
+    lesson = std::move(Lesson::make(*network, parts, plan, batches.rows(), pool, ledger)).value();
+  }
+  std::vector<double> run(int64_t until) {
+    std::vector<double> losses;
+    while (lesson->done() < until) {
+      const auto progress = lesson->step(batches);
+      EXPECT_TRUE(progress.ok());
+      if (!progress.ok()) break;
+      losses.push_back(progress->loss);
+    }
+    return losses;
+  }
+  std::vector<float> values() const { return {parts.all().begin(), parts.all().end()}; }
+
+  Ledger ledger{int64_t(64) << 20};
+  ThreadPool pool;
+  std::vector<int32_t> tokens = verse();
+  TokenWindows batches{tokens, {.length = 30, .sequences = 4, .parts = 2, .separator = 39}};
+  Parts parts;
+  std::unique_ptr<Network> network;
+  std::unique_ptr<Lesson> lesson;
+  LessonBytes bytes;
+};
+
+TEST(Lesson, LearnsATextByEveryOptimizer) {
+  for (const std::string& name : optimizers().names()) {
+    Class one({}, 1, name == "galore" ? "galore:rank=8,scale=1" : name.c_str());
+    const auto losses = one.run(60);
+    const bool plain = name == "sgd";  // a hundred times too slow at this rate
+    EXPECT_LT(losses.back(), plain ? losses.front() : 0.5 * losses.front()) << name;
+    EXPECT_NEAR(losses.front(), std::log(40), 0.2);
+  }
+}
+
+TEST(Lesson, StoppedAndResumedItIsTheSameToTheBit) {
+  for (const char* optimizer : {"adamw", "adam8", "galore:rank=8,gap=7"}) {
+    Class whole({}, 2, optimizer);
+    whole.run(20);
+    MemoryEnv env;
+    {
+      Class first({}, 1, optimizer);
+      first.run(9);
+      ASSERT_TRUE(first.lesson->save(env, "checkpoint", Json("beside")).ok());
+    }
+    Class second({}, 2, optimizer);
+    const auto beside = second.lesson->load(env, "checkpoint");
+    ASSERT_TRUE(beside.ok());
+    EXPECT_EQ(*beside, Json("beside"));
+    EXPECT_EQ(second.lesson->done(), 9);
+    second.run(20);
+    EXPECT_EQ(second.values(), whole.values()) << optimizer;
+  }
+}
+
+TEST(Lesson, WhatIsKeptAndHowMakesNoDifferenceButInBytes) {
+  Class held({.slots = "f32"}), again({.keep = KeepMode::recompute, .slots = "f32"});
+  held.run(5), again.run(5);
+  EXPECT_EQ(held.values(), again.values());
+  EXPECT_LT(again.bytes.activations, held.bytes.activations / 5);
+}
+
+TEST(Lesson, BooksWhatItSaid) {
+  Class one;
+  EXPECT_EQ(one.bytes.total(), one.ledger.used());
+  EXPECT_EQ(one.bytes.gradients, one.ledger.used(Tag::gradients));
+  EXPECT_EQ(one.bytes.optimizer, one.ledger.used(Tag::optimizer));
+  EXPECT_EQ(one.bytes.activations, one.ledger.used(Tag::activations));
+  const int64_t before = one.ledger.peak();
+  one.run(2);
+  EXPECT_EQ(one.ledger.peak(), before) << "nothing is booked while it runs";
+}
+
+TEST(Lesson, ALossThatIsNoNumberChangesNothing) {
+  Class one;
+  one.run(2);
+  one.parts[0].value[0] = NAN;
+  const auto values = one.values();
+  const auto progress = one.lesson->step(one.batches);
+  EXPECT_EQ(progress.code(), Code::invalid);
+  EXPECT_EQ(one.lesson->done(), 2);
+  for (size_t i = 1; i < values.size(); ++i) EXPECT_EQ(one.parts.all()[i], values[i]);
+}
+
+TEST(Lesson, ACheckpointOfAnotherPlanOrADamagedOneIsRefused) {
+  MemoryEnv env;
+  Class one;
+  one.run(1);
+  ASSERT_TRUE(one.lesson->save(env, "checkpoint", {}).ok());
+  Class other({.clip = 2});
+  EXPECT_EQ(other.lesson->load(env, "checkpoint").code(), Code::conflict);
+  auto& bytes = env.bytes("checkpoint");
+  bytes[bytes.size() / 2] ^= std::byte{1};
+  Class same;
+  EXPECT_EQ(same.lesson->load(env, "checkpoint").code(), Code::corrupt);
+  bytes.resize(bytes.size() - 5);
+  EXPECT_EQ(same.lesson->load(env, "checkpoint").code(), Code::corrupt);
+}
+
+TEST(Lesson, AFullDiskLeavesTheOldCheckpoint) {
+  MemoryEnv memory;
+  FaultPlan faults;
+  FaultEnv env(memory, faults);
+  Class one;
+  one.run(1);
+  ASSERT_TRUE(one.lesson->save(env, "checkpoint", {}).ok());
+  const int64_t calls = faults.calls();
+  one.run(2);
+  for (int64_t call = 0; call < calls; ++call) {
+    faults.fail_at(call, Fault::short_write, true);
+    EXPECT_FALSE(one.lesson->save(env, "checkpoint", {}).ok()) << call;
+    faults.heal();
+    Class other;
+    ASSERT_TRUE(other.lesson->load(env, "checkpoint").ok()) << call;
+    EXPECT_EQ(other.lesson->done(), 1);
+  }
+}
+
+TEST(Batches, VisitEachWindowOnceARoundAndKeepDocumentsApart) {
+  std::vector<int> seen(97);
+  for (uint64_t i = 0; i < 97; ++i) ++seen[shuffled(5, i, 97)];
+  EXPECT_EQ(seen, std::vector<int>(97, 1));
+  const std::vector<int32_t> tokens = {1, 2, 9, 3, 4, 5, 9, 6, 7};
+  const TokenWindows windows(tokens, {.length = 4, .sequences = 2, .separator = 9, .in_order = true});
+  Batch batch;
+  ASSERT_TRUE(windows.fill(0, 0, batch).ok());
+  EXPECT_EQ(batch.tokens, (std::vector<int32_t>{1, 2, 9, 3, 4, 5, 9, 6}));
+  EXPECT_EQ(batch.targets, (std::vector<int32_t>{2, 9, -1, 4, 5, 9, -1, 7}));
+  EXPECT_EQ(batch.starts, (std::vector<int32_t>{0, 3, 4, 7}));
+  EXPECT_EQ(batch.weights, (std::vector<float>{1, 1, 0, 1, 1, 1, 0, 1}));
+  EXPECT_EQ(TokenWindows(tokens, {.length = 9}).fill(0, 0, batch).code(), Code::invalid);
+}
+
+}  // namespace
+}  // namespace varve
