@@ -11,7 +11,9 @@
 #include <set>
 
 #include "core/base/process.h"
+#include "memory/reflect/reflect.h"
 #include "run/embed/static_embedder.h"
+#include "serve/session/writer.h"
 
 namespace varve {
 namespace {
@@ -72,6 +74,7 @@ class Wired : public Home {
   const Clock& clock() const override { return clock_; }
   Result<std::shared_ptr<Session>> session(const Principal& who, const std::string& id) override;
   Result<EraseReceipt> forget(const Principal& who, CubeId id, std::string why) override;
+  Result<std::vector<CubeId>> learn(const Principal& who, const Turn& turn) override;
 
  private:
   Status start_model();
@@ -153,6 +156,15 @@ Result<std::shared_ptr<Session>> Wired::session(const Principal& who, const std:
   place = session;
   scopes_.insert(who.name);
   return session;
+}
+
+Result<std::vector<CubeId>> Wired::learn(const Principal& who, const Turn& turn) {
+  if (engine_ == nullptr)
+    return reflect({who, *cubes_, *recall_, embedder_.get(), nullptr}, *reflector_, turn);
+  const Prompter prompter(engine_->model());
+  Interrupt interrupt;
+  EngineWriter writer(*engine_, prompter, who.name, clock_, interrupt);
+  return reflect({who, *cubes_, *recall_, embedder_.get(), &writer}, *reflector_, turn);
 }
 
 Result<EraseReceipt> Wired::forget(const Principal& who, CubeId id, std::string why) {

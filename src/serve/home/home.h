@@ -37,6 +37,8 @@ class Home {
   // Erases a cube and what is derived from it, in the store and in every KV prefix. Always forget through
   // here.
   virtual Result<EraseReceipt> forget(const Principal& who, CubeId id, std::string why) = 0;
+  // What the reflector derives from a turn whose evidence is stored, by the model when there is one.
+  virtual Result<std::vector<CubeId>> learn(const Principal& who, const Turn& turn) = 0;
 };
 
 // $VARVE_HOME, or ~/.varve.

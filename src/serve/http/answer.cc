@@ -76,9 +76,11 @@ HttpReply refusal(const Status& status, const Keys& keys, const ServerOptions& o
 }  // namespace
 
 std::string bearer_of(std::string_view authorization) {
-  constexpr std::string_view scheme = "bearer ";
-  if (lower(authorization.substr(0, scheme.size())) != scheme) return {};
-  return std::string(authorization.substr(scheme.size()));
+  for (const std::string_view scheme : {"bearer ", "token "}) {  // mem0's clients say the latter
+    if (lower(authorization.substr(0, scheme.size())) == scheme)
+      return std::string(authorization.substr(scheme.size()));
+  }
+  return {};
 }
 
 Status check_head(const Head& head, const ServerOptions& options, int port) {
@@ -89,7 +91,7 @@ Status check_head(const Head& head, const ServerOptions& options, int port) {
     return Status(Code::denied, "requests from this Origin are refused; --allow-origin adds one");
   }
   const std::string type = lower(head.content_type.substr(0, head.content_type.find(';')));
-  if (head.has_body && type != "application/json") {
+  if (head.has_body && type != "application/json" && type != "application/x-ndjson") {
     return Status(Code::invalid, "the body must be sent as Content-Type: application/json");
   }
   return {};

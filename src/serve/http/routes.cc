@@ -15,12 +15,20 @@ constexpr std::array kRoutes = {
     Route{"POST", "/v1/embeddings", Access::read, post_embeddings},
     Route{"POST", "/v1/memories", Access::write, post_memory},
     Route{"GET", "/v1/memories", Access::read, get_memories},
+    Route{"DELETE", "/v1/memories", Access::write, delete_memories},
     Route{"POST", "/v1/memories/search", Access::read, search_memories},
+    Route{"GET", "/v1/memories/export", Access::read, get_export},
+    Route{"POST", "/v1/memories/import", Access::write, post_import},
     Route{"GET", "/v1/memories/{id}", Access::read, get_memory},
     Route{"PUT", "/v1/memories/{id}", Access::write, put_memory},
     Route{"PATCH", "/v1/memories/{id}", Access::write, put_memory},
     Route{"DELETE", "/v1/memories/{id}", Access::write, delete_memory},
     Route{"GET", "/v1/memories/{id}/history", Access::read, get_memory_history},
+    Route{"PUT", "/v1/batch", Access::write, put_batch},
+    Route{"DELETE", "/v1/batch", Access::write, delete_batch},
+    Route{"POST", "/v2/memories", Access::read, post_memories_list},
+    Route{"POST", "/v2/memories/search", Access::read, search_memories},
+    Route{"GET", "/v1/ping", Access::read, get_ping},
     Route{"POST", "/mcp", Access::read, post_mcp},
     Route{"DELETE", "/mcp", Access::read, delete_mcp},
 };
@@ -35,6 +43,7 @@ std::string_view next_part(std::string_view& path) {
 }
 
 bool matches(std::string_view pattern, std::string_view path, std::map<std::string, std::string>& named) {
+  if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);  // some clients end every path so
   std::map<std::string, std::string> found;
   while (!pattern.empty() || !path.empty()) {
     if (pattern.empty() || path.empty()) return false;
