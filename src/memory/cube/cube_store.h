@@ -76,6 +76,12 @@ struct JournalEntry {
   Hash256 hash;  // over this entry without `why`, and the one before
 };
 
+// A place in the journal; its hash proves that everything before it is the same.
+struct JournalMark {
+  int64_t sequence = 0;
+  Hash256 hash;
+};
+
 // Told of every committed change, in order, on the writing thread: what keeps an index current. It may read
 // the store, but not write to it. `payload` is empty unless the form is plaintext.
 class CubeObserver {
@@ -84,6 +90,8 @@ class CubeObserver {
   virtual void changed(const CubeHeader& header,
                        std::string_view payload) = 0;  // new, revised, or another life
   virtual void erased(const CubeHeader& header) = 0;
+  virtual void reached(const JournalMark&) {}  // all changes up to this entry were told
+  virtual void account(EraseReceipt&) {}       // adds what became of its own share of what was just erased
 };
 
 class Governance;  // memory/cube/governance.h
@@ -129,8 +137,13 @@ class CubeStore {
   virtual Result<CubeId> import_cube(const Principal& who, std::string_view file,
                                      const std::string& space) = 0;
 
-  // Calls `observer` for every active plaintext cube, then for every change. Null detaches.
-  virtual Status observe(CubeObserver* observer) = 0;
+  // Calls `observer` for every active plaintext cube, or with `since` for every cube that changed after it,
+  // then for every change. not_found: this store never was where `since` says. Null detaches.
+  virtual Status observe(CubeObserver* observer, const JournalMark* since = nullptr) = 0;
+  // Tells `to` of at most `limit` active plaintext cubes whose ids follow `after`, while nobody writes. The
+  // last one's id, or nothing at the end.
+  virtual Result<std::optional<CubeId>> show(CubeObserver& to, CubeId after, int32_t limit) const = 0;
+  virtual Result<JournalMark> newest() const = 0;
   virtual Result<std::vector<std::string>> check() const = 0;  // fsck: one line a problem; empty when sound
 };
 

@@ -42,6 +42,7 @@ class Change {
   const std::vector<Event>& events() const { return events_; }
   const std::vector<Hash256>& blobs() const { return touched_blobs_; }  // written, or perhaps no longer named
   int64_t sequence() const { return journal_.sequence(); }
+  JournalMark mark() const { return {journal_.sequence(), journal_.hash()}; }
   CubeId last() const { return last_; }
   sql::Database& database() { return *db_; }
 

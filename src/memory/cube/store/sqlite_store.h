@@ -69,7 +69,10 @@ class SqliteStore : public CubeStore, public Governance {
   Result<std::string> export_cube(const Principal& who, CubeId id) const override;
   Result<CubeId> import_cube(const Principal& who, std::string_view file, const std::string& space) override;
   Governance& governance() override { return *this; }
-  Status observe(CubeObserver* observer) override;
+  // observe.cc
+  Status observe(CubeObserver* observer, const JournalMark* since) override;
+  Result<std::optional<CubeId>> show(CubeObserver& to, CubeId after, int32_t limit) const override;
+  Result<JournalMark> newest() const override;
   Result<std::vector<std::string>> check() const override;
 
   // Governance: govern/governance.cc
@@ -102,6 +105,7 @@ class SqliteStore : public CubeStore, public Governance {
   struct Written {
     std::vector<Change::Event> events;
     std::vector<Hash256> blobs;
+    JournalMark mark;       // of the last of them
     bool doubtful = false;  // the disk failed somebody
 
     void add_blobs(const std::vector<Hash256>& more) { blobs.insert(blobs.end(), more.begin(), more.end()); }
@@ -117,7 +121,9 @@ class SqliteStore : public CubeStore, public Governance {
   Status drop_orphans(const std::vector<Hash256>& names);
   Status sweep() const;
   Status scrub();
-  void tell(const std::vector<Change::Event>& events);
+  // observe.cc
+  void tell(CubeObserver& to, const std::vector<Change::Event>& events) const;
+  Status tell_since(CubeObserver& to, const JournalMark& since) const;
   std::string database_path() const { return folder_ + "/cubes.db"; }
 
   Env& env_;

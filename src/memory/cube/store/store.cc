@@ -112,7 +112,9 @@ void SqliteStore::write_together(const std::vector<Turn*>& group) {
     const bool dropped = shared.ok() && (written.blobs.empty() || drop_orphans(written.blobs).ok());
     if (!written.blobs.empty() && !dropped) orphans_ = true;
   }
-  tell(written.events);
+  if (observer_ == nullptr || written.events.empty()) return;
+  tell(*observer_, written.events);
+  observer_->reached(written.mark);
 }
 
 // Each has a savepoint: what one of them may not do is undone alone.
@@ -133,6 +135,7 @@ Status SqliteStore::write_in_transaction(const std::vector<Turn*>& group, Writte
     if (!change.ok()) turn->failed = std::move(change).status();
     if (turn->refused) continue;
     sequence = change->sequence();
+    written.mark = change->mark();
     last_ = change->last();
     written.events.insert(written.events.end(), change->events().begin(), change->events().end());
   }
@@ -172,27 +175,6 @@ Status SqliteStore::drop_orphans(const std::vector<Hash256>& names) {
   return first;
 }
 
-void SqliteStore::tell(const std::vector<Change::Event>& events) {
-  if (observer_ == nullptr) return;
-  for (const Change::Event& event : events) {
-    if (event.erased) {
-      observer_->erased(event.header);
-      continue;
-    }
-    const auto found = [&]() -> Result<std::pair<CubeHeader, std::string>> {
-      std::lock_guard lock(connection_);
-      TRY(ready());
-      Rows rows(*db_, blobs_);
-      const auto state = TRY(rows.state(event.header.id));
-      if (!state || state->life == Life::erased) return Status(Code::not_found, "erased since");
-      CubeHeader header = TRY(rows.header(*state));
-      std::string text = header.form == Form::plaintext ? TRY(rows.payload(header)) : std::string();
-      return std::pair(std::move(header), std::move(text));
-    }();
-    if (found.ok()) observer_->changed((*found).first, (*found).second);
-  }
-}
-
 Result<std::vector<CubeId>> SqliteStore::apply(const Principal& who, std::vector<MemoryOp> ops) {
   if (ops.size() > kMaxOps) {
     return Status(Code::invalid, "a plan has at most " + std::to_string(kMaxOps) + " operations");
@@ -215,6 +197,7 @@ Result<std::vector<CubeId>> SqliteStore::apply(const Principal& who, std::vector
 Result<EraseReceipt> SqliteStore::erase(const Principal& who, CubeId id, std::string) {
   EraseReceipt receipt = TRY(write(who, [&](Change& change) { return change.erase(id); }));
   std::scoped_lock lock(writing_, connection_);
+  if (observer_ != nullptr) observer_->account(receipt);
   const Status swept = ready();
   if (!swept.ok() || orphans_) {
     receipt.not_reached.push_back("a file of its words could not be removed; it goes when the store opens" +
@@ -251,33 +234,6 @@ Result<CubeId> SqliteStore::import_cube(const Principal& who, std::string_view f
   h.origin = "cube:" + h.id.text();
   h.trust = Trust::outside;
   return put(who, std::move(draft));
-}
-
-Status SqliteStore::observe(CubeObserver* observer) {
-  std::lock_guard order(writing_);
-  observer_ = nullptr;
-  if (observer == nullptr) return {};
-  CubeId after;
-  while (true) {
-    std::vector<Change::Event> page;
-    {
-      std::lock_guard lock(connection_);
-      TRY(ready());
-      auto row =
-          TRY(db_->query("SELECT id FROM cubes WHERE id > ? AND form = ? AND life = ? ORDER BY id LIMIT 1000",
-                         after.bytes, int64_t(Form::plaintext), int64_t(Life::active)));
-      while (TRY(row.step())) {
-        if (row.view(0).size() == 16) std::memcpy(after.bytes.data(), row.view(0).data(), 16);
-        page.push_back({.header = {.id = after}});
-      }
-    }
-    if (page.empty()) break;
-    observer_ = observer;
-    tell(page);
-    observer_ = nullptr;
-  }
-  observer_ = observer;
-  return {};
 }
 
 Result<std::vector<std::string>> SqliteStore::check() const {
