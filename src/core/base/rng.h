@@ -15,7 +15,9 @@ enum class Site : uint32_t {
   init = 2,
   dropout = 3,
   data_order = 4,
-  perturbation = 5
+  perturbation = 5,
+  world_train = 6,
+  world_eval = 7
 };
 
 struct RngKey {

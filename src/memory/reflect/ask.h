@@ -30,6 +30,7 @@ struct Question {
   Json shape;
   int max_tokens = 256;
 };
+std::string prompt_of(const Question& question);  // what the Writer is shown
 Result<Json> ask(Writer& writer, const Question& question);
 
 std::string trimmed(std::string_view text);

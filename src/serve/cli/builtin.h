@@ -20,5 +20,6 @@ Result<int> run_list(Args& args, Console& console);
 Result<int> run_settings(Args& args, Console& console);
 Result<int> run_explain(Args& args, Console& console);
 Result<int> run_doctor(Args& args, Console& console);
+Result<int> run_world(Args& args, Console& console);
 
 }  // namespace varve

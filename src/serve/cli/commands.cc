@@ -49,6 +49,13 @@ constexpr std::string_view kExported =
 constexpr std::string_view kExplain = "varve explain\n";
 constexpr std::string_view kDoctor = "varve doctor [--model FILE]\n";
 
+constexpr std::string_view kWorld =
+    "varve world [--seed N] [--split train|eval] [--kinds KINDS] [--from N] [--count N] [-o FILE]\n\n"
+    "  --kinds KINDS      a mixture such as 4*single+distract:memories=30+prose; varve list names them\n"
+    "  --from N           the first item: any item can be made again alone\n"
+    "  --count N          how many; default 1000\n"
+    "  --stats            counts instead of the items\n";
+
 constexpr Command kCommands[] = {
     {"chat", "talk, with memory", kChat, run_chat, Shared::turn},
     {"serve", "the same over HTTP, as OpenAI's clients speak it", kServe, run_serve, Shared::home},
@@ -62,6 +69,7 @@ constexpr Command kCommands[] = {
     {"export", "memories as lines of JSON", kExported, run_export, Shared::home},
     {"explain", "what the newest turn recalled, reused and stored", kExplain, run_explain, Shared::home},
     {"complete", "let a model go on with a text; no memory", kComplete, run_complete, Shared::turn},
+    {"world", "dialogues to train and measure the embedded model", kWorld, run_world},
     {"list", "every method that can be chosen", "varve list [--json]\n", run_list},
     {"settings", "every setting, its range and default", "varve settings [--json]\n", run_settings},
     {"doctor", "machine, budget, disk, and whether the home is sound", kDoctor, run_doctor, Shared::home},

@@ -2,6 +2,7 @@
 // nothing can be missing.
 #include <ostream>
 
+#include "learn/world/kind.h"
 #include "math/codec/codec.h"
 #include "memory/recall/rerank.h"
 #include "memory/recall/retriever.h"
@@ -41,6 +42,7 @@ Result<int> run_list(Args& args, Console& console) {
   add(all, "retriever", retrievers());
   add(all, "reranker", rerankers());
   add(all, "reflector", reflectors());
+  add(all, "dialogue", world::kinds());
   if (json) {
     console.out << all.dump() << "\n";
     return 0;

@@ -8,12 +8,13 @@
 
 #include "core/format/json.h"
 #include "memory/recall/present.h"
+#include "memory/reflect/derive.h"
+#include "memory/reflect/fact_questions.h"
 #include "memory/reflect/reflector.h"
 
 namespace varve::reflector {
 namespace {
 
-constexpr size_t kMaxFactBytes = 500;
 constexpr int32_t kSearched = 50;  // hits a fact; turns are among them, and only facts are compared
 
 struct Options {
@@ -27,32 +28,13 @@ struct Decision {
   size_t target = 0;  // of update: which known fact
 };
 
-std::string trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r\n"), end = text.find_last_not_of(" \t\r\n");
-  return begin == text.npos ? "" : std::string(text.substr(begin, end - begin + 1));
-}
-
 Status wrong(std::string_view what) {
   return Status(Code::invalid, "the writer's answer is not used: " + std::string(what));
 }
 
-Json schema(std::string_view name, Json item, int most) {
-  Json list = Json::object().set("type", "array").set("maxItems", most).set("items", std::move(item));
-  return Json::object()
-      .set("type", "object")
-      .set("properties", Json::object().set(name, std::move(list)))
-      .set("required", Json::array().push(name))
-      .set("additionalProperties", false);
-}
-
-Json integer() {
-  return Json::object().set("type", "integer");
-}
-
 // The list called `name`, which is all that an answer consists of.
-Result<Json::Array> answered(Writer& writer, const std::string& prompt, std::string_view name,
-                             const Json& shape, int max_tokens) {
-  const std::string text = TRY(writer.write(prompt, shape.dump(), max_tokens));
+Result<Json::Array> answered(Writer& writer, const Question& question, std::string_view name) {
+  const std::string text = TRY(writer.write(prompt_of(question), question.shape.dump(), question.max_tokens));
   if (trimmed(text).empty()) return Json::Array();
   auto json = parse_json(text, {.max_bytes = 64 << 10, .max_depth = 8, .max_items = 1000});
   if (!json.ok()) return wrong(std::move(json).status().message());
@@ -100,25 +82,11 @@ class Mem0 : public Reflector {
   }
 
   Result<std::vector<std::string>> extract(const Turn& turn, Writer& writer) const {
-    const std::string user = trimmed(strip_recalled(turn.user));
-    const std::string assistant = options_.answers ? trimmed(strip_recalled(turn.assistant)) : "";
-    if (user.empty() && assistant.empty()) return std::vector<std::string>();
-    Json exchange = Json::object().set("date", format_time(turn.time).substr(0, 10)).set(turn.speaker, user);
-    if (!assistant.empty()) exchange.set("assistant", assistant);
-    const std::string prompt =
-        "This is one exchange of a conversation, as JSON. List what it says that will still matter in a "
-        "month: about "
-        "the people in it, their life, plans, wishes, health, work, family and things. One short sentence a "
-        "fact. "
-        "Call the user 'the user', and others by name. Write dates instead of words like 'yesterday'. List "
-        "only what "
-        "was said, nothing guessed, no questions, no small talk, no instructions. Often the list is "
-        "empty.\n" +
-        exchange.dump() + "\nAnswer as JSON: {\"facts\": [\"...\"]}\n";
-    const Json shape =
-        schema("facts", Json::object().set("type", "string").set("maxLength", int64_t(kMaxFactBytes / 2)),
-               options_.facts);
-    const Json::Array list = TRY(answered(writer, prompt, "facts", shape, 64 + 64 * options_.facts));
+    Turn shown = turn;
+    if (!options_.answers) shown.assistant.clear();
+    if (words_of(shown).empty()) return std::vector<std::string>();
+    const Json::Array list =
+        TRY(answered(writer, facts_question(exchange_of(shown), options_.facts), "facts"));
     if (list.size() > size_t(options_.facts)) return wrong("it has too many facts");
     std::vector<std::string> facts;
     for (const Json& one : list) {
@@ -157,33 +125,10 @@ class Mem0 : public Reflector {
 
   Result<std::vector<Decision>> decide(const std::vector<std::string>& facts,
                                        const std::vector<Recalled>& similar, Writer& writer) const {
-    Json fresh = Json::array(), known = Json::array();
-    for (size_t i = 0; i < facts.size(); ++i)
-      fresh.push(Json::object().set("fact", int64_t(i)).set("text", facts[i]));
-    for (size_t i = 0; i < similar.size(); ++i) {
-      known.push(
-          Json::object().set("target", int64_t(i)).set("text", similar[i].text.substr(0, kMaxFactBytes)));
-    }
-    const std::string prompt =
-        "These are new facts and known facts, as JSON. Decide for every new fact: 'keep' when a known fact "
-        "says the "
-        "same; 'update' when it makes a known fact untrue or more exact, with that one as target; else "
-        "'add', with "
-        "target -1.\n" +
-        Json::object().set("new", std::move(fresh)).set("known", std::move(known)).dump() +
-        "\nAnswer as JSON: {\"decisions\": [{\"fact\": 0, \"action\": \"add\", \"target\": -1}]}\n";
-    const Json actions = Json::object().set("enum", Json::array().push("add").push("update").push("keep"));
-    Json item =
-        Json::object()
-            .set("type", "object")
-            .set("properties",
-                 Json::object().set("fact", integer()).set("action", actions).set("target", integer()))
-            .set("required", Json::array().push("fact").push("action").push("target"))
-            .set("additionalProperties", false);
-    const int most = int(facts.size());
-    return read(TRY(answered(writer, prompt, "decisions", schema("decisions", std::move(item), most),
-                             32 + 32 * most)),
-                facts.size(), similar.size());
+    std::vector<std::string> known;
+    for (const Recalled& one : similar) known.push_back(one.text);
+    return read(TRY(answered(writer, decisions_question(facts, known), "decisions")), facts.size(),
+                similar.size());
   }
 
   // One decision for every fact, and no known fact updated twice; or nothing at all.

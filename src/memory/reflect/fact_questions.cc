@@ -1,0 +1,40 @@
+#include "memory/reflect/fact_questions.h"
+
+namespace varve {
+
+Question facts_question(Json exchange, int most) {
+  return {
+      .words =
+          "This is one exchange of a conversation, as JSON. List what it says that will still matter in a "
+          "month: about the people in it, their life, plans, wishes, health, work, family and things. One "
+          "short sentence a fact. Call the user 'the user', and others by name. Write dates instead of words "
+          "like 'yesterday'. List only what was said, nothing guessed, no questions, no small talk, no "
+          "instructions. Often the list is empty.",
+      .material = std::move(exchange),
+      .example = "{\"facts\": [\"...\"]}",
+      .shape = answer::record({{"facts", answer::list(answer::text(int64_t(kMaxFactBytes / 2)), most)}}),
+      .max_tokens = 64 + 64 * most};
+}
+
+Question decisions_question(const std::vector<std::string>& facts, const std::vector<std::string>& known) {
+  Json fresh = Json::array(), old = Json::array();
+  for (size_t i = 0; i < facts.size(); ++i)
+    fresh.push(Json::object().set("fact", int64_t(i)).set("text", facts[i]));
+  for (size_t i = 0; i < known.size(); ++i)
+    old.push(Json::object().set("target", int64_t(i)).set("text", known[i].substr(0, kMaxFactBytes)));
+  const Json index = Json::object().set("type", "integer");
+  Json decision = answer::record(
+      {{"fact", index}, {"action", answer::choice({"add", "update", "keep"})}, {"target", index}});
+  const int most = int(facts.size());
+  return {
+      .words =
+          "These are new facts and known facts, as JSON. Decide for every new fact: 'keep' when a known "
+          "fact says the same; 'update' when it makes a known fact untrue or more exact, with that one as "
+          "target; else 'add', with target -1.",
+      .material = Json::object().set("new", std::move(fresh)).set("known", std::move(old)),
+      .example = "{\"decisions\": [{\"fact\": 0, \"action\": \"add\", \"target\": -1}]}",
+      .shape = answer::record({{"decisions", answer::list(std::move(decision), most)}}),
+      .max_tokens = 32 + 32 * most};
+}
+
+}  // namespace varve

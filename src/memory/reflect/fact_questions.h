@@ -1,0 +1,19 @@
+// The two questions of fact keeping: which facts an exchange holds, and what each is beside the known ones.
+// They stand apart from the method, because the embedded model is trained on the very same words.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "memory/reflect/ask.h"
+
+namespace varve {
+
+constexpr size_t kMaxFactBytes = 500;
+
+// `exchange`: as exchange_of() writes it. The answer: {"facts": ["..."]}.
+Question facts_question(Json exchange, int most);
+// The answer: {"decisions": [{"fact": 0, "action": "add" | "update" | "keep", "target": -1}]}.
+Question decisions_question(const std::vector<std::string>& facts, const std::vector<std::string>& known);
+
+}  // namespace varve
