@@ -12,7 +12,8 @@
 
 #include "core/base/process.h"
 #include "memory/reflect/reflect.h"
-#include "run/embed/static_embedder.h"
+#include "run/embed/embedder.h"
+#include "run/embed/likelihood.h"
 #include "serve/session/writer.h"
 
 namespace varve {
@@ -77,6 +78,7 @@ class Wired : public Home {
   Result<std::vector<CubeId>> learn(const Principal& who, const Turn& turn) override;
 
  private:
+  bool recall_asks_model() const;
   Status start_model();
   Status start_smaller_steps(std::shared_ptr<const Model> model);
   Status advise(Status refused) const;
@@ -87,11 +89,12 @@ class Wired : public Home {
   std::unique_ptr<File> lock_;  // first in, last out
   Ledger ledger_;
   std::unique_ptr<CubeStore> cubes_;
+  std::unique_ptr<Engine> engine_;  // before those who ask it
   std::unique_ptr<Embedder> embedder_;
+  std::unique_ptr<Scorer> scorer_;
   std::unique_ptr<Recall> recall_;
   std::unique_ptr<Reflector> reflector_;
   Reservation grown_floor_;
-  std::unique_ptr<Engine> engine_;
   std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, std::weak_ptr<Session>> sessions_;
   std::set<std::string> scopes_;  // principals that may have left KV behind
@@ -99,14 +102,21 @@ class Wired : public Home {
 
 Status Wired::wire() {
   cubes_ = TRY(CubeStore::open(env_, options_.folder + "/cubes", ledger_, clock_));
+  if (recall_asks_model()) TRY(start_model());
   if (!options_.embeddings.empty()) {
-    embedder_ =
-        TRY(open_static_embedder(env_, options_.embeddings, ledger_).with("the setting 'embeddings'"));
+    const EmbedderParts parts{env_, ledger_, engine_.get(), options_.engine.threads};
+    embedder_ = TRY(open_embedder(options_.embeddings, parts).with("the setting 'embeddings'"));
   }
   recall_ = TRY(
       Recall::make(options_.recipe, *cubes_, embedder_.get(), ledger_, clock_).with("the setting 'recipe'"));
   reflector_ = TRY(reflectors().make(options_.reflector).with("the setting 'reflector'"));
-  return options_.model.empty() ? Status() : start_model();
+  return options_.model.empty() || engine_ != nullptr ? Status() : start_model();
+}
+
+// Then the model comes first. Else it comes last, and its context is what the indexes leave of the budget.
+bool Wired::recall_asks_model() const {
+  return !options_.model.empty() &&
+         (embeds_by_model(options_.embeddings) || options_.recipe.find("likelihood") != std::string::npos);
 }
 
 Status Wired::start_model() {
@@ -118,10 +128,10 @@ Status Wired::start_model() {
                       " has no tokenizer, so it cannot read or write text; convert the model again "
                       "with its tokenizer");
   }
-  // Vocabulary and the like lie outside the ledger: what they added is booked as measured.
+  // What is small at the model lies outside the ledger: what it added is booked as measured.
   const int64_t grown = resident_bytes() - ledger_.used() - outside_before;
   if (grown > 0)
-    grown_floor_ = TRY(ledger_.reserve(Tag::scratch, grown).with("booking the model's vocabulary"));
+    grown_floor_ = TRY(ledger_.reserve(Tag::scratch, grown).with("booking what is small at the model"));
   return start_smaller_steps(std::move(model));
 }
 

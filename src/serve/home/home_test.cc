@@ -7,6 +7,7 @@
 #include "memory/plaintext/evidence.h"
 #include "tests/support/shared.h"
 #include "tests/support/temp_folder.h"
+#include "tests/support/tiny_model.h"
 
 namespace varve {
 namespace {
@@ -68,6 +69,29 @@ TEST_F(HomeTest, embeddings_find_what_shares_no_word) {
   const auto found = (*home)->recall().gather(ann, {.text = "a sick puppy", .limit = 1}).value();
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].text, "My dog is ill.");
+}
+
+TEST_F(HomeTest, the_running_model_or_an_embedding_model_may_turn_words_into_vectors) {
+  const std::string file = folder / "tiny.gguf";
+  ASSERT_TRUE(write_tiny_model(posix_env(), file).ok());
+  HomeOptions asked = options();
+  asked.embeddings = "model:pool=last";
+  const Status alone = Home::open(asked).status();
+  EXPECT_EQ(alone.code(), Code::invalid);
+  EXPECT_NE(alone.message().find("--model"), std::string_view::npos) << alone.message();
+  for (const std::string& what : {asked.embeddings, file}) {
+    asked.model = file;
+    asked.embeddings = what;
+    asked.recipe = "dense";
+    auto home = Home::open(asked);
+    ASSERT_TRUE(home.ok()) << std::move(home).status().text();
+    for (const char* text : {"the name of your assistant", "12345678", "what is it?"}) {
+      ASSERT_TRUE((*home)->cubes().put(ann, note_draft(text, "ann")).ok());
+    }
+    const auto found = (*home)->recall().gather(ann, {.text = "12345678", .limit = 1}).value();
+    ASSERT_FALSE(found.empty());
+    EXPECT_EQ(found[0].text, "12345678") << what;
+  }
 }
 
 TEST_F(HomeTest, whoever_asks_for_the_same_conversation_shares_it) {

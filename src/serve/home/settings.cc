@@ -78,7 +78,9 @@ std::vector<Setting> settings_of(HomeOptions& o) {
       {"budget", &o.budget_bytes, 0, kMaxBytes,
        "what the whole process may take, as 4GiB; 0: three quarters of the machine"},
       {"recipe", &o.recipe, 0, 0, "how memories are found: retrievers joined by '+'"},
-      {"embeddings", &o.embeddings, 0, 0, "folder of a static embedding model; empty: none"},
+      {"embeddings", &o.embeddings, 0, 0,
+       "what turns words into vectors: a folder of a static table, a .gguf embedding model, or "
+       "model[:pool=mean|last|weighted,layer=N,prompt=none|echo|word]; empty: nothing"},
       {"reflector", &o.reflector, 0, 0, "what is learnt from a turn after its answer"},
       {"context", &e.context, 0, 1 << 24,
        "tokens of a conversation that the model sees; 0: what it was made for"},
