@@ -46,6 +46,11 @@ struct Conflict {
 enum class Verdict : uint8_t { newer, older, both };
 Result<Verdict> parse_verdict(std::string_view text);
 
+struct Tended {  // what upkeep of a space did
+  int64_t expired = 0, archived = 0, dropped = 0;
+  int64_t active_bytes = 0;  // afterwards; above the cap only by what may not be evicted
+};
+
 struct Rebuild {  // a derived cube whose words went because one of its sources did
   CubeId lost;
   std::string kind, space;
@@ -57,6 +62,14 @@ struct AuditQuery {
   int64_t after = 0;    // entries above this number
   int32_t limit = 100;  // 1..10000
 };
+
+struct Backup {
+  int64_t files = 0, bytes = 0;
+  TimeMs time = 0;
+};
+// Checks every file of a backup against its manifest and the copy as a store, and only then puts it at
+// `folder`, where nothing may be. corrupt: the backup is not whole; nothing was put.
+Result<Backup> restore_backup(Env& env, const std::string& backup, const std::string& folder, Ledger& ledger);
 
 class Governance {
  public:
@@ -81,10 +94,21 @@ class Governance {
   virtual Status settle(const Principal& who, CubeId newer, CubeId older, Verdict verdict,
                         std::string why) = 0;
 
+  // Expires what is due and evicts down to the cap; a put that passes the cap does so by itself. The same store
+  // and time give the same result. The value of a byte is strength, decayed, over the cube's bytes.
+  virtual Result<Tended> tend(const Principal& who, const std::string& space) = 0;
   virtual Result<std::vector<Rebuild>> rebuilds(const Principal& who) const = 0;
   virtual Status rebuilt(const Principal& who, CubeId lost) = 0;  // done, or not wanted
 
   virtual Result<std::vector<JournalEntry>> audit(const Principal& who, const AuditQuery& query) const = 0;
+
+  // Of the whole store, by whoever has its files.
+  // Copies the store to a new folder while it goes on working. The manifest comes last: a folder without one
+  // is no backup. `by`: whom the journal names.
+  virtual Result<Backup> backup(const Principal& by, const std::string& folder) = 0;
+  // Takes away what check() names and nobody can miss: edges that lead nowhere, damaged grants and rules. One
+  // line for each thing done.
+  virtual Result<std::vector<std::string>> repair() = 0;
 };
 
 }  // namespace varve

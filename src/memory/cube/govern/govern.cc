@@ -42,6 +42,10 @@ Status Change::set_rules(const std::string& space, const SpaceRules& rules) {
                         std::string(to_string(rules.personal)));
 }
 
+Status Change::note_backup(const std::string& folder) {
+  return note_space("backup", "", folder.substr(folder.rfind('/') + 1));
+}
+
 Status Change::rebuilt(CubeId lost) {
   const CubeState state = TRY(view_.find(lost, Right::write));
   TRY(db_->run("DELETE FROM rebuilds WHERE lost = ?", lost.bytes));

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "memory/cube/store/sqlite.h"
 #include "tests/support/temp_folder.h"
 
@@ -228,6 +231,124 @@ TEST_F(GovernanceTest, SecretsAreRedactedOrRefusedBeforeAnythingIsStored) {
   EXPECT_NE(said.find("api key at byte 10"), std::string::npos) << said;
   EXPECT_EQ(said.find("abcd"), std::string::npos);
   EXPECT_EQ(govern().set_rules(kBob, "alice:work", rules).code(), Code::not_found);
+}
+
+TEST_F(GovernanceTest, AFullSpaceEvictsTheLeastValuableBytesAndKeepsEvidence) {
+  const std::string space = "alice:small";
+  ASSERT_TRUE(govern().set_rules(kAlice, space, {.cap_bytes = 1000}).ok());
+  const auto add = [&](size_t bytes, double strength, std::string kind = "note") {
+    CubeDraft draft = words(std::string(bytes, 'x'), std::move(kind), space);
+    draft.header.strength = strength;
+    return put(kAlice, draft);
+  };
+  const CubeId said = add(300, 0.001, "turn"), weak = add(300, 0.1), strong = add(300, 5);
+  EXPECT_EQ(head(weak).life, Life::active);
+  const CubeId last = add(300, 1);
+  EXPECT_EQ(head(weak).life, Life::archived);
+  for (const CubeId& id : {said, strong, last}) EXPECT_EQ(head(id).life, Life::active);
+  EXPECT_EQ(*store->payload(kAlice, weak), std::string(300, 'x'));
+  EXPECT_EQ((*govern().spaces(kAlice))[1].active_bytes, 900);
+
+  ASSERT_TRUE(govern().set_rules(kAlice, space, {.cap_bytes = 500, .drop = true, .evidence = true}).ok());
+  const auto tended = *govern().tend(kAlice, space);
+  EXPECT_EQ(tended.archived, 2);
+  EXPECT_EQ(tended.dropped, 2);
+  EXPECT_EQ(head(said).life, Life::erased);
+  EXPECT_EQ(head(last).life, Life::erased);
+  EXPECT_EQ(head(strong).life, Life::active);
+  EXPECT_EQ(govern().tend(kBob, space).code(), Code::not_found);
+}
+
+TEST_F(GovernanceTest, WhatIsDueExpiresAndWhatIsUnusedDecays) {
+  CubeDraft draft = words("the sale ends");
+  draft.header.valid_to = clock.time + kDay;
+  const CubeId sale = put(kAlice, draft), old = put(kAlice, words("unused....")),
+               used = put(kAlice, words("used......"));
+  clock.time += 2 * kDay;
+  MemoryOp op{.kind = MemoryOp::Kind::strengthen, .target = used};
+  ASSERT_TRUE(store->apply(kAlice, {op}).ok());
+  ASSERT_TRUE(govern().set_rules(kAlice, "alice", {.cap_bytes = 15, .half_life_ms = kDay}).ok());
+  const auto tended = *govern().tend(kAlice, "alice");
+  EXPECT_EQ(tended.expired, 1);
+  EXPECT_EQ(head(sale).life, Life::expired);
+  EXPECT_EQ(head(old).life, Life::archived);
+  EXPECT_EQ(head(used).life, Life::active);
+}
+
+TEST_F(GovernanceTest, ABackupIsWholeOrRefusedAndRestoresWhatWasThere) {
+  const CubeId small = put(kAlice, words("small")), large = put(kAlice, words(std::string(40000, 'l')));
+  const std::string to = folder / "backup", home = folder / "again";
+  const auto made = govern().backup(kAlice, to);
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(made->files, 2);
+  EXPECT_EQ(govern().backup(kAlice, to).code(), Code::exists);
+  put(kAlice, words("later"));
+  ASSERT_TRUE(restore_backup(posix_env(), to, home, ledger).ok());
+  {
+    auto copy = CubeStore::open(posix_env(), home, ledger, clock);
+    EXPECT_EQ(*(*copy)->payload(kAlice, small), "small");
+    EXPECT_EQ((*copy)->payload(kAlice, large)->size(), 40000u);
+    EXPECT_EQ((*copy)->list(kAlice, {})->size(), 2u);
+  }
+  EXPECT_EQ(restore_backup(posix_env(), to, home, ledger).code(), Code::exists);
+  const auto receipt = *store->erase(kAlice, small, "");
+  ASSERT_EQ(receipt.not_reached.size(), 1u);
+  EXPECT_NE(receipt.not_reached[0].find("backup"), std::string::npos);
+
+  const std::string hex = sha256(std::string(40000, 'l')).hex();
+  for (const std::string file : {"cubes.db", "manifest.json", ""}) {
+    const std::string path =
+        to + "/" + (file.empty() ? "blobs/" + hex.substr(0, 2) + "/" + hex.substr(2) : file);
+    auto bytes = *read_file(posix_env(), path, 1 << 24);
+    bytes[bytes.size() / 2] ^= std::byte(1);
+    ASSERT_TRUE(write_file(posix_env(), path, bytes).ok());
+    EXPECT_EQ(restore_backup(posix_env(), to, folder / "never", ledger).code(), Code::corrupt) << path;
+    EXPECT_FALSE(*posix_env().exists(folder / "never"));
+    bytes[bytes.size() / 2] ^= std::byte(1);
+    ASSERT_TRUE(write_file(posix_env(), path, bytes).ok());
+  }
+  ASSERT_TRUE(posix_env().remove(to + "/manifest.json").ok());
+  EXPECT_EQ(restore_backup(posix_env(), to, folder / "never", ledger).code(), Code::corrupt);
+}
+
+TEST_F(GovernanceTest, ABackupIsMadeWhileOthersWriteAndErase) {
+  for (int i = 0; i < 600; ++i) put(kAlice, words(std::string(i % 5 == 0 ? 20000 + size_t(i) : 3000, 'x')));
+  std::atomic<bool> stop = false;
+  std::thread writer([&] {
+    for (int i = 0; !stop; ++i) {
+      const CubeId id = put(kBob, words(std::string(i % 2 == 0 ? 30000 + size_t(i) : 300, 'y')));
+      if (i % 3 != 0) continue;
+      EXPECT_TRUE(store->erase(kBob, id, "").ok());
+    }
+  });
+  for (int i = 0; i < 3; ++i) {
+    const std::string to = folder / ("b" + std::to_string(i));
+    auto made = govern().backup(kAlice, to);
+    EXPECT_TRUE(made.ok()) << std::move(made).status().text();
+    auto restored = restore_backup(posix_env(), to, to + "-home", ledger);
+    EXPECT_TRUE(restored.ok()) << std::move(restored).status().text();
+  }
+  stop = true;
+  writer.join();
+}
+
+TEST_F(GovernanceTest, RepairTakesAwayOnlyWhatNobodyCanMiss) {
+  const CubeId id = put(kAlice, words("kept"));
+  ASSERT_TRUE(store->grant(kAlice, "alice", "bob", 1).ok());
+  store.reset();
+  {
+    auto raw = sql::Database::open(folder / "cubes/cubes.db");
+    ASSERT_TRUE((*raw)
+                    ->script("UPDATE grants SET rights = 7; INSERT INTO supersedes VALUES(x'01', x'02', 0);"
+                             "INSERT INTO edges VALUES(x'03', 1, x'04', 1)")
+                    .ok());
+  }
+  open();
+  EXPECT_EQ(store->check()->size(), 4u) << "the edge is wrong at both ends";
+  EXPECT_EQ(store->payload(kBob, id).code(), Code::not_found);
+  EXPECT_EQ(govern().repair()->size(), 3u);
+  EXPECT_EQ(*store->check(), std::vector<std::string>{});
+  EXPECT_EQ(*store->payload(kAlice, id), "kept");
 }
 
 TEST_F(GovernanceTest, WhatHadOtherSourcesIsToBeDerivedAgain) {

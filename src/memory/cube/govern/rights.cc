@@ -25,15 +25,23 @@ Result<uint8_t> loan(sql::Database& database, const Principal& who) {
   return implied(row.integer(0));
 }
 
-Status check_rows(sql::Database& database, std::string_view sql, std::string_view what,
-                  std::vector<std::string>& problems) {
-  auto row = TRY(database.query(sql));
+struct Table {
+  std::string_view name, whose, space, what;
+};
+constexpr Table kTables[] = {{"grants", "principal", "space", "a grant of space "},
+                             {"lends", "agent", "user", "a loan of the rights of "}};
+
+// The damaged rows of a table, as (whose, space).
+Result<std::vector<std::pair<std::string, std::string>>> damaged_rows(sql::Database& database,
+                                                                      const Table& table) {
+  std::vector<std::pair<std::string, std::string>> all;
+  auto row = TRY(database.query("SELECT " + std::string(table.whose) + ", " + std::string(table.space) +
+                                ", rights, crc FROM " + std::string(table.name)));
   while (TRY(row.step())) {
-    if (row.integer(3) == crc_of(row.view(0), row.view(1), row.integer(2))) continue;
-    problems.push_back(std::string(what) + row.text(1) + " to " + row.text(0) +
-                       " is damaged and grants nothing: grant it again");
+    if (row.integer(3) != crc_of(row.view(0), row.view(1), row.integer(2)))
+      all.emplace_back(row.text(0), row.text(1));
   }
-  return {};
+  return all;
 }
 
 }  // namespace
@@ -116,10 +124,27 @@ std::vector<std::string> Rights::readable() const {
 }
 
 Status check_grants(sql::Database& database, std::vector<std::string>& problems) {
-  TRY(check_rows(database, "SELECT principal, space, rights, crc FROM grants", "a grant of space ",
-                 problems));
-  return check_rows(database, "SELECT agent, user, rights, crc FROM lends", "a loan of the rights of ",
-                    problems);
+  for (const Table& table : kTables) {
+    const auto rows = TRY(damaged_rows(database, table));
+    for (const auto& [whose, space] : rows) {
+      problems.push_back(std::string(table.what) + space + " to " + whose +
+                         " is damaged and grants nothing: grant it again");
+    }
+  }
+  return {};
+}
+
+Status drop_damaged_grants(sql::Database& database, std::vector<std::string>& done) {
+  for (const Table& table : kTables) {
+    const auto rows = TRY(damaged_rows(database, table));
+    for (const auto& [whose, space] : rows) {
+      TRY(database.run("DELETE FROM " + std::string(table.name) + " WHERE " + std::string(table.whose) +
+                           " = ? AND " + std::string(table.space) + " = ?",
+                       whose, space));
+      done.push_back(std::string(table.what) + space + " to " + whose + ", which was damaged: taken away");
+    }
+  }
+  return {};
 }
 
 Result<std::vector<Grant>> read_grants(sql::Database& database, const std::string& space,

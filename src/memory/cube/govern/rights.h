@@ -39,6 +39,7 @@ std::string_view owner_of(std::string_view space);
 
 // Problems of grants and loans, one line each.
 Status check_grants(sql::Database& database, std::vector<std::string>& problems);
+Status drop_damaged_grants(sql::Database& database, std::vector<std::string>& done);
 Result<std::vector<Grant>> read_grants(sql::Database& database, const std::string& space,
                                        std::string_view principal);  // empty: of all
 Result<std::vector<Grant>> read_loans(sql::Database& database, const std::string& user);

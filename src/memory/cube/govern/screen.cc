@@ -27,6 +27,7 @@ Status screen_text(std::string_view what, std::string& text, const SpaceRules& r
 Status Change::screen(CubeDraft& draft) {
   CubeHeader& h = draft.header;
   const SpaceRules rules = TRY(read_rules(*db_, h.space));
+  if (rules.cap_bytes > 0) grown_[h.space] += int64_t(draft.payload.size());
   if (rules.secrets == Screen::allow && rules.personal == Screen::allow) return {};
   if (h.form == Form::plaintext) TRY(screen_text("the text", draft.payload, rules));
   TRY(screen_text("the title", h.title, rules));

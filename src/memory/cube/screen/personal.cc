@@ -26,6 +26,7 @@ Finding email(std::string_view text, size_t at) {
 // +49 30 1234567, (030) 1234-5678, 415-555-0100. Dates, times and addresses of machines are none.
 Finding phone(std::string_view text, size_t at) {
   const bool international = text[at] == '+';
+  if (at > 0 && std::string_view(".,-/:").find(text[at - 1]) != std::string_view::npos) return {};
   size_t digits = 0, groups = 0, first = 0, dots = 0, end = at;
   bool in_group = false;
   for (size_t i = at + international; i < text.size() && i < at + 32; ++i) {
@@ -45,8 +46,9 @@ Finding phone(std::string_view text, size_t at) {
     }
   }
   if (end < text.size() && (is_alnum(text[end]) || text[end] == ':')) return {};
-  if (groups == 4 && dots == 3) return {};                                            // 192.168.100.200
-  if (!international && first == 4 && text[at] != '0' && text[at] != '(') return {};  // 2024-05-08 1200
+  if ((groups == 4 && dots == 3) || (groups == 2 && dots == 1)) return {};  // 192.168.100.200, 0.1415926535
+  const bool marked = text[at] == '0' || text[at] == '(';
+  if (!international && !marked && !(groups == 3 && first == 3 && digits == 10)) return {};
   const bool enough = international ? digits >= 7 : digits >= 9 && groups >= 2 && groups <= 5;
   return enough && digits <= 15 ? Finding{at, end, "telephone number"} : Finding{};
 }

@@ -156,7 +156,7 @@ Finding card_number(std::string_view text, size_t at) {
   std::array<char, 20> digits{};
   size_t end = at;
   const size_t count = spaced_digits(text, at, digits, end);
-  if (count < 13 || count > 19 || digits[0] < 2 || digits[0] > 6) return {};
+  if (count < 14 || (count > 16 && count != 19) || digits[0] < 2 || digits[0] > 6) return {};
   int sum = 0;
   bool same = true;
   for (size_t i = 0; i < count; ++i) {

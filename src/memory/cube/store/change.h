@@ -3,6 +3,7 @@
 // blobs.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -13,6 +14,12 @@
 #include "memory/cube/store/view.h"
 
 namespace varve {
+
+struct Weighed {  // an active cube, as eviction sees it
+  CubeId id;
+  int64_t bytes = 0;
+  double value = 0;  // of a byte
+};
 
 class Change {
  public:
@@ -34,6 +41,9 @@ class Change {
   Result<uint32_t> restore(CubeId id, uint32_t version, uint32_t base_version, std::string why);
   Status settle(CubeId newer, CubeId older, Verdict verdict, std::string_view why);
   Status rebuilt(CubeId lost);
+  // Once it evicts, it frees one part in `spare_part` of the cap beyond what it must; 0: nothing.
+  Result<Tended> tend(const std::string& space, int64_t spare_part = 0);
+  Status note_backup(const std::string& folder);
 
   struct Event {
     CubeHeader header;  // of an erased cube: what the tombstone keeps. Of another, its id alone
@@ -44,6 +54,7 @@ class Change {
   int64_t sequence() const { return journal_.sequence(); }
   JournalMark mark() const { return {journal_.sequence(), journal_.hash()}; }
   CubeId last() const { return last_; }
+  const std::map<std::string, int64_t>& grown() const { return grown_; }  // bytes, of spaces with a cap
   sql::Database& database() { return *db_; }
 
  private:
@@ -54,6 +65,10 @@ class Change {
   Result<CubeState> living(CubeId id);  // may be written, is not erased, is sound
   Status settle_sources(CubeHeader& header);
   Status screen(CubeDraft& draft);
+  Result<int64_t> expire_due(const std::string& space);
+  Result<std::vector<Weighed>> weigh(const std::string& space, const SpaceRules& rules,
+                                     int64_t& active_bytes) const;
+  Status evict(CubeId id, bool drop);
   Status store_payload(CubeHeader& header, const std::string& payload);
   Result<uint32_t> add_version(CubeState state, CubeDraft draft);
   Status save(const CubeState& state);
@@ -74,6 +89,7 @@ class Change {
   Status give_back(const std::vector<CubeState>& doomed, const std::set<CubeId>& gone, EraseReceipt& receipt);
   Result<EraseReceipt::Item> bury(CubeState state);
   Status retire(CubeState weights, EraseReceipt& receipt);
+  Status name_backups(TimeMs since, EraseReceipt& receipt);
 
   sql::Database* db_;
   Blobs* store_;
@@ -83,6 +99,7 @@ class Change {
   TimeMs now_ = 0;
   CubeId last_;
   std::vector<Event> events_;
+  std::map<std::string, int64_t> grown_;
   std::vector<Hash256> touched_blobs_;
 };
 

@@ -137,6 +137,19 @@ Status Change::retire(CubeState weights, EraseReceipt& receipt) {
   return {};
 }
 
+// Backups that were made while a doomed cube was there hold it.
+Status Change::name_backups(TimeMs since, EraseReceipt& receipt) {
+  auto row =
+      TRY(db_->query("SELECT time, detail FROM journal WHERE action = 'backup' AND time >= ? ORDER BY "
+                     "sequence",
+                     since));
+  while (TRY(row.step())) {
+    receipt.not_reached.push_back("the backup '" + row.text(1) + "' of " + format_time(row.integer(0)) +
+                                  " holds it: delete that, or restore it and forget there");
+  }
+  return {};
+}
+
 Result<EraseReceipt> Change::erase(CubeId id) {
   const CubeState root = TRY(view_.find(id, Right::write));
   if (root.life == Life::erased) return Status(Code::not_found, "cube " + id.text() + " was erased");
@@ -151,7 +164,13 @@ Result<EraseReceipt> Change::erase(CubeId id) {
     }
   }
   std::set<CubeId> gone;
-  for (const CubeState& state : doomed) gone.insert(state.id);
+  TimeMs since = now_;  // the first of them was put
+  for (const CubeState& state : doomed) {
+    gone.insert(state.id);
+    since = std::min(
+        since,
+        TRY(db_->number("SELECT min(recorded) FROM versions WHERE id = ?", state.id.bytes)).value_or(0));
+  }
   TRY(give_back(doomed, gone, receipt));
   std::vector<EraseReceipt::Item> items;
   for (const CubeState& state : doomed) {
@@ -160,6 +179,7 @@ Result<EraseReceipt> Change::erase(CubeId id) {
     if (view_.sees(state)) items.push_back(std::move(item));
   }
   receipt.items.insert(receipt.items.begin(), items.begin(), items.end());
+  TRY(name_backups(since, receipt));
   receipt.time = now_;
   receipt.principal = who_.name;
   receipt.entry = journal_.sequence();

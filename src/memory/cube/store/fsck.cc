@@ -7,6 +7,24 @@
 namespace varve {
 namespace {
 
+struct Stray {
+  std::string_view what, table, where;
+  bool safe;  // to take away: nobody can miss it, and no checksum covers it
+};
+constexpr Stray kStrays[] = {
+    {"versions belong to no cube", "versions", "id NOT IN (SELECT id FROM cubes)", false},
+    {"provenance edges belong to no version", "edges",
+     "NOT EXISTS (SELECT 1 FROM versions v WHERE v.id = child AND v.version = child_version)", true},
+    {"provenance edges lead to no cube", "edges", "parent NOT IN (SELECT id FROM cubes)", false},
+    {"supersede edges lead to no living cube", "supersedes",
+     "newer NOT IN (SELECT id FROM cubes WHERE life <> 4) OR older NOT IN (SELECT id FROM cubes WHERE life "
+     "<> "
+     "4)",
+     true},
+    {"rebuilds are due from no living cube", "rebuilds",
+     "source NOT IN (SELECT id FROM cubes WHERE life <> 4) OR lost NOT IN (SELECT id FROM cubes)", true},
+};
+
 class Check {
  public:
   Check(sql::Database& database, Blobs& blobs) : db_(database), blobs_(blobs), rows_(database, blobs) {}
@@ -14,18 +32,7 @@ class Check {
   Result<std::vector<std::string>> all() {
     TRY(pages());
     TRY(cubes());
-    TRY(stray("SELECT count(*) FROM versions v LEFT JOIN cubes c ON c.id = v.id WHERE c.id IS NULL",
-              "versions belong to no cube"));
-    TRY(stray(
-        "SELECT count(*) FROM edges e LEFT JOIN versions v ON v.id = e.child AND v.version = e.child_version "
-        "WHERE v.id IS NULL",
-        "provenance edges belong to no version"));
-    TRY(stray("SELECT count(*) FROM edges e LEFT JOIN cubes c ON c.id = e.parent WHERE c.id IS NULL",
-              "provenance edges lead to no cube"));
-    TRY(stray(
-        "SELECT count(*) FROM supersedes s LEFT JOIN cubes n ON n.id = s.newer LEFT JOIN cubes o ON o.id = "
-        "s.older WHERE n.id IS NULL OR o.id IS NULL OR n.life = 4 OR o.life = 4",
-        "supersede edges lead to no living cube"));
+    for (const Stray& one : kStrays) TRY(stray(one));
     TRY(check_grants(db_, problems_));
     TRY(check_rule_rows(db_, problems_));
     TRY(check_journal(db_, problems_));
@@ -92,9 +99,11 @@ class Check {
     return {};
   }
 
-  Status stray(std::string_view sql, std::string_view what) {
+  Status stray(const Stray& one) {
+    const std::string sql =
+        "SELECT count(*) FROM " + std::string(one.table) + " WHERE " + std::string(one.where);
     const int64_t count = TRY(db_.number(sql)).value_or(0);
-    if (count > 0) problems_.push_back(std::to_string(count) + " " + std::string(what));
+    if (count > 0) problems_.push_back(std::to_string(count) + " " + std::string(one.what));
     return {};
   }
 
@@ -116,6 +125,18 @@ class Check {
 
 Result<std::vector<std::string>> check_store(sql::Database& database, Blobs& blobs) {
   return Check(database, blobs).all();
+}
+
+Result<std::vector<std::string>> repair_store(sql::Database& database) {
+  std::vector<std::string> done;
+  for (const Stray& one : kStrays) {
+    if (!one.safe) continue;
+    TRY(database.run("DELETE FROM " + std::string(one.table) + " WHERE " + std::string(one.where)));
+    const int64_t count = TRY(database.number("SELECT changes()")).value_or(0);
+    if (count > 0) done.push_back(std::to_string(count) + " " + std::string(one.what) + ": taken away");
+  }
+  TRY(drop_damaged_grants(database, done));
+  return done;
 }
 
 }  // namespace varve

@@ -9,5 +9,7 @@
 namespace varve {
 
 Result<std::vector<std::string>> check_store(sql::Database& database, Blobs& blobs);
+// Within a transaction. One line for each thing taken away.
+Result<std::vector<std::string>> repair_store(sql::Database& database);
 
 }  // namespace varve

@@ -82,6 +82,10 @@ DELETE FROM meta WHERE key = 'rewrite_due';
 INSERT INTO meta VALUES('scrubbed', 0);
 PRAGMA user_version = 3;
 )",
+    R"(
+CREATE INDEX journal_backups ON journal(sequence) WHERE action = 'backup';
+PRAGMA user_version = 4;
+)",
 };
 static_assert(kApplication == 1448236613);
 constexpr int64_t kSchema = std::size(kMigrations);

@@ -147,4 +147,26 @@ Status Transaction::commit() {
   return {};
 }
 
+Result<Copy> Copy::begin(Database& from, const std::string& path) {
+  auto to = TRY(Database::open(path));
+  sqlite3_backup* raw = sqlite3_backup_init(to->raw_, "main", from.raw_, "main");
+  if (raw == nullptr) return to->failure(sqlite3_errcode(to->raw_)).with("beginning a copy");
+  return Copy(std::move(to), raw);
+}
+
+Copy::~Copy() {
+  if (raw_ != nullptr) sqlite3_backup_finish(raw_);
+}
+
+int Copy::remaining() const {
+  return sqlite3_backup_remaining(raw_);
+}
+
+Result<bool> Copy::step(int pages) {
+  const int code = sqlite3_backup_step(raw_, pages);
+  if (code == SQLITE_OK) return true;
+  if (code == SQLITE_DONE) return false;
+  return to_->failure(code);
+}
+
 }  // namespace varve::sql

@@ -13,6 +13,7 @@
 #include "core/base/status.h"
 
 struct sqlite3;
+struct sqlite3_backup;
 struct sqlite3_stmt;
 
 namespace varve::sql {
@@ -85,6 +86,7 @@ class Database {  // one connection; externally synchronised
 
  private:
   friend class Statement;
+  friend class Copy;
   explicit Database(sqlite3* raw) : raw_(raw) {}
   Result<Statement> prepare(std::string_view sql);
   Status failure(int code) const;
@@ -104,6 +106,22 @@ class Transaction {  // rolled back unless committed
  private:
   explicit Transaction(Database* database) : database_(database) {}
   Database* database_;
+};
+
+// A copy of a database, page by page, while it is written through the same connection in between.
+class Copy {
+ public:
+  static Result<Copy> begin(Database& from, const std::string& path);
+  Copy(Copy&& other) noexcept : to_(std::move(other.to_)), raw_(other.raw_) { other.raw_ = nullptr; }
+  Copy& operator=(Copy&&) = delete;
+  ~Copy();
+  Result<bool> step(int pages);  // true: more is left. -1: all
+  int remaining() const;         // pages, as of the last step
+
+ private:
+  Copy(std::unique_ptr<Database> to, sqlite3_backup* raw) : to_(std::move(to)), raw_(raw) {}
+  std::unique_ptr<Database> to_;
+  sqlite3_backup* raw_;
 };
 
 }  // namespace varve::sql

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -14,6 +15,10 @@
 #include "memory/cube/store/change.h"
 
 namespace varve {
+
+// What SQLite may hold: a page cache of 2 MiB, statements, and rows of up to 16 KiB. store_open_test.cc
+// measures that it stays below.
+constexpr int64_t kSqliteBytes = 4 << 20;
 
 class SqliteStore : public CubeStore, public Governance {
  public:
@@ -87,6 +92,9 @@ class SqliteStore : public CubeStore, public Governance {
   Result<CubeHeader> as_of(const Principal& who, CubeId id, TimeMs recorded_at) const override;
   Result<std::vector<Conflict>> conflicts(const Principal& who, const std::string& space) const override;
   Status settle(const Principal& who, CubeId newer, CubeId older, Verdict verdict, std::string why) override;
+  Result<Tended> tend(const Principal& who, const std::string& space) override;
+  Result<Backup> backup(const Principal& by, const std::string& folder) override;
+  Result<std::vector<std::string>> repair() override;
   Result<std::vector<Rebuild>> rebuilds(const Principal& who) const override;
   Status rebuilt(const Principal& who, CubeId lost) override;
   Result<std::vector<JournalEntry>> audit(const Principal& who, const AuditQuery& query) const override;
@@ -105,8 +113,9 @@ class SqliteStore : public CubeStore, public Governance {
   struct Written {
     std::vector<Change::Event> events;
     std::vector<Hash256> blobs;
-    JournalMark mark;       // of the last of them
-    bool doubtful = false;  // the disk failed somebody
+    std::map<std::string, int64_t> grown;  // bytes put into spaces with a cap
+    JournalMark mark;                      // of the last of the events
+    bool doubtful = false;                 // the disk failed somebody
 
     void add_blobs(const std::vector<Hash256>& more) { blobs.insert(blobs.end(), more.begin(), more.end()); }
   };
@@ -114,6 +123,9 @@ class SqliteStore : public CubeStore, public Governance {
   void write_together(const std::vector<Turn*>& group);
   Status write_in_transaction(const std::vector<Turn*>& group, Written& written);
   Status commit(sql::Transaction transaction, int64_t sequence);
+  Result<bool> full(const std::string& space, int64_t grown);
+  void make_room(const std::map<std::string, int64_t>& grown);
+  Status copy_database(const std::string& to, std::unique_lock<std::mutex>& order);
   Result<std::string> words(View& view, CubeId id, uint32_t version) const;
 
   Status connect() const;
@@ -144,7 +156,9 @@ class SqliteStore : public CubeStore, public Governance {
   mutable std::unique_ptr<sql::Database> db_;  // null after the disk failed; the next call opens it again
   mutable Blobs blobs_;
   mutable bool orphans_ = true;  // blobs may be there that nobody names
+  mutable uint64_t opened_ = 0;  // how often the connection was
   CubeId last_;
+  std::map<std::string, int64_t> active_bytes_;  // of spaces with a cap, at most; measured when it passes it
   CubeObserver* observer_ = nullptr;
 };
 

@@ -10,9 +10,6 @@
 namespace varve {
 namespace {
 
-// What SQLite may hold: a page cache of 2 MiB, statements, and rows of up to 16 KiB. store_open_test.cc
-// measures that it stays below.
-constexpr int64_t kSqliteBytes = 4 << 20;
 constexpr size_t kMaxOps = 10000;
 constexpr std::chrono::milliseconds kLinger{1};
 
@@ -53,6 +50,7 @@ Status SqliteStore::connect() const {
   auto database = TRY(sql::Database::open(database_path()));
   TRY(prepare_store(*database).with("opening " + database_path()));
   db_ = std::move(database);
+  ++opened_;
   return {};
 }
 
@@ -103,7 +101,7 @@ void SqliteStore::write_together(const std::vector<Turn*>& group) {
     std::lock_guard lock(connection_);
     const CubeId newest = last_;
     const Status shared = write_in_transaction(group, written);
-    if (!shared.ok()) written.events.clear(), last_ = newest;
+    if (!shared.ok()) written.events.clear(), written.grown.clear(), last_ = newest;
     for (Turn* turn : group) {
       if (shared.ok() || turn->refused) continue;  // who was refused has his own reason
       turn->failed = Status(shared.code(), std::string(shared.message()));
@@ -112,9 +110,11 @@ void SqliteStore::write_together(const std::vector<Turn*>& group) {
     const bool dropped = shared.ok() && (written.blobs.empty() || drop_orphans(written.blobs).ok());
     if (!written.blobs.empty() && !dropped) orphans_ = true;
   }
-  if (observer_ == nullptr || written.events.empty()) return;
-  tell(*observer_, written.events);
-  observer_->reached(written.mark);
+  if (observer_ != nullptr && !written.events.empty()) {
+    tell(*observer_, written.events);
+    observer_->reached(written.mark);
+  }
+  if (!written.grown.empty()) make_room(written.grown);
 }
 
 // Each has a savepoint: what one of them may not do is undone alone.
@@ -138,6 +138,7 @@ Status SqliteStore::write_in_transaction(const std::vector<Turn*>& group, Writte
     written.mark = change->mark();
     last_ = change->last();
     written.events.insert(written.events.end(), change->events().begin(), change->events().end());
+    for (const auto& [space, bytes] : change->grown()) written.grown[space] += bytes;
   }
   return sequence ? commit(std::move(transaction), *sequence) : Status();
 }
@@ -240,6 +241,15 @@ Result<std::vector<std::string>> SqliteStore::check() const {
   std::scoped_lock lock(writing_, connection_);
   TRY(ready());
   return check_store(*db_, blobs_);
+}
+
+Result<std::vector<std::string>> SqliteStore::repair() {
+  std::scoped_lock lock(writing_, connection_);
+  TRY(ready());
+  sql::Transaction transaction = TRY(sql::Transaction::begin(*db_));
+  std::vector<std::string> done = TRY(repair_store(*db_));
+  TRY(transaction.commit());
+  return done;
 }
 
 Result<std::unique_ptr<CubeStore>> CubeStore::open(Env& env, const std::string& folder, Ledger& ledger,
