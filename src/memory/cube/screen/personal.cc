@@ -27,6 +27,7 @@ Finding email(std::string_view text, size_t at) {
 Finding phone(std::string_view text, size_t at) {
   const bool international = text[at] == '+';
   if (at > 0 && std::string_view(".,-/:").find(text[at - 1]) != std::string_view::npos) return {};
+  if (at > 1 && text[at - 1] == ' ' && is_digit(text[at - 2])) return {};  // the middle of a number
   size_t digits = 0, groups = 0, first = 0, dots = 0, end = at;
   bool in_group = false;
   for (size_t i = at + international; i < text.size() && i < at + 32; ++i) {
