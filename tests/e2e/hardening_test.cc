@@ -85,7 +85,7 @@ TEST_F(Hardened, bodies_that_are_no_request_are_refused) {
 TEST_F(Hardened, bodies_are_refused_unread) {
   EXPECT_EQ(server.raw(post("Content-Length: 34603008\r\n", server.key)).status, 413);
   for (const char* length : {"99999999999999999999999", "-1", "18446744073709551615"}) {
-    EXPECT_EQ(server.raw(post("Content-Length: " + std::string(length) + "\r\n", server.key)).status, 413);
+    EXPECT_EQ(server.raw(post("Content-Length: " + std::string(length) + "\r\n", server.key)).status, 400);
   }
   for (const char* length : {"1", "65537", "33554432"}) {
     EXPECT_EQ(server.raw(post("Content-Length: " + std::string(length) + "\r\n", "")).status, 401) << length;
@@ -103,6 +103,47 @@ TEST_F(Hardened, bodies_are_refused_unread) {
   EXPECT_EQ(
       server.raw(server.head("PRI", "/health", server.key) + "\r\n" + repeated("x", 1 << 20)).status / 100,
       4);
+}
+
+// One connection, several requests: what `Wire` hears ends with the last.
+TEST_F(Hardened, a_connection_carries_many_requests_and_no_smuggled_one) {
+  const auto count = [&](const std::string& bytes) {
+    const std::string all = server.whole(bytes);
+    int answers = 0;
+    for (size_t at = 0; (at = all.find("HTTP/1.1 ", at)) != std::string::npos; ++at) ++answers;
+    return answers;
+  };
+  const std::string last = server.head("GET", "/health", "") + "\r\n";
+  std::string again = last;
+  again.erase(again.find("Connection: close\r\n"), 19);
+  EXPECT_EQ(count(again + again + last), 3);
+  EXPECT_EQ(count(last + again), 1);
+  // A body that nobody reads, or whose length two readers could see differently, ends the connection.
+  std::string body = again;
+  body.insert(body.size() - 2, "Content-Length: " + std::to_string(last.size()) + "\r\n");
+  EXPECT_EQ(count(body + last), 1);
+  for (const char* lengths :
+       {"Content-Length: 0\r\nContent-Length: 5\r\n", "Content-Length: 0x5\r\n", "Content-Length: -5\r\n",
+        "Content-Length: 5, 5\r\n", "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n"}) {
+    std::string head = again;
+    head.insert(head.size() - 2, lengths);
+    EXPECT_EQ(count(head + last), 1) << lengths;
+  }
+}
+
+TEST_F(Hardened, idle_connections_hold_nobody_up) {
+  std::vector<Wire> idle;
+  std::string again = server.head("GET", "/health", "") + "\r\n";
+  again.erase(again.find("Connection: close\r\n"), 19);
+  for (int i = 0; i < 600; ++i) {  // more than workers, more than may be parked
+    idle.emplace_back(server.port);
+    ASSERT_TRUE(idle.back().send(again));
+  }
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(server.ask("GET", "/v1/memories").status, 200);
+  idle.back().send(server.head("GET", "/health", "") + "\r\n");
+  const std::string heard = idle.back().hear();
+  EXPECT_EQ(heard.find("HTTP/1.1 200"), 0u) << heard;
+  EXPECT_NE(heard.find("HTTP/1.1 200", 1), std::string::npos) << heard;
 }
 
 TEST_F(Hardened, heads_without_end_are_cut_off) {
@@ -261,7 +302,7 @@ TEST_F(Hardened, names_name_no_files) {
       path += {'%', digits[uint8_t(c) >> 4], digits[uint8_t(c) & 15]};
     }
     for (const std::string& where : {"/v1/memories/" + path + "/history", "/v1/models/" + path, "/" + path}) {
-      EXPECT_EQ(server.ask("GET", where).status, 404) << where;
+      EXPECT_EQ(server.ask("GET", where).status, name.empty() && where == "/v1/models/" ? 200 : 404) << where;
     }
     EXPECT_LT(server.ask("GET", "/v1/memories?space=" + path + "&session=" + path).status, 500);
   }

@@ -30,7 +30,7 @@ bool Wire::send(std::string_view bytes) {
   return true;
 }
 
-Answer Wire::answer(int timeout_ms) {
+std::string Wire::hear(int timeout_ms) {
   std::string all;
   char bytes[65536];
   for (;;) {
@@ -40,6 +40,11 @@ Answer Wire::answer(int timeout_ms) {
     if (got <= 0) break;
     all.append(bytes, size_t(got));
   }
+  return all;
+}
+
+Answer Wire::answer(int timeout_ms) {
+  const std::string all = hear(timeout_ms);
   Answer answer;
   const size_t end = all.find("\r\n\r\n");
   if (all.rfind("HTTP/1.1 ", 0) != 0 || end == std::string::npos) return answer;
@@ -62,9 +67,16 @@ Serving::Serving(const std::string& home, std::vector<std::string> options) {
 }
 
 std::string Serving::head(const std::string& method, const std::string& path, const std::string& who) const {
-  std::string text = method + " " + path + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) + "\r\n";
+  std::string text = method + " " + path + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) +
+                     "\r\nConnection: close\r\n";
   if (!who.empty()) text += "Authorization: Bearer " + who + "\r\n";
   return text;
+}
+
+std::string Serving::whole(const std::string& bytes) const {
+  Wire wire(port);
+  wire.send(bytes);
+  return wire.hear();
 }
 
 Answer Serving::raw(const std::string& bytes) const {

@@ -22,7 +22,8 @@ class Wire {
   explicit Wire(int port);
   ~Wire();
   Wire(Wire&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
-  bool send(std::string_view bytes);  // false: the other side wants no more
+  bool send(std::string_view bytes);         // false: the other side wants no more
+  std::string hear(int timeout_ms = 60000);  // all, until the other side ends it
   Answer answer(int timeout_ms = 60000);
 
  private:
@@ -36,6 +37,7 @@ class Serving {
   // A head without its end: more lines may follow. `who`: a key, "" sends none.
   std::string head(const std::string& method, const std::string& path, const std::string& who) const;
   Answer raw(const std::string& bytes) const;
+  std::string whole(const std::string& bytes) const;  // every answer to them
   Answer ask(const std::string& method, const std::string& path, const std::string& body = "") const;
   Json json(const std::string& method, const std::string& path, const Json& body = {}) const;
   Child::End end(int number);  // by this signal

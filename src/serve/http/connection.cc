@@ -73,6 +73,17 @@ ssize_t Connection::read(char* out, size_t size) {
   return ssize_t(count);
 }
 
+bool Connection::begin_next(uint64_t body_bytes) {
+  if (in_head_ || body_bytes_ != body_bytes) return false;
+  begun_ = Clock::now();
+  received_ = int64_t(end_ - at_);
+  in_head_ = true;
+  head_bytes_ = 0;
+  body_bytes_ = 0;
+  line_.clear();
+  return true;
+}
+
 ssize_t Connection::write(const char* bytes, size_t size) {
   if (!is_writable()) return -1;
   return send(socket_, bytes, size, MSG_NOSIGNAL);

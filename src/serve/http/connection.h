@@ -24,6 +24,9 @@ class Connection : public httplib::Stream {
   socket_t socket() const override { return socket_; }
 
   uint64_t body_bytes() const { return body_bytes_; }  // that were read
+  bool has_more() const { return at_ < end_; }         // bytes of the next request are here already
+  // Ready for another request, after one with a body of so many bytes; false when it was not read to its end.
+  bool begin_next(uint64_t body_bytes);
   // A client that is still sending what nobody read would lose the answer to a reset. For a second it may.
   void linger();
 
@@ -35,7 +38,7 @@ class Connection : public httplib::Stream {
 
   const socket_t socket_;
   const std::atomic<socket_t>& listening_;
-  const Clock::time_point begun_ = Clock::now();
+  Clock::time_point begun_ = Clock::now();
   int64_t received_ = 0;
   char ahead_[4096];
   size_t at_ = 0, end_ = 0;  // of ahead_

@@ -8,11 +8,14 @@
 #include <thread>
 
 #include "serve/http/connection.h"
+#include "serve/http/parking.h"
 
 namespace varve {
 namespace {
 
 constexpr uint64_t kSmallBody = 64 << 10;  // not worth booking
+constexpr int kMostRequests = 1000;        // on one connection
+constexpr int kTellIdleSeconds = 15;       // how long clients may believe that it stays open
 
 bool loopback(const std::string& address) {
   return address == "::1" || address == "localhost" || address.starts_with("127.");
@@ -22,10 +25,18 @@ uint64_t length_of(const httplib::Request& from) {
   return from.get_header_value<uint64_t>("Content-Length");
 }
 
+// None, or one of digits alone: two readers must never take it for two lengths.
+bool one_length(const httplib::Request& from) {
+  const std::string text = from.get_header_value("Content-Length");
+  return from.get_header_value_count("Content-Length") <= 1 &&
+         (text.size() < 20 && text.find_first_not_of("0123456789") == std::string::npos);
+}
+
 // Counts the connections that wait for a worker, so that a flood is answered with 429 as fast as it is read.
 class CountedQueue : public httplib::TaskQueue {
  public:
-  CountedQueue(int workers, std::atomic<int>& waiting) : pool_(size_t(workers)), waiting_(waiting) {}
+  CountedQueue(int workers, std::atomic<int>& waiting, std::function<void()> before_end)
+      : pool_(size_t(workers)), waiting_(waiting), before_end_(std::move(before_end)) {}
   void enqueue(std::function<void()> task) override {
     ++waiting_;
     pool_.enqueue([this, task = std::move(task)] {
@@ -33,32 +44,56 @@ class CountedQueue : public httplib::TaskQueue {
       task();
     });
   }
-  void shutdown() override { pool_.shutdown(); }
+  void shutdown() override {
+    before_end_();
+    pool_.shutdown();
+  }
 
  private:
   httplib::ThreadPool pool_;
   std::atomic<int>& waiting_;
+  std::function<void()> before_end_;
 };
 
-// The library reads each request from a Connection. One request a connection: an idle client holds no worker,
-// and what is left unread of a refused body can never be taken for the next request.
+// The library reads each request from a Connection. Between two requests a connection is parked: an idle
+// client holds no worker. It goes on only when the request was read to its last byte, so that what is left
+// unread can never be taken for the next one.
 class Library : public httplib::Server {
  public:
   // The library's five are gone in an instant; who finds the queue full tries again after a second.
   void widen_backlog() { ::listen(svr_sock_, 1024); }
 
- private:
-  bool process_and_close_socket(socket_t socket) override {
-    Connection connection(socket, svr_sock_);
-    uint64_t body = std::numeric_limits<uint64_t>::max();  // until the head is read
-    bool closed = false;
-    const bool good = process_request(connection, true, closed, [&](const httplib::Request& request) {
-      if (!request.has_header("Transfer-Encoding")) body = length_of(request);
+  httplib::TaskQueue* make_queue(int workers, std::atomic<int>& waiting) {
+    auto* queue = new CountedQueue(workers, waiting, [this] { parking_->stop(); });
+    parking_ = std::make_unique<Parking>([this, queue](int socket, int served) {
+      queue->enqueue([this, socket, served] { serve(socket, served); });
     });
-    if (connection.body_bytes() < body) connection.linger();
-    close(socket);
-    return good;
+    return queue;
   }
+
+ private:
+  bool process_and_close_socket(socket_t socket) override { return serve(socket, 0); }
+
+  bool serve(socket_t socket, int served) {
+    Connection connection(socket, svr_sock_);
+    for (;;) {
+      uint64_t body = std::numeric_limits<uint64_t>::max();  // until the head is read
+      bool last = ++served >= kMostRequests;
+      const bool good = process_request(connection, last, last, [&](const httplib::Request& request) {
+        if (!request.has_header("Transfer-Encoding") && one_length(request)) body = length_of(request);
+      });
+      if (!good || last || !connection.begin_next(body)) {
+        if (connection.body_bytes() < body) connection.linger();
+        close(socket);
+        return good;
+      }
+      if (connection.has_more()) continue;
+      if (!parking_->park(socket, served)) close(socket);
+      return true;
+    }
+  }
+
+  std::unique_ptr<Parking> parking_;
 };
 
 class Server : public HttpServer {
@@ -68,11 +103,14 @@ class Server : public HttpServer {
   ~Server() override { stop(), wait(); }
 
   Status start() {
-    http_.new_task_queue = [this] { return new CountedQueue(options_.workers, waiting_); };
+    http_.new_task_queue = [this] { return http_.make_queue(options_.workers, waiting_); };
+    http_.set_keep_alive_timeout(kTellIdleSeconds).set_keep_alive_max_count(kMostRequests);
     http_.set_payload_max_length(size_t(options_.max_body_bytes));
     http_.set_pre_routing_handler([this](const httplib::Request& from, httplib::Response& to) {
       auto refused = refuse_unread(from);
       if (!refused) return httplib::Server::HandlerResponse::Unhandled;
+      if (from.has_header("Content-Length") || from.has_header("Transfer-Encoding"))
+        to.set_header("Connection", "close");  // its body is left unread
       send(std::move(*refused), to);
       return httplib::Server::HandlerResponse::Handled;
     });
@@ -135,6 +173,7 @@ class Server : public HttpServer {
     if (from.has_header("Content-Encoding")) {
       return error_reply(Status(Code::unsupported, "send the body without Content-Encoding"), 415);
     }
+    if (!one_length(from)) return error_reply(Status(Code::invalid, "the Content-Length is not one number"));
     if (!from.ranges.empty()) return error_reply(Status(Code::invalid, "there are no ranges here"));
     if (length_of(from) > uint64_t(options_.max_body_bytes)) {
       return error_reply(Status(Code::invalid, "the request's body is too large"), 413);
