@@ -43,12 +43,15 @@ struct Run {
 
 Result<Run> read(std::span<const Benchmark> all, std::span<const std::string> arguments) {
   Run run;
-  for (const std::string& argument : arguments) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
     const size_t equals = argument.find('=');
     if (argument == "--list") {
       run.list = true;
     } else if (argument == "--json") {
       run.json = true;
+    } else if (argument.starts_with("--") && equals == std::string::npos && i + 1 < arguments.size()) {
+      run.options.options[argument.substr(2)] = arguments[++i];
     } else if (equals != std::string::npos) {
       run.options.options[argument.substr(0, equals)] = argument.substr(equals + 1);
     } else {
@@ -69,7 +72,13 @@ void print(std::string_view name, const std::vector<Measure>& measures, bool jso
       if (!one.baseline_name.empty()) {
         line.set("baseline_name", one.baseline_name).set("baseline", one.baseline).set("ratio", one.ratio());
       }
+      if (one.asked > 0) line.set("asked", one.asked).set("low", one.low).set("high", one.high);
       std::printf("%s\n", line.dump().c_str());
+    } else if (one.asked > 0) {
+      std::printf("  %-44s %7.1f %s  [%5.1f, %5.1f] of %4lld", one.name.c_str(), one.value, one.unit.c_str(),
+                  one.low, one.high, (long long)one.asked);
+      if (!one.baseline_name.empty()) std::printf("   %s: %.1f", one.baseline_name.c_str(), one.baseline);
+      std::printf("\n");
     } else if (one.baseline_name.empty()) {
       std::printf("  %-44s %12.4g %s\n", one.name.c_str(), one.value, one.unit.c_str());
     } else {

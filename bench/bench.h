@@ -20,12 +20,14 @@ struct Measure {
   std::string unit;           // "GB/s"
   std::string baseline_name;  // "memory read, same run"; empty: the figure stands alone
   double baseline = 0;
+  int64_t asked = 0;         // of a share: of how many, and
+  double low = 0, high = 0;  // its 95 % interval
   double ratio() const { return baseline != 0 ? value / baseline : 0; }
 };
 
-// `options` come from "key=value" arguments; one that a benchmark does not read is an error. A benchmark that
-// needs a file which is absent returns not_found with the sentence that says where it looked: the run counts
-// as skipped.
+// `options` come from "key=value" or "--key value" arguments; one that a benchmark does not read is an error.
+// A benchmark that needs a file which is absent returns not_found with the sentence that says where it
+// looked: the run counts as skipped.
 struct Benchmark {
   std::string_view name, summary;
   Result<std::vector<Measure>> (*run)(const Spec& options);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/check.h"
+
 namespace varve::world {
 namespace {
 
@@ -69,6 +71,18 @@ bool is_right(const Item& item, std::string_view reply) {
   if (item.answer == "yes" || item.answer == "no")
     return words_of(reply).starts_with(" " + item.answer + " ");
   return !unknown && names(reply, item.answer);
+}
+
+Tally decided(const Item& item, std::string_view reply) {
+  const auto expected = parse_json(item.answer), got = parse_json(reply);
+  CHECK(expected.ok(), "an item's own answer is JSON");
+  Tally tally;
+  static const Json nothing = Json::array();
+  const Json* taken = got.ok() ? list_of(*got, "decisions") : nullptr;
+  const Json::Array& all = (taken != nullptr ? *taken : nothing).as_array();
+  for (const Json& one : (*expected)["decisions"].as_array())
+    tally.count(std::count(all.begin(), all.end(), one) == 1);
+  return tally;
 }
 
 Interval wilson(const Tally& tally) {

@@ -26,6 +26,9 @@ struct Tally {
   void count(bool one) { right += one, ++asked; }
   double share() const { return asked > 0 ? double(right) / double(asked) : 0; }
 };
+// Of the decisions that the item asks for, how many the reply takes rightly.
+Tally decided(const Item& item, std::string_view reply);
+
 struct Interval {
   double low = 0, high = 0;
 };

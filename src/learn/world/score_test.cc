@@ -74,6 +74,17 @@ TEST(Score, OperationsAreComparedAsValues) {
   EXPECT_FALSE(is_right(item, R"({"decisions":[{"fact":0,"action":"keep","target":0}]})"));
 }
 
+TEST(Score, DecisionsAreCountedOneByOne) {
+  Item item;
+  item.answer =
+      R"({"decisions":[{"fact":0,"action":"add","target":-1},{"fact":1,"action":"keep","target":2}]})";
+  const Tally half = decided(item, R"({"decisions":[{"fact":1,"action":"keep","target":2}]})");
+  EXPECT_EQ(half.right, 1);
+  EXPECT_EQ(half.asked, 2);
+  EXPECT_EQ(decided(item, item.answer).right, 2);
+  EXPECT_EQ(decided(item, "nothing").right, 0);
+}
+
 TEST(Score, AnIntervalHoldsItsShare) {
   const Interval all = wilson({100, 100}), half = wilson({50, 100});
   EXPECT_NEAR(all.low, 0.963, 0.001);
