@@ -28,11 +28,15 @@ bool knows(const Registry<T>& registry, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-Result<Part> make_part(std::string_view text, bool embedder) {
+Result<Part> make_part(std::string_view text, bool embedder, bool scorer) {
   Spec spec = TRY(parse_spec(text));
   Part part{.name = spec.name};
   if (knows(rerankers(), spec.name)) {
     part.reranker = TRY(rerankers().make(spec));
+    if (part.reranker->reads_texts() && !scorer) {
+      return Status(Code::unsupported,
+                    "'" + spec.name + "' needs a model that reads: give --model FILE, or leave it out");
+    }
     return part;
   }
   if (!knows(retrievers(), spec.name)) {
@@ -51,12 +55,12 @@ Result<Part> make_part(std::string_view text, bool embedder) {
   return part;
 }
 
-Result<std::vector<Part>> make_parts(std::string_view recipe, bool embedder) {
+Result<std::vector<Part>> make_parts(std::string_view recipe, bool embedder, bool scorer) {
   if (recipe == "default") recipe = embedder ? kDefaultDense : kDefault;
   std::vector<Part> parts;
   for (size_t at = 0; at <= recipe.size();) {
     const size_t end = std::min(recipe.find('+', at), recipe.size());
-    parts.push_back(TRY(make_part(recipe.substr(at, end - at), embedder)));
+    parts.push_back(TRY(make_part(recipe.substr(at, end - at), embedder, scorer)));
     at = end + 1;
   }
   if (parts.front().retriever == nullptr) {
@@ -72,11 +76,12 @@ struct Candidate {
 
 class RecallOverStore : public Recall {
  public:
-  RecallOverStore(std::vector<Part> parts, CubeStore& store, const Embedder* embedder, Reservation booked,
-                  const Clock& clock)
+  RecallOverStore(std::vector<Part> parts, CubeStore& store, const Embedder* embedder, Scorer* scorer,
+                  Reservation booked, const Clock& clock)
       : parts_(std::move(parts)),
         store_(store),
         embedder_(embedder),
+        scorer_(scorer),
         clock_(clock),
         booked_(std::move(booked)) {}
   ~RecallOverStore() override { store_.observe(nullptr).ignore("the store may be closing"); }
@@ -116,7 +121,8 @@ class RecallOverStore : public Recall {
     if (embedder_ != nullptr) vector = TRY(embedder_->embed(query.text));
     const Query asked{query.text, vector, spaces, query.as_of, query.reference.value_or(clock_.now_ms())};
     std::map<CubeId, Candidate> found;
-    const std::vector<Hit> ranked = TRY(rank(asked, found));
+    std::vector<Hit> ranked = TRY(rank(asked, found));
+    TRY(reread(who, asked, ranked));
     return take(who, query, ranked, found);
   }
 
@@ -158,6 +164,7 @@ class RecallOverStore : public Recall {
     std::vector<Hit> hits;
     for (const Part& part : parts_) {
       if (part.reranker != nullptr) {
+        if (part.reranker->reads_texts()) continue;
         if (hits.empty()) hits = fused(found);
         TRY(part.reranker->rerank(asked, hits));
         continue;
@@ -174,6 +181,17 @@ class RecallOverStore : public Recall {
       hits.clear();
     }
     return hits.empty() ? fused(found) : hits;
+  }
+
+  // Those who read texts ask a model, which takes its time: they come last, without the lock.
+  Status reread(const Principal& who, const Query& query, std::vector<Hit>& hits) const {
+    const Question question = read_question(query.text);
+    const Asked asked{query, question, entries_,
+                      {},    scorer_,  [&](CubeId id) { return store_.payload(who, id); }};
+    for (const Part& part : parts_) {
+      if (part.reranker != nullptr && part.reranker->reads_texts()) TRY(part.reranker->rerank(asked, hits));
+    }
+    return {};
   }
 
   // What the text says of time; the event of "before my birthday" is the best that its words find.
@@ -233,6 +251,7 @@ class RecallOverStore : public Recall {
   std::vector<Part> parts_;
   CubeStore& store_;
   const Embedder* embedder_;
+  Scorer* scorer_;
   const Clock& clock_;
   mutable std::mutex mutex_;  // the index swap lock of ARCHITECTURE.md; never held while the store is called
   Entries entries_;
@@ -244,11 +263,12 @@ class RecallOverStore : public Recall {
 }  // namespace
 
 Result<std::unique_ptr<Recall>> Recall::make(std::string_view recipe, CubeStore& store,
-                                             const Embedder* embedder, Ledger& ledger, const Clock& clock) {
-  std::vector<Part> parts = TRY(make_parts(recipe, embedder != nullptr));
+                                             const Embedder* embedder, Ledger& ledger, const Clock& clock,
+                                             Scorer* scorer) {
+  std::vector<Part> parts = TRY(make_parts(recipe, embedder != nullptr, scorer != nullptr));
   Reservation booked = TRY(ledger.reserve(Tag::index, 0));
   std::unique_ptr<Recall> recall =
-      std::make_unique<RecallOverStore>(std::move(parts), store, embedder, std::move(booked), clock);
+      std::make_unique<RecallOverStore>(std::move(parts), store, embedder, scorer, std::move(booked), clock);
   TRY(store.observe(recall.get()));
   return recall;
 }

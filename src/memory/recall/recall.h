@@ -29,10 +29,10 @@ struct RecallQuery {
 class Recall : public CubeObserver {
  public:
   // `recipe`: retriever specs joined by '+', e.g. "bm25+dense"; "default" is the shipped profile. `embedder`
-  // may be null: then dense retrievers are refused by name.
+  // and `scorer` may be null: then what needs them is refused by name.
   static Result<std::unique_ptr<Recall>> make(std::string_view recipe, CubeStore& store,
                                               const Embedder* embedder, Ledger& ledger,
-                                              const Clock& clock = system_clock());
+                                              const Clock& clock = system_clock(), Scorer* scorer = nullptr);
   virtual Result<std::vector<Recalled>> gather(const Principal& who, const RecallQuery& query) const = 0;
   virtual int64_t bytes() const = 0;
 };

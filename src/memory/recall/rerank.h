@@ -19,7 +19,7 @@ struct Asked {
   const Question& question;
   const Entries& entries;
   std::span<const TimeRange> times{};                 // that the question speaks of
-  const Scorer* scorer = nullptr;                     // or absent
+  Scorer* scorer = nullptr;                           // or absent
   std::function<Result<std::string>(CubeId)> text{};  // only for those that read texts
 };
 

@@ -107,8 +107,9 @@ Status Wired::wire() {
     const EmbedderParts parts{env_, ledger_, engine_.get(), options_.engine.threads};
     embedder_ = TRY(open_embedder(options_.embeddings, parts).with("the setting 'embeddings'"));
   }
-  recall_ = TRY(
-      Recall::make(options_.recipe, *cubes_, embedder_.get(), ledger_, clock_).with("the setting 'recipe'"));
+  if (engine_ != nullptr) scorer_ = TRY(make_likelihood_scorer(*engine_));
+  recall_ = TRY(Recall::make(options_.recipe, *cubes_, embedder_.get(), ledger_, clock_, scorer_.get())
+                    .with("the setting 'recipe'"));
   reflector_ = TRY(reflectors().make(options_.reflector).with("the setting 'reflector'"));
   return options_.model.empty() || engine_ != nullptr ? Status() : start_model();
 }

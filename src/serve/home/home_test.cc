@@ -94,6 +94,32 @@ TEST_F(HomeTest, the_running_model_or_an_embedding_model_may_turn_words_into_vec
   }
 }
 
+TEST_F(HomeTest, the_running_model_ranks_by_what_it_expects) {
+  HomeOptions asked = options();
+  asked.recipe = "bm25+likelihood:weight=10";
+  const Status refused = Home::open(asked).status();
+  EXPECT_EQ(refused.code(), Code::unsupported);
+  EXPECT_NE(refused.message().find("'likelihood' needs a model"), std::string_view::npos)
+      << refused.message();
+  NEED_SHARED("data/models/tinyllamas/stories260K.gguf");
+  asked.model = shared_path("data/models/tinyllamas/stories260K.gguf");
+  const RecallQuery query{.text = "She played with her ball.", .limit = 1};
+  const auto first = [&](const HomeOptions& wanted) {
+    auto home = Home::open(wanted).value();
+    // By words alone the second wins.
+    for (const char* text :
+         {"Lily had a big red ball. She loved it.", "Tom played. Sam played. No ball.", "Tom went home."}) {
+      EXPECT_TRUE(home->cubes().put(ann, note_draft(text, "ann")).ok());
+    }
+    return home->recall().gather(ann, query).value().at(0).text;
+  };
+  EXPECT_EQ(first(asked), "Lily had a big red ball. She loved it.");
+  HomeOptions plain = options();
+  plain.folder = folder / "plain";
+  plain.recipe = "bm25";
+  EXPECT_EQ(first(plain), "Tom played. Sam played. No ball.");
+}
+
 TEST_F(HomeTest, whoever_asks_for_the_same_conversation_shares_it) {
   auto home = Home::open(options());
   ASSERT_TRUE(home.ok());

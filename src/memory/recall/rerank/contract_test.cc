@@ -13,8 +13,16 @@ struct Scene {
   Question question = read_question(text);
   std::vector<TimeRange> times = read_times(text, 0).ranges;
   Query query{text, vector, {}, {}};
+  std::map<CubeId, std::string> words_of;
 
   Asked asked() const { return {query, question, entries, times}; }
+  Asked asked(Scorer& scorer) const {
+    return {query, question, entries, times, &scorer, [&](CubeId id) -> Result<std::string> {
+              const auto known = words_of.find(id);
+              if (known == words_of.end()) return Status(Code::not_found, "erased");
+              return known->second;
+            }};
+  }
   CubeId add(int number, const std::string& session, const std::string& words,
              const std::string& speaker = "Ann", const std::string& date = "2023-05-08") {
     CubeHeader header;
@@ -24,6 +32,7 @@ struct Scene {
     header.turn = number;
     header.speaker = speaker;
     header.event = *parse_time(date);
+    words_of[header.id] = words;
     entries.add(header, words, std::vector<float>{0.6f, 0.8f});
     return header.id;
   }
@@ -135,6 +144,38 @@ TEST(Time, WhatHappenedThenOrSoonAfter) {
   EXPECT_EQ(hits[0].id, then);
   EXPECT_EQ(hits[1].id, after);
   EXPECT_NEAR(hits[2].score, 0.1f, 1e-6);
+}
+
+// Texts are the likelier the longer they are; a query that begins with "!" finds no model.
+class LongIsLikely : public Scorer {
+ public:
+  Result<std::vector<float>> score(std::string_view query, std::span<const std::string_view> texts) override {
+    if (query.starts_with('!')) return Status(Code::cancelled, "busy");
+    std::vector<float> scores;
+    for (std::string_view text : texts) scores.push_back(float(text.size()) - 100);
+    return scores;
+  }
+};
+
+TEST(Likelihood, TheLikeliestOfTheBestWinsAndAModelThatFailsChangesNothing) {
+  Scene scene;
+  LongIsLikely scorer;
+  const CubeId brief = scene.add(1, "a", "x"), wordy = scene.add(2, "a", "many more words"),
+               below = scene.add(3, "a", "the longest words of all of them");
+  const std::vector<Hit> before = {{brief, 0.9f}, {wordy, 0.8f}, {CubeId::make(99), 0.7f}, {below, 0.1f}};
+  auto made = rerankers().make("likelihood:top=2");
+  ASSERT_TRUE(made.ok());
+  EXPECT_TRUE((*made)->reads_texts());
+  std::vector<Hit> hits = before;
+  ASSERT_TRUE((*made)->rerank(scene.asked(scorer), hits).ok());
+  ASSERT_EQ(hits.size(), 4u);
+  EXPECT_EQ(hits[0].id, wordy);
+  EXPECT_EQ(hits[1].id, brief);
+  EXPECT_FLOAT_EQ(score_of(hits, below), 0.1f) << "not among the best two that could be read";
+  scene.query.text = "!";
+  hits = before;
+  ASSERT_TRUE((*made)->rerank(scene.asked(scorer), hits).ok());
+  EXPECT_EQ(hits[0].id, brief);
 }
 
 }  // namespace
