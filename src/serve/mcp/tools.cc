@@ -51,6 +51,7 @@ Result<std::vector<Recalled>> gather(const McpCaller& caller, const Json& argume
           .integer("token_budget", query.token_budget, 1, 1 << 20)
           .done());
   TRY(read_time(arguments, "as_of", query.as_of));
+  TRY(read_time(arguments, "reference_date", query.reference));
   if (query.text.empty()) return Status(Code::invalid, "'query' must say what to look for");
   return caller.home.recall().gather(caller.who, query);
 }
@@ -136,6 +137,7 @@ constexpr std::string_view kAsk = R"({"type":"object","properties":{
 "token_budget":{"type":"integer","minimum":1,"maximum":1048576,
 "description":"At most about this many tokens of memories"},
 "space":{"type":"string","description":"Only this space; by default every space you may read"},
+"reference_date":{"type":"string","description":"What 'yesterday' in the query is counted from; now by default"},
 "as_of":{"type":"string",
 "description":"Only what was valid at this time, as 2024-05-08 or 2024-05-08T13:56:00Z"}},
 "required":["query"],"additionalProperties":false})";

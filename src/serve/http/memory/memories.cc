@@ -227,7 +227,7 @@ Result<HttpReply> listed(Api& api, const HttpRequest& request, const Scope& scop
 Result<HttpReply> post_memory(Api& api, const HttpRequest& request) {
   const Json body = TRY(body_of(request));
   Scope scope = TRY(read_scope(request.who, body));
-  TRY(open_space(api, request.who, scope));
+  if (scope.space.empty()) scope.space = request.who.name;
   if (body.find("messages") != nullptr) return add_messages(api, request, body, scope);
   CubeDraft draft;
   draft.header.kind = "note";
@@ -336,6 +336,7 @@ Result<HttpReply> search_memories(Api& api, const HttpRequest& request) {
           .number("threshold", threshold, -1e9f, 1e9f)
           .done());
   TRY(read_time(body, "as_of", query.as_of));
+  TRY(read_time(body, "reference_date", query.reference));
   if (query.text.empty()) return Status(Code::invalid, "'query' must say what to look for");
   query.space = scope.space;
   const int32_t most = query.limit;

@@ -108,7 +108,7 @@ Result<HttpReply> get_export(Api& api, const HttpRequest& request) {
 // The body is the file. For one of gigabytes there is `varve import`.
 Result<HttpReply> post_import(Api& api, const HttpRequest& request) {
   Scope scope = TRY(read_scope(request.who, query_json(request)));
-  TRY(open_space(api, request.who, scope));
+  if (scope.space.empty()) scope.space = request.who.name;
   ImportOptions options{.space = scope.space};
   options.believe = query_json(request)["believe"] == Json("true");
   const ImportReport report =

@@ -1,5 +1,5 @@
-// Scope: whom a memory is about, in mem0's words. Each user_id of a key has a space of its own, which only
-// that key's principal may use; agent_id, app_id, run_id and metadata stay with the memory as labels.
+// Scope: whom a memory is about, in mem0's words. Each user_id of a key has a space of its own among
+// those of the key's principal; agent_id, app_id, run_id and metadata stay with the memory as labels.
 #pragma once
 
 #include <string>
@@ -21,8 +21,6 @@ Result<Scope> read_scope(const Principal& who, const Json& fields);
 Json query_json(const HttpRequest& request);
 
 std::string space_of_user(const Principal& who, const std::string& user);
-// Makes the user's space when it is not there; empty becomes the caller's own.
-Status open_space(Api& api, const Principal& who, Scope& scope);
 std::string labels_of(const Scope& scope);  // for a cube's header
 
 // A memory with its words, under its own names and mem0's: memory, user_id, metadata, created_at, ...
