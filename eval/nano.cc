@@ -67,7 +67,10 @@ constexpr Row kRows[] = {
     {"yes, no or not known", "whether"},
     {"who", "who"},
     {"date of a memory", "when_told"},
+    {"which of two events came first", "order"},
+    {"several values in one answer", "several"},
     {"told in the conversation", "chat"},
+    {"something new is acknowledged", "tell"},
     {"small talk, word for word", "small_talk"},
 };
 

@@ -97,18 +97,24 @@ void Dialogue::greet() {
       talk.out);
 }
 
+void Dialogue::under_memories(const std::string& user, const std::string& assistant) {
+  scene_.draw.shuffle(lines_);
+  exchange(with_memories(lines_, user), assistant);
+  lines_.clear();
+}
+
 void Dialogue::tell(const Fact& fact) {
   values_of(fact);
   const std::string& ack = choose(scene_.grammar.frames("ack"), scene_.split, scene_.draw).text;
-  exchange(told(scene_, fact), framed(ack, "{f}", canonical(scene_, fact, Voice::reply)) + ".");
+  const std::string known = canonical(scene_, fact, Voice::reply);
+  last_ = {.text = told(scene_, fact), .reply = framed(ack, "{f}", known) + ".", .answer = known};
+  under_memories(last_.text, last_.reply);
   facts_.push_back(fact);
 }
 
 void Dialogue::ask(const Question& question) {
   last_ = question;
-  if (!lines_.empty()) scene_.draw.shuffle(lines_);
-  exchange(with_memories(lines_, question.text), question.reply);
-  lines_.clear();
+  under_memories(question.text, question.reply);
 }
 
 void Dialogue::more(int most) {

@@ -23,7 +23,7 @@ class Dialogue {
   void crowd(int count, const Fact& target);
   void exchange(std::string user, std::string assistant);
   void greet();                      // sometimes: small talk or a told fact comes first
-  void tell(const Fact& fact);       // the user tells it, the assistant says that it will remember
+  void tell(const Fact& fact);       // beside what is remembered; the assistant says that it will remember
   void values_of(const Fact& fact);  // count as wrong in other answers
   // The question under everything remembered. In training others follow it over the same memories.
   void ask(const Question& question);
@@ -32,6 +32,7 @@ class Dialogue {
 
  private:
   void say(std::string_view role, std::string content);
+  void under_memories(const std::string& user, const std::string& assistant);
 
   Scene& scene_;
   std::vector<Recalled> lines_;

@@ -1,6 +1,7 @@
 #include "learn/world/statement.h"
 
 #include "learn/world/language/text.h"
+#include "learn/world/prose.h"
 
 namespace varve::world {
 namespace {
@@ -89,9 +90,28 @@ Recalled turn_of(Scene& scene, std::string speaker, std::string text, TimeMs sai
   return one;
 }
 
+namespace {
+
+// A passage of a file that says it among other things.
+Recalled passage(Scene& scene, const Fact& fact) {
+  static const std::vector<std::string> titles = {"notes.txt", "letter.txt", "diary.txt", "list.txt",
+                                                  "people.txt"};
+  const std::string sentence = capitalised(canonical(scene, fact, Voice::user)) + ".";
+  Recalled one = turn_of(scene, "", "", fact.said);
+  one.text = scene.draw.chance(0.5) ? story(scene) + " " + sentence : sentence + " " + description(scene);
+  one.header.kind = "document";
+  one.header.title = scene.draw.pick(titles);
+  one.header.session.clear();
+  return one;
+}
+
+}  // namespace
+
 Recalled remembered(Scene& scene, const Fact& fact) {
   Draw& draw = scene.draw;
   const int manner = draw.below(20);
+  const bool of_user = fact.subject.being == 0;
+  if (manner == 19 && !of_user && draw.chance(0.5)) return passage(scene, fact);
   if (can_tell_of_self(scene, fact) && manner < 8) {
     return turn_of(scene, scene.cast[size_t(fact.subject.being)].name,
                    capitalised(stated(scene, fact, Voice::own)) + ".", fact.said);

@@ -25,7 +25,8 @@ Result<std::pair<double, std::shared_ptr<const Kind>>> weighted(std::string_view
 }  // namespace
 
 const std::string_view kUsualKinds =
-    "4*single+3*distract+3*two_hop+3*update+1*before+3*unknown+2*whether+1*who+1*when_told+3*chat+1*small_"
+    "4*single+3*distract+3*two_hop+3*update+1*before+3*unknown+2*whether+1*who+1*when_told+1*tell+1*several+"
+    "1*order+3*chat+1*small_"
     "talk+"
     "1*about+1*needle+2*extract+2*decide+1*prose";
 
