@@ -1,6 +1,7 @@
 // Random grants and random calls against a short oracle of who may do what: nothing leaks through any call.
 #include <gtest/gtest.h>
 
+#include "memory/cube/governance.h"
 #include "tests/property/cube_script.h"
 #include "tests/support/temp_folder.h"
 
@@ -8,22 +9,28 @@ namespace varve {
 namespace {
 
 const std::vector<Principal> kPeople{{"ann"}, {"ben"}, {"cid"}, {"dee"}};
+const std::vector<std::string> kSpaces{"ann", "ben", "cid", "dee", "ann:team", "ben:team"};
 
 struct Oracle {
   std::map<std::pair<std::string, std::string>, uint8_t> grants;  // principal, space
-  std::map<CubeId, std::string> space_of;
+  std::map<std::string, uint8_t> lent;                            // to the agent "bot", by user
+  std::map<CubeId, std::string> space_of, session_of;
   std::map<CubeId, bool> erased;
 
-  bool may(const Principal& who, std::string_view space, uint8_t right) const {
-    if (who.name == space) return true;
-    const auto found = grants.find({who.name, std::string(space)});
-    const uint8_t bits = found == grants.end() ? 0 : found->second;
-    const uint8_t all = bits & 4 ? 7 : bits & 2 ? 3 : bits;
-    return (all & right) != 0;
+  static uint8_t all(uint8_t bits) { return bits & 4 ? 7 : bits & 2 ? 3 : bits; }
+  bool may(const Principal& who, const std::string& space, uint8_t right) const {
+    const auto granted = grants.find({who.name, space});
+    uint8_t bits = granted == grants.end() ? 0 : all(granted->second);
+    if (space.substr(0, space.find(':')) == who.name) bits = 7;
+    if (!who.agent.empty())
+      bits &= who.agent == "bot" && lent.contains(who.name) ? all(lent.at(who.name)) : uint8_t(0);
+    if (!who.session.empty()) bits &= 3;
+    return (bits & right) != 0;
   }
   bool sees(const Principal& who, CubeId id) const {
     const auto found = space_of.find(id);
-    return found != space_of.end() && may(who, found->second, 1);
+    return found != space_of.end() && may(who, found->second, 1) &&
+           (who.session.empty() || who.session == session_of.at(id));
   }
   Code writing(const Principal& who, CubeId id) const {  // what a change of the cube answers
     if (!sees(who, id)) return Code::not_found;
@@ -49,9 +56,12 @@ struct CubeRights : testing::Test {
     draft.header.space = space;
     draft.header.why = "SECRET of " + space;
     draft.payload = "SECRET of " + space;
+    draft.header.session = roll(3) == 0 ? "" : roll(2) == 0 ? "s1" : "s2";
+    const std::string session = draft.header.session.empty() ? who.session : draft.header.session;
     Code expected = oracle.may(who, space, 2)   ? Code::ok
                     : oracle.may(who, space, 1) ? Code::denied
                                                 : Code::not_found;
+    if (expected == Code::ok && !who.session.empty() && session != who.session) expected = Code::denied;
     if (roll(3) == 0) {
       const CubeId from = any_cube();
       draft.header.from = {{from, 0}};
@@ -63,11 +73,13 @@ struct CubeRights : testing::Test {
     ASSERT_EQ(id.code(), expected);
     if (!id.ok()) return;
     oracle.space_of[*id] = space;
+    oracle.session_of[*id] = session;
     oracle.erased[*id] = false;
     if (!draft.header.from.empty()) parents[draft.header.from[0].cube].back() = *id;
   }
   void erase(CubeId id) {
     oracle.erased[id] = true;
+    oracle.session_of[id].clear();
     for (const CubeId& child : parents[id]) erase(child);
   }
 
@@ -90,8 +102,8 @@ struct CubeRights : testing::Test {
         auto receipt = store->erase(who, id, "");
         ASSERT_EQ(receipt.code(), expected);
         if (!receipt.ok()) break;
-        erase(id);
         for (const auto& item : receipt->items) EXPECT_TRUE(oracle.sees(who, item.id));
+        erase(id);
       }
     }
   }
@@ -131,7 +143,7 @@ struct CubeRights : testing::Test {
     ASSERT_TRUE(listed.ok());
     EXPECT_EQ(listed->size(), visible);
     for (const CubeHeader& header : *listed) EXPECT_TRUE(oracle.sees(who, header.id));
-    filter.space = kPeople[roll(4)].name;
+    filter.space = kSpaces[roll(6)];
     EXPECT_EQ((*store->list(who, filter)).empty() || oracle.may(who, filter.space, 1), true);
     const auto spaces = *store->readable_spaces(who);
     for (const std::string& space : spaces) EXPECT_TRUE(oracle.may(who, space, 1));
@@ -146,6 +158,20 @@ struct CubeRights : testing::Test {
     if (expected == Code::ok) oracle.grants[{whom.name, space}] = rights;
   }
 
+  void lend(const Principal& who) {
+    const auto rights = uint8_t(roll(8));
+    const bool itself = who.agent.empty() && who.session.empty();
+    ASSERT_EQ(store->governance().lend(who, "bot", rights).code(), itself ? Code::ok : Code::denied);
+    if (itself) oracle.lent[who.name] = rights;
+  }
+
+  Principal anybody() {  // a user, an agent that acts for it, and either of them confined to a session
+    Principal who = kPeople[roll(4)];
+    if (roll(3) == 0) who.agent = roll(5) == 0 ? "spy" : "bot";
+    if (roll(4) == 0) who.session = roll(2) == 0 ? "s1" : "s2";
+    return who;
+  }
+
   TempFolder folder{TempFolder::in_ram()};
   FixedClock clock;
   Ledger ledger{64 << 20};
@@ -156,11 +182,11 @@ struct CubeRights : testing::Test {
 };
 
 TEST_F(CubeRights, NothingLeaksWhateverIsGranted) {
-  for (step = 0; step < 4000 && !HasFatalFailure(); ++step) {
+  for (step = 0; step < 6000 && !HasFatalFailure(); ++step) {
     drawn = 0;
-    const Principal& who = kPeople[roll(4)];
-    const std::string& space = kPeople[roll(4)].name;
-    const uint32_t kind = roll(20);
+    const Principal who = anybody();
+    const std::string& space = kSpaces[roll(6)];
+    const uint32_t kind = roll(21);
     if (kind < 4) {
       put(who, space);
     } else if (kind < 8) {
@@ -169,6 +195,8 @@ TEST_F(CubeRights, NothingLeaksWhateverIsGranted) {
       grant(who, space, kPeople[roll(4)]);
     } else if (kind < 19) {
       look(who, any_cube());
+    } else if (kind < 20) {
+      lend(who);
     } else {
       look_around(who);
     }

@@ -1,5 +1,7 @@
 #include "tests/property/cube_script.h"
 
+#include "memory/cube/governance.h"
+
 #include <algorithm>
 #include <set>
 
@@ -24,6 +26,7 @@ CubeDraft make_draft(Dice& dice, const RngKey& key, std::string_view kind) {
   CubeDraft draft;
   draft.header.kind = kind;
   draft.header.title = "step " + std::to_string(key.step);
+  draft.header.event = TimeMs(key.step);  // so that what is told later also holds from later on
   std::string text = "text " + std::to_string(key.step) + "/" + std::to_string(dice.below(1000000)) + " ";
   const size_t repeats =
       dice.below(6) == 0 ? 2000 + dice.below(2000) : 1 + dice.below(20);  // some become blobs
@@ -38,7 +41,8 @@ CubeDraft make_addition(Dice& dice, const CubeModel& model, const RngKey& key) {
   std::set<CubeId> from;
   for (uint32_t n = dice.below(3); n > 0; --n) from.insert(dice.of(living));
   for (const CubeId& id : from) draft.header.from.push_back({id, 1});
-  if (dice.below(4) == 0) draft.header.supersedes = {dice.of(living)};
+  if (dice.below(4) == 0)
+    (dice.below(3) == 0 ? draft.header.contradicts : draft.header.supersedes) = {dice.of(living)};
   return draft;
 }
 
@@ -85,7 +89,9 @@ void CubeModel::add(CubeId id, const CubeDraft& draft) {
   cube.kind = draft.header.kind;
   cube.versions = {draft.payload};
   for (const Source& source : draft.header.from) cube.from.push_back(source.cube);
-  for (const CubeId& older : draft.header.supersedes) {
+  std::vector<CubeId> olders = draft.header.supersedes;
+  olders.insert(olders.end(), draft.header.contradicts.begin(), draft.header.contradicts.end());
+  for (const CubeId& older : olders) {
     superseders[older].push_back(id);
     Cube& old = cubes[older];
     if (old.life == Life::expired) continue;
@@ -142,6 +148,10 @@ Plan make_plan(const CubeModel& model, const RngKey& key) {
     plan.kind = Plan::Kind::revise;
     plan.target = dice.of(revisable);
     plan.draft = make_draft(dice, key, "");
+  } else if (roll < 64 && !revisable.empty()) {
+    plan.kind = Plan::Kind::restore;
+    plan.target = dice.of(revisable);
+    plan.version = 1 + dice.below(uint32_t(model.cubes.at(plan.target).versions.size()));
   } else if (roll < 72) {
     plan.kind = Plan::Kind::advance;
     plan.target = dice.of(living);
@@ -164,6 +174,7 @@ Result<std::vector<CubeId>> execute(CubeStore& store, const Plan& plan) {
     case Plan::Kind::revise: TRY(store.revise(who, plan.target, 0, plan.draft, "")); break;
     case Plan::Kind::advance: TRY(store.advance(who, plan.target, plan.life, "")); break;
     case Plan::Kind::erase: TRY(store.erase(who, plan.target, "")); break;
+    case Plan::Kind::restore: TRY(store.governance().restore(who, plan.target, plan.version, 0, "")); break;
     case Plan::Kind::ops: made.push_back(TRY(store.apply(who, plan.ops))[0]); break;
   }
   return made;
@@ -175,6 +186,11 @@ CubeModel after(CubeModel model, const Plan& plan, const std::vector<CubeId>& ma
     case Plan::Kind::revise: model.cubes[plan.target].versions.push_back(plan.draft.payload); break;
     case Plan::Kind::advance: model.advance(plan.target, plan.life); break;
     case Plan::Kind::erase: model.erase(plan.target); break;
+    case Plan::Kind::restore: {
+      auto& versions = model.cubes[plan.target].versions;
+      versions.push_back(std::string(versions[plan.version - 1]));
+      break;
+    }
     case Plan::Kind::ops:
       for (const MemoryOp& op : plan.ops) {
         if (op.kind == MemoryOp::Kind::add) model.add(made[0], op.draft);

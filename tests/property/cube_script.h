@@ -32,10 +32,11 @@ struct CubeModel {
 };
 
 struct Plan {
-  enum class Kind { put, ops, revise, advance, erase } kind = Kind::put;
+  enum class Kind { put, ops, revise, advance, erase, restore } kind = Kind::put;
   CubeId target;
   CubeDraft draft;
   Life life = Life::active;
+  uint32_t version = 0;  // of restore
   std::vector<MemoryOp> ops;
 };
 

@@ -27,15 +27,46 @@ constexpr std::string_view kKey =
     "       varve key list\n";
 constexpr std::string_view kRecall = "varve recall WORDS... [--limit N]\n";
 constexpr std::string_view kRemember =
-    "varve remember WORDS... [--event 2024-05-08]\n"
-    "       varve remember --file TEXT.txt [--event 2024-05-08]\n";
-constexpr std::string_view kForget = "varve forget ID|WORDS... [--yes]\n";
+    "varve remember WORDS... [--event 2024-05-08] [--space S]\n"
+    "       varve remember --file TEXT.txt [--event 2024-05-08] [--space S]\n";
+constexpr std::string_view kForget =
+    "varve forget ID|WORDS... [--yes] [--receipt FILE]\n"
+    "       varve forget --verify FILE\n\n"
+    "  --receipt FILE     the receipt as JSON, to be verified later\n"
+    "  --verify FILE      whether what a receipt lists is still gone\n";
 constexpr std::string_view kCube =
     "varve cube list [--space S] [--kind K] [--session ID] [--all] [--limit N] [--after ID]\n"
-    "       varve cube show ID [--version N]\n"
+    "                 [--as-of DATE] [--valid-at DATE]\n"
+    "       varve cube show ID [--version N | --as-of DATE]\n"
     "       varve cube history ID\n"
+    "       varve cube diff ID [--from N] [--to N]\n"
+    "       varve cube revise ID WORDS... [--base N]\n"
+    "       varve cube restore ID --version N [--base N]\n"
     "       varve cube export ID [FILE]\n"
-    "       varve cube import FILE [--space S]\n";
+    "       varve cube import FILE [--space S]\n\n"
+    "  --as-of DATE       as it was known then;  --valid-at DATE  what held then\n"
+    "  --base N           conflict if there is a newer version than N\n";
+constexpr std::string_view kSpace =
+    "varve space list\n"
+    "       varve space create NAME\n"
+    "       varve space show SPACE\n"
+    "       varve space grant SPACE WHOM reader|writer|admin\n"
+    "       varve space revoke SPACE WHOM\n"
+    "       varve space lend AGENT reader|writer|admin|none\n"
+    "       varve space cap SPACE SIZE|none [--evict archive|drop] [--evidence-too]\n"
+    "       varve space rules SPACE [--secrets allow|redact|refuse] [--personal allow|redact|refuse]\n"
+    "                   [--cap SIZE] [--evict archive|drop] [--evidence-too|--evidence-stays]\n"
+    "                   [--half-life-days N]\n"
+    "       varve space tend [SPACE]\n\n"
+    "  NAME's space is called 'me:NAME' by everybody; ':NAME' is short for one of your own.\n"
+    "  An agent to whom rights are lent acts with --as YOU --agent AGENT.\n";
+constexpr std::string_view kConflicts =
+    "varve conflicts [--space S]\n"
+    "       varve conflicts --settle newer|older|both NEWER OLDER\n";
+constexpr std::string_view kAudit = "varve audit [--space S] [--after N] [--limit N]\n";
+constexpr std::string_view kBackup = "varve backup FOLDER\n";
+constexpr std::string_view kRestore = "varve restore FOLDER --home DIR\n";
+constexpr std::string_view kFsck = "varve fsck [--repair]\n";
 constexpr std::string_view kImported =
     "varve import FILE [--space S] [--believe]\n\n"
     "  FILE: Varve's own JSONL, mem0's memories, or the conversations.json of a ChatGPT or Claude\n"
@@ -64,7 +95,14 @@ constexpr Command kCommands[] = {
     {"recall", "what memory holds about some words", kRecall, run_recall, Shared::home},
     {"remember", "keep some words, or a text file", kRemember, run_remember, Shared::home},
     {"forget", "erase memories for good, with a receipt", kForget, run_forget, Shared::home},
-    {"cube", "memories one by one: list, show, history, export, import", kCube, run_cube, Shared::home},
+    {"cube", "memories one by one: list, show, history, diff, restore, ...", kCube, run_cube, Shared::home},
+    {"space", "shared spaces: who may do what, caps, what is screened", kSpace, run_space, Shared::home},
+    {"conflicts", "memories that contradict, and which of them holds", kConflicts, run_conflicts,
+     Shared::home},
+    {"audit", "who did what to which memory when; no words", kAudit, run_audit, Shared::home},
+    {"backup", "copy all memories to a new folder, with checksums", kBackup, run_backup, Shared::home},
+    {"restore", "a backup, checked, into a home without memories", kRestore, run_restore, Shared::home},
+    {"fsck", "check every row, file and hash of the memories", kFsck, run_fsck, Shared::home},
     {"import", "memories from Varve, mem0, ChatGPT or Claude", kImported, run_import, Shared::home},
     {"export", "memories as lines of JSON", kExported, run_export, Shared::home},
     {"explain", "what the newest turn recalled, reused and stored", kExplain, run_explain, Shared::home},

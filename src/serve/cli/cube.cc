@@ -1,7 +1,9 @@
 // varve cube: memory cubes one by one. Subcommands are a table.
-#include <cstdio>
+#include <algorithm>
 #include <ostream>
 
+#include "memory/cube/governance.h"
+#include "memory/plaintext/diff.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/memory.h"
 #include "serve/cli/options.h"
@@ -20,12 +22,20 @@ Result<std::string> words_of(const Opened& opened, const CubeHeader& header, uin
   return opened.home->cubes().payload(opened.who, header.id, version);
 }
 
+Result<std::optional<TimeMs>> date(Args& args, std::string_view name) {
+  const auto text = TRY(args.value(name));
+  if (!text) return std::optional<TimeMs>();
+  return std::optional(TRY(parse_time(*text).with("reading " + std::string(name))));
+}
+
 Result<int> list(Args& args, Console& console) {
   CubeFilter filter;
   filter.space = TRY(args.value("--space")).value_or("");
   filter.kind = TRY(args.value("--kind")).value_or("");
   filter.session = TRY(args.value("--session")).value_or("");
   if (args.flag("--all")) filter.life = std::nullopt;
+  filter.recorded_at = TRY(date(args, "--as-of"));
+  filter.valid_at = TRY(date(args, "--valid-at"));
   TRY(args.number<int32_t>("--limit", filter.limit, 1, 10000));
   if (const auto after = TRY(args.value("--after"))) filter.after = TRY(CubeId::parse(*after));
   const Opened opened = TRY(open_for(args, 0, 0, "no more words"));
@@ -34,7 +44,7 @@ Result<int> list(Args& args, Console& console) {
     if (opened.json) {
       all.push(to_json(header));
     } else {
-      console.out << one_line(header, TRY(words_of(opened, header, 0))) << "\n";
+      console.out << one_line(header, TRY(words_of(opened, header, header.version))) << "\n";
     }
   }
   if (opened.json) console.out << all.dump() << "\n";
@@ -44,10 +54,13 @@ Result<int> list(Args& args, Console& console) {
 Result<int> show(Args& args, Console& console) {
   uint32_t version = 0;
   TRY(args.number<uint32_t>("--version", version, 1, UINT32_MAX));
+  const auto as_of = TRY(date(args, "--as-of"));
   const Opened opened = TRY(open_for(args, 1, 1, "the id of a cube"));
   const CubeId id = TRY(CubeId::parse(opened.words[0]));
-  const CubeHeader header = TRY(opened.home->cubes().head(opened.who, id, version));
-  const std::string text = TRY(words_of(opened, header, version));
+  CubeStore& cubes = opened.home->cubes();
+  const CubeHeader header =
+      TRY(as_of ? cubes.governance().as_of(opened.who, id, *as_of) : cubes.head(opened.who, id, version));
+  const std::string text = TRY(words_of(opened, header, header.version));
   Json shown = to_json(header);
   if (opened.json) {
     console.out << shown.set("text", text).dump() << "\n";
@@ -84,6 +97,75 @@ Result<int> history(Args& args, Console& console) {
   return 0;
 }
 
+Result<int> diff(Args& args, Console& console) {
+  uint32_t from = 0, to = 0;
+  TRY(args.number<uint32_t>("--from", from, 1, UINT32_MAX));
+  TRY(args.number<uint32_t>("--to", to, 1, UINT32_MAX));
+  const Opened opened = TRY(open_for(args, 1, 1, "the id of a cube"));
+  const CubeId id = TRY(CubeId::parse(opened.words[0]));
+  CubeStore& cubes = opened.home->cubes();
+  const CubeHeader newer = TRY(cubes.head(opened.who, id, to));
+  const CubeHeader older =
+      TRY(cubes.head(opened.who, id, from != 0 ? from : std::max(newer.version, 2u) - 1));
+  const std::string before = TRY(words_of(opened, older, older.version)),
+                    after = TRY(words_of(opened, newer, newer.version));
+  Json parts = Json::array();
+  constexpr std::string_view kMarks[] = {"", "[-", "{+"}, kEnds[] = {"", "-]", "+}"},
+                             kKinds[] = {"same", "removed", "added"};
+  std::string shown;
+  for (const DiffPart& part : diff_texts(before, after)) {
+    const auto kind = size_t(part.kind);
+    parts.push(Json::object().set("kind", kKinds[kind]).set("text", part.text));
+    shown.append(kMarks[kind]).append(part.text).append(kEnds[kind]);
+  }
+  if (opened.json) {
+    Json out = Json::object().set("from", int64_t(older.version)).set("to", int64_t(newer.version));
+    console.out << out.set("parts", parts).dump() << "\n";
+  } else {
+    console.out << "version " << older.version << " to " << newer.version << ", by " << newer.why << "\n"
+                << printable(shown) << "\n";
+  }
+  return 0;
+}
+
+// Of a version that is stale: the error, and what is there now.
+Result<int> versioned(const Opened& opened, Console& console, CubeId id, Result<uint32_t> made) {
+  if (made.code() == Code::conflict) {
+    const CubeHeader now = TRY(opened.home->cubes().head(opened.who, id));
+    console.err << "Now, version " << now.version << ": " << printable(TRY(words_of(opened, now, 0))) << "\n";
+  }
+  const uint32_t version = TRY(std::move(made));
+  console.out << (opened.json ? Json::object().set("id", id.text()).set("version", int64_t(version)).dump()
+                              : "Version " + std::to_string(version) + " of " + id.text() + ".")
+              << "\n";
+  return 0;
+}
+
+Result<int> revise(Args& args, Console& console) {
+  uint32_t base = 0;
+  TRY(args.number<uint32_t>("--base", base, 1, UINT32_MAX));
+  const Opened opened = TRY(open_for(args, 2, 10000, "the id of a cube, and its new words"));
+  const CubeId id = TRY(CubeId::parse(opened.words[0]));
+  CubeDraft draft;
+  draft.header = TRY(opened.home->cubes().head(opened.who, id));
+  draft.header.supersedes.clear();
+  draft.header.contradicts.clear();
+  draft.payload = joined({opened.words.begin() + 1, opened.words.end()});
+  return versioned(opened, console, id,
+                   opened.home->cubes().revise(opened.who, id, base, std::move(draft), "the user's words"));
+}
+
+Result<int> restore(Args& args, Console& console) {
+  uint32_t version = 0, base = 0;
+  TRY(args.number<uint32_t>("--version", version, 1, UINT32_MAX));
+  TRY(args.number<uint32_t>("--base", base, 1, UINT32_MAX));
+  const Opened opened = TRY(open_for(args, 1, 1, "the id of a cube"));
+  if (version == 0) return Status(Code::invalid, "say which version comes back: --version N");
+  const CubeId id = TRY(CubeId::parse(opened.words[0]));
+  return versioned(opened, console, id,
+                   opened.home->cubes().governance().restore(opened.who, id, version, base, ""));
+}
+
 Result<int> export_one(Args& args, Console& console) {
   const Opened opened = TRY(open_for(args, 1, 2, "the id of a cube, and a file to write (else ID.cube)"));
   const CubeId id = TRY(CubeId::parse(opened.words[0]));
@@ -113,8 +195,9 @@ struct Verb {
   std::string_view name;
   Result<int> (*run)(Args& args, Console& console);
 };
-constexpr Verb kVerbs[] = {
-    {"list", list}, {"show", show}, {"history", history}, {"export", export_one}, {"import", import_one}};
+constexpr Verb kVerbs[] = {{"list", list},         {"show", show},        {"history", history},
+                           {"diff", diff},         {"revise", revise},    {"restore", restore},
+                           {"export", export_one}, {"import", import_one}};
 
 }  // namespace
 
@@ -126,7 +209,8 @@ Result<int> run_cube(Args& args, Console& console) {
     Args more(std::span<const std::string>(words).subspan(1));
     return verb.run(more, console);
   }
-  return Status(Code::invalid, "say what to do with cubes: list, show, history, export or import");
+  return Status(Code::invalid,
+                "say what to do with cubes: list, show, history, diff, revise, restore, export or import");
 }
 
 }  // namespace varve

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kPreviewBytes = 80;
 constexpr size_t kManyWords = 10000;
-constexpr int64_t kMaxDocument = 16 << 20;
+constexpr int64_t kMaxDocument = 16 << 20, kMaxReceipt = 64 << 20;
 
 bool blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
@@ -48,7 +48,12 @@ void print(const EraseReceipt& receipt, std::ostream& out) {
         << (item.versions == 1 ? " version" : " versions") << ", sha256 "
         << item.payload_hash.hex().substr(0, 16) << ")\n";
   }
+  for (const CubeId& id : receipt.restored) out << "valid again " << id.text() << "\n";
+  for (const CubeId& id : receipt.rebuild)
+    out << "to be derived again from its other sources " << id.text() << "\n";
+  for (const std::string& one : receipt.indexes) out << one << "\n";
   for (const std::string& one : receipt.not_reached) out << "not reached: " << one << "\n";
+  out << "entry " << receipt.entry << " of the journal, " << receipt.proof.hex() << "\n";
 }
 
 // An id names one cube; other words name all that contain them.
@@ -96,7 +101,7 @@ Status remember_file(const MemoryVerb& verb, const std::string& path, std::optio
   document.text = strip_recalled(document.text);
   if (blank(document.text)) return Status(Code::invalid, path + " holds no words");
   document.title = path.substr(path.rfind('/') + 1);
-  document.space = verb.who.name;
+  document.space = verb.space;
   document.event = event;
   const auto ids = TRY(verb.home.cubes().apply(verb.who, document_ops(std::move(document))));
   if (verb.json) {
@@ -114,7 +119,7 @@ Status remember_words(const MemoryVerb& verb, std::string_view words, std::optio
   if (blank(text)) {
     return Status(Code::invalid, "there is nothing to remember; say what");
   }
-  const CubeId id = TRY(verb.home.cubes().put(verb.who, note_draft(text, verb.who.name, event)));
+  const CubeId id = TRY(verb.home.cubes().put(verb.who, note_draft(text, verb.space, event)));
   if (verb.json) {
     verb.console.out << Json::object().set("id", id.text()).dump() << "\n";
   } else {
@@ -123,7 +128,7 @@ Status remember_words(const MemoryVerb& verb, std::string_view words, std::optio
   return {};
 }
 
-Status forget_words(const MemoryVerb& verb, const std::string& words, bool yes) {
+Result<Json> forget_words(const MemoryVerb& verb, const std::string& words, bool yes) {
   if (words.empty()) return Status(Code::invalid, "say what to forget: an id, or words that it contains");
   const std::vector<CubeHeader> found = TRY(named(verb.home, verb.who, words));
   for (const CubeHeader& header : found) {
@@ -132,20 +137,16 @@ Status forget_words(const MemoryVerb& verb, const std::string& words, bool yes) 
     verb.console.out << one_line(header, text.ok() ? *text : "") << "\n";
   }
   TRY(may_erase(verb.console, found.size(), yes));
-  EraseReceipt all;
+  Json all = Json::array();
   for (const CubeHeader& header : found) {
     auto erased = verb.home.forget(verb.who, header.id, "the user asked");
     if (erased.code() == Code::not_found) continue;  // went with one before it
-    EraseReceipt one = TRY(std::move(erased));
-    all.items.insert(all.items.end(), one.items.begin(), one.items.end());
-    all.not_reached.insert(all.not_reached.end(), one.not_reached.begin(), one.not_reached.end());
+    const EraseReceipt one = TRY(std::move(erased));
+    all.push(to_json(one));
+    if (!verb.json) print(one, verb.console.out);
   }
-  if (verb.json) {
-    verb.console.out << to_json(all).dump() << "\n";
-  } else {
-    print(all, verb.console.out);
-  }
-  return {};
+  if (verb.json) verb.console.out << all.dump() << "\n";
+  return all;
 }
 
 Result<Opened> open_for(Args& args, size_t least, size_t most, std::string_view what) {
@@ -169,19 +170,43 @@ Result<int> run_recall(Args& args, Console& console) {
 Result<int> run_remember(Args& args, Console& console) {
   std::optional<TimeMs> event;
   if (const auto date = TRY(args.value("--event"))) event = TRY(parse_time(*date));
-  const auto file = TRY(args.value("--file"));
+  const auto file = TRY(args.value("--file")), space = TRY(args.value("--space"));
   const Opened opened = TRY(open_for(args, file ? 0 : 1, file ? 0 : kManyWords,
                                      "what to remember, as: varve remember I like figs"));
-  const MemoryVerb verb{*opened.home, opened.who, console, opened.json};
+  MemoryVerb verb{*opened.home, opened.who, console, opened.json};
+  if (space) verb.space = *space;
   TRY(file ? remember_file(verb, *file, event) : remember_words(verb, joined(opened.words), event));
   return 0;
 }
 
+Result<int> verify(Args& args, Console& console, const std::string& path) {
+  const Opened opened = TRY(open_for(args, 0, 0, "no more words"));
+  const std::vector<std::byte> bytes = TRY(read_file(posix_env(), path, kMaxReceipt));
+  const Json receipts = TRY(parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+  const auto wrong =
+      TRY(verify_receipts(opened.home->cubes(), opened.who, receipts).with("verifying " + path));
+  Json all = Json::array();
+  for (const std::string& line : wrong) all.push(line);
+  if (opened.json) {
+    console.out << Json::object().set("holds", wrong.empty()).set("wrong", all).dump() << "\n";
+  } else {
+    for (const std::string& line : wrong) console.out << line << "\n";
+    if (wrong.empty()) console.out << "The receipt holds: nothing that it lists is there.\n";
+  }
+  return wrong.empty() ? 0 : outside(Code::corrupt).exit;
+}
+
 Result<int> run_forget(Args& args, Console& console) {
   const bool yes = args.flag("--yes");
+  const auto keep = TRY(args.value("--receipt")), held = TRY(args.value("--verify"));
+  if (held) return verify(args, console, *held);
   const Opened opened =
       TRY(open_for(args, 1, kManyWords, "what to forget: an id, or words that it contains"));
-  TRY(forget_words({*opened.home, opened.who, console, opened.json}, joined(opened.words), yes));
+  const Json receipts =
+      TRY(forget_words({*opened.home, opened.who, console, opened.json}, joined(opened.words), yes));
+  if (!keep) return 0;
+  const std::string text = receipts.dump(1) + "\n";
+  TRY(write_file(posix_env(), *keep, std::as_bytes(std::span(text))));
   return 0;
 }
 

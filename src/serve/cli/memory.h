@@ -14,14 +14,15 @@ struct MemoryVerb {  // one request, wherever it was typed
   const Principal& who;
   Console& console;
   bool json = false;
+  std::string space = who.name;  // where to remember
 };
 
 Status recall_words(const MemoryVerb& verb, std::string_view words, int32_t limit);
 Status remember_words(const MemoryVerb& verb, std::string_view words, std::optional<TimeMs> event);
 Status remember_file(const MemoryVerb& verb, const std::string& path, std::optional<TimeMs> event);
 // By id, or every memory that contains the words. Asks before it erases; without a person to ask, `yes` must
-// be set. Prints a receipt.
-Status forget_words(const MemoryVerb& verb, const std::string& words, bool yes);
+// be set. Prints the receipts, and returns them.
+Result<Json> forget_words(const MemoryVerb& verb, const std::string& words, bool yes);
 
 // What a command without a model begins with: the home, who asks, and the words that are left.
 struct Opened {

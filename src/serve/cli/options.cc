@@ -23,6 +23,7 @@ Result<HomeOptions> home_options(Args& args, bool with_model) {
 Result<Principal> principal(Args& args) {
   Principal who{TRY(args.value("--as")).value_or("me")};
   TRY(check_name("principal", who.name));
+  who.agent = TRY(args.value("--agent")).value_or("");
   return who;
 }
 

@@ -9,13 +9,14 @@ namespace varve {
 // settings.json of the home under the flags: --home, and one flag for each setting ("--max-sequences 4").
 // Memory commands do not start a model that the settings name.
 Result<HomeOptions> home_options(Args& args, bool with_model);
-Result<Principal> principal(Args& args);       // --as NAME; "me"
+Result<Principal> principal(Args& args);       // --as NAME; "me". --agent NAME acts for it
 Result<TurnOptions> turn_options(Args& args);  // --max-tokens, --temperature, --seed, ..., --no-recall
 std::string joined(const std::vector<std::string>& words);  // with spaces between
 
 constexpr std::string_view kHomeUsage =
     "  --home DIR         where everything is kept; default $VARVE_HOME, then ~/.varve\n"
     "  --as NAME          who asks; each has a space of their own; default me\n"
+    "  --agent NAME       acts for that user, with the rights it was lent\n"
     "  --budget SIZE      what the whole process may take, as 4GiB\n"
     "  and every other setting of 'varve settings', as --max-sequences 4\n"
     "  --json             one line of JSON instead of words for people\n";

@@ -25,7 +25,7 @@ Status remember(Chat& chat, const std::string& words) {
 }
 Status forget(Chat& chat, const std::string& words) {
   const bool yes = words.rfind("--yes ", 0) == 0;
-  return forget_words(chat.verb, yes ? words.substr(6) : words, yes);
+  return forget_words(chat.verb, yes ? words.substr(6) : words, yes).status();
 }
 Status show_why(Chat& chat, const std::string&) {
   if (!chat.last) return Status(Code::not_found, "nothing was said yet in this chat");

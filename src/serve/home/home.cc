@@ -183,6 +183,7 @@ Result<EraseReceipt> Wired::forget(const Principal& who, CubeId id, std::string 
   if (engine_ == nullptr) return receipt;
   std::lock_guard lock(mutex_);
   for (const std::string& scope : scopes_) engine_->forget_prefixes(scope);
+  receipt.indexes.push_back("attention state of " + std::to_string(scopes_.size()) + " principals dropped");
   return receipt;
 }
 

@@ -22,18 +22,6 @@ Json to_json(const CubeHeader& header) {
   return out;
 }
 
-Json to_json(const EraseReceipt& receipt) {
-  Json items = Json::array(), missed = Json::array();
-  for (const auto& item : receipt.items) {
-    Json one = Json::object();
-    one.set("id", item.id.text()).set("kind", item.kind).set("method", item.method);
-    one.set("versions", int64_t(item.versions)).set("payload_sha256", item.payload_hash.hex());
-    items.push(std::move(one));
-  }
-  for (const std::string& one : receipt.not_reached) missed.push(one);
-  return Json::object().set("erased", std::move(items)).set("not_reached", std::move(missed));
-}
-
 Json memory_json(const CubeHeader& header) {
   const auto time = [](const std::optional<TimeMs>& at) { return at ? Json(format_time(*at)) : Json(); };
   Json from = Json::array();

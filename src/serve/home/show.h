@@ -9,6 +9,9 @@ namespace varve {
 
 Json to_json(const CubeHeader& header);
 Json to_json(const EraseReceipt& receipt);
+// Of an array of receipts: what is there although they say that it is gone; a line each.
+Result<std::vector<std::string>> verify_receipts(CubeStore& cubes, const Principal& who,
+                                                 const Json& receipts);
 
 // A memory as HTTP and MCP show it; with its words when it has any.
 Json memory_json(const CubeHeader& header);

@@ -96,6 +96,7 @@ Result<HttpReply> get_export(Api& api, const HttpRequest& request);
 Result<HttpReply> post_import(Api& api, const HttpRequest& request);
 Result<HttpReply> get_ping(Api& api, const HttpRequest& request);
 Result<HttpReply> search_memories(Api& api, const HttpRequest& request);
+Result<HttpReply> post_backup(Api& api, const HttpRequest& request);
 Result<HttpReply> post_mcp(Api& api, const HttpRequest& request);
 Result<HttpReply> delete_mcp(Api& api, const HttpRequest& request);
 

@@ -1,0 +1,83 @@
+// varve backup, restore, fsck: the store as files. Nothing is started but the store.
+#include <ostream>
+
+#include "memory/cube/governance.h"
+#include "serve/cli/builtin.h"
+#include "serve/cli/options.h"
+
+namespace varve {
+namespace {
+
+constexpr int64_t kLedgerBytes = 512ll << 20;  // more than any payload takes while it is checked
+
+struct Files {
+  Principal who;
+  std::string folder;  // of the home
+  bool json = false;
+  std::vector<std::string> words;
+  Ledger ledger{kLedgerBytes};
+
+  Status read(Args& args, size_t count, std::string_view what) {
+    folder = TRY(home_options(args, false)).folder;
+    who = TRY(principal(args));
+    json = args.flag("--json");
+    words = TRY(args.rest(count, count, what));
+    return {};
+  }
+  Result<std::unique_ptr<CubeStore>> open() {
+    return CubeStore::open(posix_env(), folder + "/cubes", ledger);
+  }
+};
+
+void print(const Backup& done, std::string_view what, bool json, std::ostream& out) {
+  if (json) {
+    out << Json::object().set("files", done.files).set("bytes", done.bytes).dump() << "\n";
+  } else {
+    out << what << " " << done.files << (done.files == 1 ? " file, " : " files, ") << format_bytes(done.bytes)
+        << ".\n";
+  }
+}
+
+}  // namespace
+
+Result<int> run_backup(Args& args, Console& console) {
+  Files files;
+  TRY(files.read(args, 1, "a new folder for the backup"));
+  const auto store = TRY(files.open().with("a running server makes one itself: POST /v1/backups"));
+  print(TRY(store->governance().backup(files.who, files.words[0])), "Copied", files.json, console.out);
+  return 0;
+}
+
+Result<int> run_restore(Args& args, Console& console) {
+  Files files;
+  TRY(files.read(args, 1, "the folder of a backup"));
+  TRY(posix_env().make_folder(files.folder));
+  const Backup done = TRY(restore_backup(posix_env(), files.words[0], files.folder + "/cubes", files.ledger));
+  print(done, "Restored", files.json, console.out);
+  return 0;
+}
+
+Result<int> run_fsck(Args& args, Console& console) {
+  Files files;
+  const bool repair = args.flag("--repair");
+  TRY(files.read(args, 0, "no more words"));
+  if (!TRY(posix_env().exists(files.folder + "/cubes")))
+    return Status(Code::not_found, files.folder + " holds no memories");
+  const auto store = TRY(files.open());
+  std::vector<std::string> repaired;
+  if (repair) repaired = TRY(store->governance().repair());
+  const std::vector<std::string> problems = TRY(store->check());
+  Json done = Json::array(), left = Json::array();
+  for (const std::string& one : repaired) done.push(one);
+  for (const std::string& one : problems) left.push(one);
+  if (files.json) {
+    console.out << Json::object().set("repaired", done).set("problems", left).dump() << "\n";
+  } else {
+    for (const std::string& one : repaired) console.out << "repaired: " << one << "\n";
+    for (const std::string& one : problems) console.out << one << "\n";
+    if (problems.empty()) console.out << "Sound.\n";
+  }
+  return problems.empty() ? 0 : outside(Code::corrupt).exit;
+}
+
+}  // namespace varve
