@@ -107,7 +107,8 @@ void SqliteStore::write_together(const std::vector<Turn*>& group) {
       turn->failed = Status(shared.code(), std::string(shared.message()));
     }
     if (written.doubtful || shared.code() == Code::io || shared.code() == Code::corrupt) db_.reset();
-    const bool dropped = shared.ok() && (written.blobs.empty() || drop_orphans(written.blobs).ok());
+    const bool dropped =
+        shared.ok() && !written.doubtful && (written.blobs.empty() || drop_orphans(written.blobs).ok());
     if (!written.blobs.empty() && !dropped) orphans_ = true;
   }
   if (observer_ != nullptr && !written.events.empty()) {
