@@ -137,11 +137,11 @@ class CubeStore {
   virtual Result<CubeId> import_cube(const Principal& who, std::string_view file,
                                      const std::string& space) = 0;
 
-  // Calls `observer` for every active plaintext cube, or with `since` for every cube that changed after it,
-  // then for every change. not_found: this store never was where `since` says. Null detaches.
+  // Calls `observer` for every active and expired plaintext cube, or with `since` for every cube that changed
+  // after it, then for every change. not_found: this store never was where `since` says. Null detaches.
   virtual Status observe(CubeObserver* observer, const JournalMark* since = nullptr) = 0;
-  // Tells `to` of at most `limit` active plaintext cubes whose ids follow `after`, while nobody writes. The
-  // last one's id, or nothing at the end.
+  // Tells `to` of at most `limit` active and expired plaintext cubes whose ids follow `after`, while nobody
+  // writes. The last one's id, or nothing at the end.
   virtual Result<std::optional<CubeId>> show(CubeObserver& to, CubeId after, int32_t limit) const = 0;
   virtual Result<JournalMark> newest() const = 0;
   virtual Result<std::vector<std::string>> check() const = 0;  // fsck: one line a problem; empty when sound

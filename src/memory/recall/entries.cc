@@ -84,6 +84,10 @@ void Entries::add(const CubeHeader& header, std::string_view text, std::span<con
   entry.turn = header.turn;
   entry.event = header.event;
   entry.recorded = header.recorded;
+  entry.valid_from = header.valid_from.value_or(INT64_MIN);
+  entry.valid_to = header.valid_to.value_or(INT64_MAX);
+  entry.closed = header.life != Life::active;
+  entry.kind = term_key(header.kind);
   entry.tells = read_tells(text);
   if (!header.speaker.empty()) count_speaker(space, entry, header.speaker);
   count_terms(space, entry, header.title + " " + std::string(text));
@@ -128,7 +132,7 @@ void Entries::remove(CubeId id) {
   uncount(home->second, entry);
   if (home->second.cubes == 0) spaces_.erase(home);  // its words and names are gone with it
   entry = {};
-  if (ids_.size() == 0) entries_ = {}, homes_ = {};
+  if (ids_.size() == 0) entries_ = std::vector<Entry>(), homes_ = decltype(homes_)();
 }
 
 uint32_t Entries::beside(uint32_t slot, int32_t distance) const {
@@ -143,6 +147,17 @@ uint32_t Entries::beside(uint32_t slot, int32_t distance) const {
 const Entries::Space* Entries::space(const std::string& name) const {
   const auto found = spaces_.find(name);
   return found == spaces_.end() ? nullptr : &found->second;
+}
+
+std::string Entries::speaker_name(uint32_t slot) const {
+  for (const auto& [name, number] : entries_[slot].space->speakers) {
+    if (number == entries_[slot].speaker) return name;
+  }
+  return {};
+}
+
+std::string Entries::session_name(uint32_t slot) const {
+  return entries_[slot].talk == nullptr ? std::string() : homes_[slot].second->first.second;
 }
 
 float Entries::cosine(const Entry& entry, std::span<const float> unit) {

@@ -49,7 +49,9 @@ class Entries {
     uint32_t speaker = 0;  // 0: nobody's
     uint32_t length = 0;   // in terms, repeats counted
     std::optional<TimeMs> event;
-    TimeMs recorded = 0;
+    TimeMs recorded = 0, valid_from = INT64_MIN, valid_to = INT64_MAX;
+    TermKey kind = 0;     // a fingerprint
+    bool closed = false;  // no longer true, or replaced: found only by who asks for an earlier time
     Tells tells;
     std::vector<Count> terms;    // by term
     std::vector<int8_t> vector;  // of length 127, or empty
@@ -68,6 +70,8 @@ class Entries {
   // share a turn, the one kept first.
   uint32_t beside(uint32_t slot, int32_t distance) const;
   const Space* space(const std::string& name) const;
+  std::string speaker_name(uint32_t slot) const;  // empty: nobody's
+  std::string session_name(uint32_t slot) const;
   // Cosine with a query's vector of length 1; 0 where either is absent.
   static float cosine(const Entry& entry, std::span<const float> unit);
   int64_t bytes() const;

@@ -2,93 +2,41 @@
 
 #include <algorithm>
 
+#include "memory/cube/governance.h"
 #include "memory/recall/present.h"
-#include "memory/recall/rerank.h"
+#include "memory/recall/recipe.h"
 
 namespace varve {
 namespace {
 
-// Round values from published sweeps, not fitted to the evaluation; eval/locomo.cc prints what they are
-// worth.
-constexpr std::string_view kDefault = "bm25:k1=0.9,b=0.4+context:dense=0+speaker+answer+session+time";
-constexpr std::string_view kDefaultDense = "bm25:k1=0.9,b=0.4+dense+context+speaker+answer+session+time";
-constexpr int32_t kPool = 200;  // candidates of each retriever
+constexpr int32_t kPool = 200;        // candidates of each retriever
+constexpr int32_t kFiltered = 5;      // times as many where only some may count
+constexpr int32_t kCounted = 100000;  // cubes that a question about all may look at
+constexpr int64_t kLeast = 16;        // bytes of an allowance too small to look for what fills it
 constexpr int kChangesBetweenBooking = 512;
 
-struct Part {
-  std::string name;
-  double weight = 1;
-  std::unique_ptr<Retriever> retriever;  // or
-  std::unique_ptr<Reranker> reranker;
-};
-
-template <class T>
-bool knows(const Registry<T>& registry, std::string_view name) {
-  const auto names = registry.names();
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-Result<Part> make_part(std::string_view text, bool embedder, bool scorer) {
-  Spec spec = TRY(parse_spec(text));
-  Part part{.name = spec.name};
-  if (knows(rerankers(), spec.name)) {
-    part.reranker = TRY(rerankers().make(spec));
-    if (part.reranker->reads_texts() && !scorer) {
-      return Status(Code::unsupported,
-                    "'" + spec.name + "' needs a model that reads: give --model FILE, or leave it out");
-    }
-    return part;
-  }
-  if (!knows(retrievers(), spec.name)) {
-    return Status(Code::not_found, "no retriever or reranker named '" + spec.name + "'; there are " +
-                                       retrievers().known() + ", " + rerankers().known());
-  }
-  if (spec.name == "dense" && !embedder) {
-    return Status(Code::unsupported,
-                  "'dense' needs embeddings: give --embeddings FOLDER, or leave dense out");
-  }
-  if (auto weight = spec.options.extract("weight")) {
-    Spec only{spec.name, {{"weight", weight.mapped()}}};
-    TRY(OptionReader(only).read("weight", part.weight, 0.0, 100.0).done());
-  }
-  part.retriever = TRY(retrievers().make(spec));
-  return part;
-}
-
-Result<std::vector<Part>> make_parts(std::string_view recipe, bool embedder, bool scorer) {
-  if (recipe == "default") recipe = embedder ? kDefaultDense : kDefault;
-  std::vector<Part> parts;
-  for (size_t at = 0; at <= recipe.size();) {
-    const size_t end = std::min(recipe.find('+', at), recipe.size());
-    parts.push_back(TRY(make_part(recipe.substr(at, end - at), embedder, scorer)));
-    at = end + 1;
-  }
-  if (parts.front().retriever == nullptr) {
-    return Status(Code::invalid, "a recall recipe begins with a retriever, e.g. bm25+neighbours");
-  }
-  return parts;
-}
-
-struct Candidate {
-  float score = 0;
-  std::vector<std::pair<std::string, float>> parts;
+// What each part of the recipe found or made of it, in order: for `explain`.
+struct Stage {
+  std::string_view name;
+  std::vector<Hit> hits;
 };
 
 class RecallOverStore : public Recall {
  public:
-  RecallOverStore(std::vector<Part> parts, CubeStore& store, const Embedder* embedder, Scorer* scorer,
-                  Reservation booked, const Clock& clock)
-      : parts_(std::move(parts)),
+  RecallOverStore(Recipe recipe, CubeStore& store, const RecipePorts& ports, Reservation booked,
+                  const Clock& clock)
+      : parts_(std::move(recipe.parts)),
+        fusion_(std::move(recipe.fusion)),
         store_(store),
-        embedder_(embedder),
-        scorer_(scorer),
+        embedder_(ports.embedder),
+        scorer_(ports.scorer),
         clock_(clock),
         booked_(std::move(booked)) {}
   ~RecallOverStore() override { store_.observe(nullptr).ignore("the store may be closing"); }
 
   void changed(const CubeHeader& header, std::string_view payload) override {
-    const bool recallable = header.life == Life::active && header.form == Form::plaintext &&
-                            !payload.empty() && !is_recalled_text(payload);
+    const bool recallable = (header.life == Life::active || header.life == Life::expired) &&
+                            header.form == Form::plaintext && !payload.empty() && !is_recalled_text(payload);
     std::vector<float> vector;
     if (recallable && embedder_ != nullptr) {
       auto embedded = embedder_->embed(payload);
@@ -114,16 +62,36 @@ class RecallOverStore : public Recall {
   }
 
   Result<std::vector<Recalled>> gather(const Principal& who, const RecallQuery& query) const override {
-    std::vector<std::string> spaces = TRY(store_.readable_spaces(who));
-    if (!query.space.empty())
-      std::erase_if(spaces, [&](const std::string& one) { return one != query.space; });
+    const std::vector<std::string> spaces = TRY(spaces_of(who, query));
     std::vector<float> vector;
     if (embedder_ != nullptr) vector = TRY(embedder_->embed(query.text));
-    const Query asked{query.text, vector, spaces, query.as_of, query.reference.value_or(clock_.now_ms())};
-    std::map<CubeId, Candidate> found;
-    std::vector<Hit> ranked = TRY(rank(asked, found));
-    TRY(reread(who, asked, ranked));
-    return take(who, query, ranked, found);
+    Query asked{query.text, vector, spaces, query.as_of, query.reference.value_or(clock_.now_ms()), {}};
+    const Question question = read_question(query.text);
+    std::vector<Stage> stages;
+    std::vector<Hit> ranked = TRY(rank(query, asked, question, stages));
+    TRY(read_texts(who, asked, question, ranked, stages));
+    return take(who, query, ranked, stages);
+  }
+
+  Result<std::optional<Aggregate>> aggregate(const Principal& who, const RecallQuery& query) const override {
+    const auto plan = read_aggregate(query.text, query.reference.value_or(clock_.now_ms()));
+    if (!plan) return std::optional<Aggregate>();
+    const std::vector<std::string> spaces = TRY(spaces_of(who, query));
+    const Query asked{plan->words, {}, spaces, query.as_of, 0, {}};
+    Aggregate result;
+    {
+      std::lock_guard lock(mutex_);
+      std::vector<uint32_t> slots;
+      for (const Hit& hit : TRY(parts_.front().retriever->search(asked, kCounted))) {
+        const uint32_t slot = entries_.find(hit.id);
+        if (slot != Entries::kNone && counts(query, entries_[slot])) slots.push_back(slot);
+      }
+      result = run_aggregate(*plan, entries_, slots);
+    }
+    std::vector<Hit> evidence;
+    for (CubeId id : result.cubes) evidence.push_back({id, 1});
+    result.evidence = TRY(take(who, query, evidence, {}));
+    return std::optional<Aggregate>(std::move(result));
   }
 
   int64_t bytes() const override {
@@ -152,46 +120,55 @@ class RecallOverStore : public Recall {
     over_budget_ = !booked_.resize(index_bytes()).ok();
   }
 
-  Result<std::vector<Hit>> rank(const Query& query, std::map<CubeId, Candidate>& found) const {
+  Result<std::vector<std::string>> spaces_of(const Principal& who, const RecallQuery& query) const {
+    std::vector<std::string> spaces = TRY(store_.readable_spaces(who));
+    if (!query.space.empty())
+      std::erase_if(spaces, [&](const std::string& one) { return one != query.space; });
+    return spaces;
+  }
+
+  // Whether a cube may count at all; take() asks the store once more.
+  bool counts(const RecallQuery& query, const Entries::Entry& entry) const {
+    const bool past = query.as_of || query.known_at;
+    if (entry.closed && !past) return false;
+    const TimeMs when = query.as_of.value_or(clock_.now_ms());
+    if (!query.known_at && (when < entry.valid_from || entry.valid_to <= when)) return false;
+    return query.kinds.empty() || std::any_of(query.kinds.begin(), query.kinds.end(),
+                                              [&](const auto& kind) { return term_key(kind) == entry.kind; });
+  }
+
+  Result<std::vector<Hit>> rank(const RecallQuery& wanted, Query& query, const Question& question,
+                                std::vector<Stage>& stages) const {
     std::lock_guard lock(mutex_);
     if (over_budget_) {
       return Status(Code::over_budget, "the recall index needs " + std::to_string(index_bytes()) +
                                            " bytes, more than the budget leaves: raise --budget");
     }
-    const Question question = read_question(query.text);
     const std::vector<TimeRange> times = TRY(times_in(query));
-    const Asked asked{query, question, entries_, times};
+    query.times = times;
+    const bool filtered = wanted.as_of || wanted.known_at || !wanted.kinds.empty();
+    const int32_t pool = filtered ? kPool * kFiltered : kPool;
+    const auto may_count = [&](const Hit& hit) {
+      const uint32_t slot = entries_.find(hit.id);
+      return slot != Entries::kNone && counts(wanted, entries_[slot]);
+    };
+    const Asked asked{query, question, entries_};
     std::vector<Hit> hits;
+    std::vector<std::pair<double, std::vector<Hit>>> lists;
     for (const Part& part : parts_) {
-      if (part.reranker != nullptr) {
-        if (part.reranker->reads_texts()) continue;
-        if (hits.empty()) hits = fused(found);
+      if (part.retriever != nullptr) {
+        lists.emplace_back(part.weight, TRY(part.retriever->search(query, pool)));
+        std::erase_if(lists.back().second, [&](const Hit& hit) { return !may_count(hit); });
+        stages.push_back({part.name, lists.back().second});
+        hits = fused(lists);
+      } else if (!part.reranker->reads_texts()) {
         TRY(part.reranker->rerank(asked, hits));
-        continue;
+        stages.push_back({part.name, hits});
       }
-      const std::vector<Hit> list = TRY(part.retriever->search(query, kPool));
-      // Scores of one retriever are comparable only among themselves: the best of each list counts as its
-      // weight.
-      const float best = list.empty() ? 1 : std::max(list.front().score, 1e-6f);
-      for (const Hit& hit : list) {
-        Candidate& candidate = found[hit.id];
-        candidate.parts.emplace_back(part.name, hit.score);
-        candidate.score += float(part.weight) * std::max(0.0f, hit.score / best);
-      }
-      hits.clear();
     }
-    return hits.empty() ? fused(found) : hits;
-  }
-
-  // Those who read texts ask a model, which takes its time: they come last, without the lock.
-  Status reread(const Principal& who, const Query& query, std::vector<Hit>& hits) const {
-    const Question question = read_question(query.text);
-    const Asked asked{query, question, entries_,
-                      {},    scorer_,  [&](CubeId id) { return store_.payload(who, id); }};
-    for (const Part& part : parts_) {
-      if (part.reranker != nullptr && part.reranker->reads_texts()) TRY(part.reranker->rerank(asked, hits));
-    }
-    return {};
+    std::erase_if(hits, [&](const Hit& hit) { return !may_count(hit); });  // neighbours may have come in
+    query.times = {};
+    return hits;
   }
 
   // What the text says of time; the event of "before my birthday" is the best that its words find.
@@ -210,45 +187,72 @@ class RecallOverStore : public Recall {
     return words.ranges;
   }
 
-  static std::vector<Hit> fused(const std::map<CubeId, Candidate>& found) {
-    std::vector<Hit> hits;
-    for (const auto& [id, candidate] : found) hits.push_back({id, candidate.score});
-    std::stable_sort(hits.begin(), hits.end(), [](const Hit& a, const Hit& b) { return a.score > b.score; });
-    return hits;
+  std::vector<Hit> fused(const std::vector<std::pair<double, std::vector<Hit>>>& lists) const {
+    std::vector<RankedList> ranked;
+    for (const auto& [weight, hits] : lists) ranked.push_back({weight, hits});
+    return fuse(*fusion_, ranked);
+  }
+
+  // Rerankers that want the words, without the lock: they may take as long as a model takes.
+  Status read_texts(const Principal& who, const Query& query, const Question& question,
+                    std::vector<Hit>& hits, std::vector<Stage>& stages) const {
+    const Asked asked{query, question, entries_, scorer_, [&](CubeId id) { return store_.payload(who, id); }};
+    for (const Part& part : parts_) {
+      if (part.reranker == nullptr || !part.reranker->reads_texts()) continue;
+      TRY(part.reranker->rerank(asked, hits));
+      stages.push_back({part.name, hits});
+    }
+    return {};
   }
 
   // Reads the best from the store, which checks rights once more, until the allowance is full.
   Result<std::vector<Recalled>> take(const Principal& who, const RecallQuery& query,
-                                     const std::vector<Hit>& ranked,
-                                     std::map<CubeId, Candidate>& found) const {
-    const TimeMs when = query.as_of.value_or(clock_.now_ms());
+                                     const std::vector<Hit>& ranked, const std::vector<Stage>& stages) const {
     std::vector<Recalled> all;
     int64_t left = query.token_budget > 0 ? int64_t(query.token_budget) * 4 : INT64_MAX;
     for (const Hit& hit : ranked) {
-      if (all.size() >= size_t(std::max(0, query.limit))) break;
-      auto head = store_.head(who, hit.id);
-      if (!head.ok()) continue;  // erased or closed since it was ranked
-      if (head->life != Life::active || !valid_at(*head, when)) continue;
-      if (!query.skip_session.empty() && head->session == query.skip_session &&
-          head->turn >= query.skip_from_turn) {
-        continue;
-      }
-      if (head->payload_bytes > left) continue;
-      auto text = store_.payload(who, hit.id);
+      if (all.size() >= size_t(std::max(0, query.limit)) || left < kLeast) break;
+      auto head =
+          query.known_at ? store_.governance().as_of(who, hit.id, *query.known_at) : store_.head(who, hit.id);
+      if (!head.ok()) continue;  // erased or closed since it was ranked, or not yet there
+      if (!wanted(query, *head) || head->payload_bytes > left) continue;
+      auto text = store_.payload(who, hit.id, head->version);
       if (!text.ok()) return std::move(text).status();
       left -= int64_t(text->size());
-      all.push_back(
-          {std::move(head).value(), std::move(text).value(), hit.score, std::move(found[hit.id].parts)});
+      all.push_back({std::move(head).value(), std::move(text).value(), hit.score, {}});
     }
+    explain(stages, all);
     return all;
   }
 
-  static bool valid_at(const CubeHeader& header, TimeMs when) {
+  bool wanted(const RecallQuery& query, const CubeHeader& header) const {
+    const bool spoken = !query.skip_session.empty() && header.session == query.skip_session &&
+                        header.turn >= query.skip_from_turn;
+    if (spoken) return false;
+    if (!query.kinds.empty() &&
+        std::find(query.kinds.begin(), query.kinds.end(), header.kind) == query.kinds.end()) {
+      return false;
+    }
+    // What has ended since was true at an earlier time.
+    const bool ended = header.life == Life::expired && query.as_of.has_value();
+    if (header.life != Life::active && !ended) return false;
+    const TimeMs when = query.as_of.value_or(query.known_at.value_or(clock_.now_ms()));
     return (!header.valid_from || *header.valid_from <= when) &&
            (!header.valid_to || when < *header.valid_to);
   }
 
+  static void explain(const std::vector<Stage>& stages, std::vector<Recalled>& all) {
+    for (Recalled& one : all) {
+      for (const Stage& stage : stages) {
+        const auto found = std::find_if(stage.hits.begin(), stage.hits.end(),
+                                        [&](const Hit& hit) { return hit.id == one.header.id; });
+        if (found != stage.hits.end()) one.parts.emplace_back(stage.name, found->score);
+      }
+    }
+  }
+
   std::vector<Part> parts_;
+  std::unique_ptr<Fusion> fusion_;
   CubeStore& store_;
   const Embedder* embedder_;
   Scorer* scorer_;
@@ -265,10 +269,14 @@ class RecallOverStore : public Recall {
 Result<std::unique_ptr<Recall>> Recall::make(std::string_view recipe, CubeStore& store,
                                              const Embedder* embedder, Ledger& ledger, const Clock& clock,
                                              Scorer* scorer) {
-  std::vector<Part> parts = TRY(make_parts(recipe, embedder != nullptr, scorer != nullptr));
+  const RecipePorts ports{embedder, scorer};
+  Recipe made = TRY(make_recipe(recipe, ports));
+  for (const Part& part : made.parts) {
+    if (part.retriever != nullptr) TRY(part.retriever->settle({.ledger = &ledger, .embedder = embedder}));
+  }
   Reservation booked = TRY(ledger.reserve(Tag::index, 0));
   std::unique_ptr<Recall> recall =
-      std::make_unique<RecallOverStore>(std::move(parts), store, embedder, scorer, std::move(booked), clock);
+      std::make_unique<RecallOverStore>(std::move(made), store, ports, std::move(booked), clock);
   TRY(store.observe(recall.get()));
   return recall;
 }

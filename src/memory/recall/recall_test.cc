@@ -137,6 +137,99 @@ TEST_F(RecallTest, DenseFindsWhatSharesNoWord) {
   EXPECT_EQ(recalled->front().parts.size(), 2u);  // each retriever's score, for explain
 }
 
+TEST_F(RecallTest, EveryStageOfTheRecipeIsExplained) {
+  open("bm25+rrf+context:dense=0+speaker");
+  say("alice", "quick brown fox");
+  auto recalled = recall_->gather({"alice"}, {.text = "what did I say of the fox"});
+  ASSERT_TRUE(recalled.ok());
+  ASSERT_EQ(recalled->size(), 1u);
+  const auto& parts = recalled->front().parts;
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[0].first, "bm25");
+  EXPECT_EQ(parts[2].first, "speaker");
+  EXPECT_EQ(parts[2].second, recalled->front().score);
+  EXPECT_GT(parts[2].second, parts[1].second);
+}
+
+TEST_F(RecallTest, EarlierTimesAreAskedFor) {
+  CubeDraft flat;
+  flat.header.kind = "fact";
+  flat.header.valid_from = *parse_time("2022-01-01");
+  flat.payload = "lives in a flat in Oslo";
+  const auto old = store_->put({"alice"}, flat);
+  ASSERT_TRUE(old.ok());
+  clock_.time = *parse_time("2024-07-01");
+  CubeDraft house;
+  house.header.kind = "fact";
+  house.header.valid_from = *parse_time("2024-06-15");
+  house.header.supersedes = {*old};
+  house.payload = "lives in a house in Oslo";
+  ASSERT_TRUE(store_->put({"alice"}, house).ok());
+  say("alice", "Oslo is cold");
+  for (int i = 0; i < 2; ++i) {
+    const RecallQuery lives{.text = "lives Oslo", .kinds = {"fact"}};
+    EXPECT_EQ(ask("alice", lives), Texts{"lives in a house in Oslo"});
+    RecallQuery then = lives;
+    then.as_of = *parse_time("2023-01-01");
+    EXPECT_EQ(ask("alice", then), Texts{"lives in a flat in Oslo"});
+    then.as_of = *parse_time("2021-01-01");
+    EXPECT_TRUE(ask("alice", then).empty());
+    RecallQuery known = lives;
+    known.known_at = *parse_time("2024-06-20");
+    EXPECT_EQ(ask("alice", known), Texts{"lives in a flat in Oslo"});
+    known.known_at = *parse_time("2023-06-20");  // before anything was recorded
+    EXPECT_TRUE(ask("alice", known).empty());
+    open("default");  // what has ended is found again
+  }
+}
+
+TEST_F(RecallTest, TheTimeOfAnEventIsLookedUp) {
+  open("bm25+happened+context:dense=0+time:weight=1");
+  const auto at = [&](const char* date, const char* text) {
+    CubeDraft draft;
+    draft.header.kind = "turn";
+    draft.header.event = *parse_time(date);
+    draft.payload = text;
+    ASSERT_TRUE(store_->put({"alice"}, draft).ok());
+  };
+  at("2024-03-20", "Today is my birthday!");
+  at("2024-03-06", "Bought a kayak.");
+  at("2023-11-06", "Bought a tent.");
+  EXPECT_EQ(ask("alice", {.text = "What did I buy two weeks before my birthday?", .limit = 1}),
+            Texts{"Bought a kayak."});
+}
+
+TEST_F(RecallTest, CountingLooksAtEveryCubeOfTheSpacesThatOneMayRead) {
+  for (int i = 0; i < 300; ++i) say("alice", "bread " + std::to_string(i), "s", i);
+  say("bob", "bread of mine");
+  const auto counted = recall_->aggregate({"alice"}, {.text = "How often did I mention bread?", .limit = 3});
+  ASSERT_TRUE(counted.ok());
+  ASSERT_TRUE(counted->has_value());
+  EXPECT_EQ((*counted)->count, 300);
+  EXPECT_EQ((*counted)->evidence.size(), 3u);
+  EXPECT_FALSE(recall_->aggregate({"alice"}, {.text = "Do I like bread?"})->has_value());
+}
+
+struct Backwards : Scorer {  // likes what was said last
+  Result<std::vector<float>> score(std::string_view, std::span<const std::string_view> texts) override {
+    std::vector<float> scores;
+    for (std::string_view text : texts)
+      scores.push_back(text.find("late") != std::string_view::npos ? 0.0f : -9.0f);
+    return scores;
+  }
+};
+
+TEST_F(RecallTest, AModelsWordOnWhatWasFound) {
+  Backwards scorer;
+  recall_.reset();
+  auto recall = Recall::make("bm25+likelihood:weight=5", *store_, nullptr, ledger_, clock_, &scorer);
+  ASSERT_TRUE(recall.ok());
+  recall_ = std::move(recall).value();
+  say("alice", "plum plum plum");
+  say("alice", "a late word of one plum among many others");
+  EXPECT_EQ(ask("alice", {.text = "plum", .limit = 1}), Texts{"a late word of one plum among many others"});
+}
+
 TEST_F(RecallTest, ARecipeThatCannotBeIsRefusedWithAReason) {
   const auto code = [&](const char* recipe) {
     return Recall::make(recipe, *store_, nullptr, ledger_).code();

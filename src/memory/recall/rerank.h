@@ -10,7 +10,6 @@
 #include "memory/recall/entries.h"
 #include "memory/recall/question.h"
 #include "memory/recall/retriever.h"
-#include "memory/recall/when.h"
 
 namespace varve {
 
@@ -18,7 +17,6 @@ struct Asked {
   const Query& query;
   const Question& question;
   const Entries& entries;
-  std::span<const TimeRange> times{};                 // that the question speaks of
   Scorer* scorer = nullptr;                           // or absent
   std::function<Result<std::string>(CubeId)> text{};  // only for those that read texts
 };

@@ -8,11 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/ports.h"
 #include "core/base/registry.h"
 #include "core/budget/ledger.h"
 #include "core/io/env.h"
 #include "memory/cube/cube.h"
 #include "memory/recall/index/snapshot.h"
+#include "memory/recall/when.h"
 
 namespace varve {
 
@@ -22,6 +24,7 @@ struct Query {
   std::span<const std::string> spaces;  // only cubes of these are found
   std::optional<TimeMs> as_of;          // valid then; default: valid now
   TimeMs reference = 0;                 // what "yesterday" is counted from
+  std::span<const TimeRange> times;     // that the text speaks of, where already known
 };
 
 struct Hit {
@@ -31,6 +34,7 @@ struct Hit {
 
 struct RetrieverGround {  // where it lives; without an env all of it stays in RAM
   Ledger* ledger = nullptr;
+  const Embedder* embedder = nullptr;  // of words; or absent
   Env* env = nullptr;
   std::string folder;  // private to it
 };

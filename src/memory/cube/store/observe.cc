@@ -50,9 +50,9 @@ Result<std::optional<CubeId>> SqliteStore::show(CubeObserver& to, CubeId after, 
   {
     std::lock_guard lock(connection_);
     TRY(ready());
-    ids = TRY(ids_of(
-        TRY(db_->query("SELECT id FROM cubes WHERE id > ? AND form = ? AND life = ? ORDER BY id LIMIT ?",
-                       after.bytes, int64_t(Form::plaintext), int64_t(Life::active), int64_t(limit)))));
+    ids = TRY(ids_of(TRY(db_->query(
+        "SELECT id FROM cubes WHERE id > ? AND form = ? AND life IN (?, ?) ORDER BY id LIMIT ?", after.bytes,
+        int64_t(Form::plaintext), int64_t(Life::active), int64_t(Life::expired), int64_t(limit)))));
   }
   tell(to, events_of(ids));
   return ids.empty() ? std::optional<CubeId>() : ids.back();

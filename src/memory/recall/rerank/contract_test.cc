@@ -12,12 +12,12 @@ struct Scene {
   std::vector<float> vector{1, 0};
   Question question = read_question(text);
   std::vector<TimeRange> times = read_times(text, 0).ranges;
-  Query query{text, vector, {}, {}};
+  Query query{text, vector, {}, {}, 0, times};
   std::map<CubeId, std::string> words_of;
 
-  Asked asked() const { return {query, question, entries, times}; }
+  Asked asked() const { return {query, question, entries}; }
   Asked asked(Scorer& scorer) const {
-    return {query, question, entries, times, &scorer, [&](CubeId id) -> Result<std::string> {
+    return {query, question, entries, &scorer, [&](CubeId id) -> Result<std::string> {
               const auto known = words_of.find(id);
               if (known == words_of.end()) return Status(Code::not_found, "erased");
               return known->second;
@@ -176,6 +176,20 @@ TEST(Likelihood, TheLikeliestOfTheBestWinsAndAModelThatFailsChangesNothing) {
   hits = before;
   ASSERT_TRUE((*made)->rerank(scene.asked(scorer), hits).ok());
   EXPECT_EQ(hits[0].id, brief);
+}
+
+TEST(Mmr, TheSecondIsUnlikeTheFirst) {
+  Scene scene;
+  const CubeId one = scene.add(1, "a", "red kite over the hill"),
+               twin = scene.add(2, "a", "red kite over the hill");
+  CubeHeader header;
+  header.id = CubeId::make(3);
+  header.space = "s";
+  scene.entries.add(header, "blue boat", std::vector<float>{-0.8f, 0.6f});
+  const auto hits = reranked("mmr:keep=0.5", scene, {{one, 1}, {twin, 0.95f}, {header.id, 0.6f}});
+  EXPECT_EQ(hits[0].id, one);
+  EXPECT_EQ(hits[1].id, header.id);
+  EXPECT_EQ(reranked("mmr:keep=1", scene, {{one, 1}, {twin, 0.95f}, {header.id, 0.6f}})[1].id, twin);
 }
 
 }  // namespace

@@ -18,13 +18,13 @@ class Time : public Reranker {
   explicit Time(const Options& options) : options_(options) {}
 
   Status rerank(const Asked& asked, std::vector<Hit>& hits) const override {
-    if (asked.times.empty()) return {};
+    if (asked.query.times.empty()) return {};
     for (Hit& hit : hits) {
       const uint32_t slot = asked.entries.find(hit.id);
       if (slot == Entries::kNone) continue;
       const Entries::Entry& entry = asked.entries[slot];
       double best = 0;
-      for (const TimeRange& range : asked.times)
+      for (const TimeRange& range : asked.query.times)
         best = std::max(best, nearness(range, entry.event.value_or(entry.recorded)));
       hit.score += float(options_.weight * best);
     }

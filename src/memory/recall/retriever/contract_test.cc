@@ -6,11 +6,12 @@
 #include <set>
 
 #include "memory/recall/retriever.h"
+#include "memory/recall/top.h"
 
 namespace varve {
 namespace {
 
-// A cube whose words and vector are its own, so that lexical and dense retrievers can both be asked for it.
+// A cube whose words, vector and date are its own, so that every kind of retriever can be asked for it.
 struct Sample {
   CubeHeader header;
   std::string text;
@@ -27,7 +28,9 @@ Sample sample(int number, const std::string& space) {
   for (int i = 0; i < 16; ++i)
     one.vector.push_back(normal(random)), length += one.vector[size_t(i)] * one.vector[size_t(i)];
   for (float& value : one.vector) value /= std::sqrt(length);
-  one.text = "common word" + std::to_string(number) + " subject" + std::to_string(number % 7);
+  one.header.event = *parse_time("2020-01-01") + TimeMs(number) * 86400000;
+  one.text = "common word" + std::to_string(number) + " subject" + std::to_string(number % 7) + " on " +
+             date_words(*one.header.event);
   return one;
 }
 
