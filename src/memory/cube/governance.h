@@ -94,8 +94,8 @@ class Governance {
   virtual Status settle(const Principal& who, CubeId newer, CubeId older, Verdict verdict,
                         std::string why) = 0;
 
-  // Expires what is due and evicts down to the cap; a put that passes the cap does so by itself. The same store
-  // and time give the same result. The value of a byte is strength, decayed, over the cube's bytes.
+  // Expires what is due and evicts down to the cap; a put that passes the cap does so by itself. The same
+  // store and time give the same result. The value of a byte is strength, decayed, over the cube's bytes.
   virtual Result<Tended> tend(const Principal& who, const std::string& space) = 0;
   virtual Result<std::vector<Rebuild>> rebuilds(const Principal& who) const = 0;
   virtual Status rebuilt(const Principal& who, CubeId lost) = 0;  // done, or not wanted
