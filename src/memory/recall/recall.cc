@@ -64,7 +64,10 @@ class RecallOverStore : public Recall {
   Result<std::vector<Recalled>> gather(const Principal& who, const RecallQuery& query) const override {
     const std::vector<std::string> spaces = TRY(spaces_of(who, query));
     std::vector<float> vector;
-    if (embedder_ != nullptr) vector = TRY(embedder_->embed(query.text));
+    if (embedder_ != nullptr) {
+      auto embedded = embedder_->embed(query.text);
+      if (embedded.ok()) vector = std::move(embedded).value();  // else its words find what they find
+    }
     Query asked{query.text, vector, spaces, query.as_of, query.reference.value_or(clock_.now_ms()), {}};
     const Question question = read_question(query.text);
     std::vector<Stage> stages;

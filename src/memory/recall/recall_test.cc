@@ -241,5 +241,17 @@ TEST_F(RecallTest, ARecipeThatCannotBeIsRefusedWithAReason) {
   EXPECT_EQ(code(""), Code::invalid);
 }
 
+TEST_F(RecallTest, words_find_while_the_embedder_fails) {
+  struct Failing : FirstLetters {
+    Result<std::vector<float>> embed(std::string_view) const override {
+      return Status(Code::over_budget, "the model is busy");
+    }
+  };
+  const Failing embedder;
+  open("bm25+dense", &embedder);
+  say("ann", "the harbour at dawn");
+  EXPECT_EQ(ask("ann", {.text = "harbour"}), std::vector<std::string>{"the harbour at dawn"});
+}
+
 }  // namespace
 }  // namespace varve

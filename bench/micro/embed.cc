@@ -1,0 +1,67 @@
+// Texts to vectors: a static table (embeddings=FOLDER or FILE.gguf), and hidden states of a model
+// (model=FILE).
+#include <chrono>
+#include <filesystem>
+
+#include "bench/bench.h"
+#include "run/embed/embedder.h"
+
+namespace varve::bench {
+namespace {
+
+// About 12, 100 and 400 tokens: a question, a turn, a passage.
+std::string text_of(int sentences) {
+  std::string text;
+  for (int i = 0; i < sentences; ++i)
+    text += "My dog was sick in May, so we drove to the vet in Bergen for a day. ";
+  return text;
+}
+
+Result<double> texts_a_second(const Embedder& embedder, const std::string& text) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  int64_t count = 0;
+  double seconds = 0;
+  do {
+    TRY(embedder.embed(text));
+    ++count;
+    seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  } while (seconds < 1);
+  return double(count) / seconds;
+}
+
+Status measure(const std::string& name, const Embedder& embedder, std::vector<Measure>& out) {
+  for (const auto& [length, sentences] : {std::pair{"question", 1}, {"turn", 5}, {"passage", 20}}) {
+    out.push_back(
+        {name + ", " + length, TRY(texts_a_second(embedder, text_of(sentences))), "texts/s", {}, 0});
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Measure>> embed(const Spec& options) {
+  const auto option = [&](const char* key, std::string fallback) {
+    const auto found = options.options.find(key);
+    return found == options.options.end() ? fallback : found->second;
+  };
+  const std::string table = option("embeddings", "../shared/data/models/static-embeddings");
+  const std::string file = option("model", "../shared/data/models/tinyllamas/stories260K.gguf");
+  Ledger ledger(int64_t(4) << 30);
+  std::vector<Measure> out;
+  if (std::filesystem::exists(table)) {
+    const auto embedder = TRY(open_embedder(table, {posix_env(), ledger, nullptr}));
+    TRY(measure("table", *embedder, out));
+    out.push_back({"table, booked", double(ledger.used()) / 1048576, "MiB", {}, 0});
+  }
+  if (std::filesystem::exists(file)) {
+    auto model = TRY(open_model(posix_env(), file, ledger));
+    const auto engine = TRY(start_engine(std::move(model), ledger, {}));
+    const auto embedder = TRY(open_embedder("model", {posix_env(), ledger, engine.get()}));
+    TRY(measure("hidden states", *embedder, out));
+  }
+  if (out.empty()) return Status(Code::not_found, "absent: " + table + " and " + file);
+  return out;
+}
+
+}  // namespace varve::bench
