@@ -11,7 +11,7 @@
 namespace varve::world {
 namespace {
 
-Item operation(std::string kind, const varve::Question& question, const Json& answer) {
+Item operation(std::string kind, const Inquiry& question, const Json& answer) {
   Item item;
   item.kind = std::move(kind);
   item.answer = answer.dump();

@@ -96,12 +96,12 @@ Json record(std::initializer_list<std::pair<std::string_view, Json>> fields) {
 }
 }  // namespace answer
 
-std::string prompt_of(const Question& question) {
+std::string prompt_of(const Inquiry& question) {
   return std::string(question.words) + "\n" + question.material.dump() +
          "\nAnswer as JSON: " + std::string(question.example) + "\n";
 }
 
-Result<Json> ask(Writer& writer, const Question& question) {
+Result<Json> ask(Writer& writer, const Inquiry& question) {
   const std::string text = TRY(writer.write(prompt_of(question), question.shape.dump(), question.max_tokens));
   auto json = parse_json(text, {.max_bytes = kMaxAnswerBytes, .max_depth = 8, .max_items = 1000});
   if (!json.ok()) return wrong(std::move(json).status().message());

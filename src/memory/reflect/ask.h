@@ -23,15 +23,15 @@ Json record(std::initializer_list<std::pair<std::string_view, Json>> fields);  /
 // `question`, then `material` as JSON (quoted words cannot end it), then the example of an answer. Invalid:
 // no JSON of that shape, a control character, or words that carry the marks of recall. Texts
 // come trimmed, on one line.
-struct Question {
+struct Inquiry {
   std::string_view words;
   Json material;
   std::string_view example;
   Json shape;
   int max_tokens = 256;
 };
-std::string prompt_of(const Question& question);  // what the Writer is shown
-Result<Json> ask(Writer& writer, const Question& question);
+std::string prompt_of(const Inquiry& question);  // what the Writer is shown
+Result<Json> ask(Writer& writer, const Inquiry& question);
 
 std::string trimmed(std::string_view text);
 

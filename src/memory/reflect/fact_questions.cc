@@ -2,7 +2,7 @@
 
 namespace varve {
 
-Question facts_question(Json exchange, int most) {
+Inquiry facts_question(Json exchange, int most) {
   return {
       .words =
           "This is one exchange of a conversation, as JSON. List what it says that will still matter in a "
@@ -16,7 +16,7 @@ Question facts_question(Json exchange, int most) {
       .max_tokens = 64 + 64 * most};
 }
 
-Question decisions_question(const std::vector<std::string>& facts, const std::vector<std::string>& known) {
+Inquiry decisions_question(const std::vector<std::string>& facts, const std::vector<std::string>& known) {
   Json fresh = Json::array(), old = Json::array();
   for (size_t i = 0; i < facts.size(); ++i)
     fresh.push(Json::object().set("fact", int64_t(i)).set("text", facts[i]));

@@ -12,8 +12,8 @@ namespace varve {
 constexpr size_t kMaxFactBytes = 500;
 
 // `exchange`: as exchange_of() writes it. The answer: {"facts": ["..."]}.
-Question facts_question(Json exchange, int most);
+Inquiry facts_question(Json exchange, int most);
 // The answer: {"decisions": [{"fact": 0, "action": "add" | "update" | "keep", "target": -1}]}.
-Question decisions_question(const std::vector<std::string>& facts, const std::vector<std::string>& known);
+Inquiry decisions_question(const std::vector<std::string>& facts, const std::vector<std::string>& known);
 
 }  // namespace varve

@@ -33,7 +33,7 @@ Status wrong(std::string_view what) {
 }
 
 // The list called `name`, which is all that an answer consists of.
-Result<Json::Array> answered(Writer& writer, const Question& question, std::string_view name) {
+Result<Json::Array> answered(Writer& writer, const Inquiry& question, std::string_view name) {
   const std::string text = TRY(writer.write(prompt_of(question), question.shape.dump(), question.max_tokens));
   if (trimmed(text).empty()) return Json::Array();
   auto json = parse_json(text, {.max_bytes = 64 << 10, .max_depth = 8, .max_items = 1000});
