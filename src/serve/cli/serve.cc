@@ -8,6 +8,7 @@
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
 #include "serve/cli/terminal/terminal.h"
+#include "serve/home/control.h"
 #include "serve/http/server.h"
 
 namespace varve {
@@ -58,6 +59,11 @@ Result<int> run_serve(Args& args, Console& console) {
   if (!options.open) TRY(first_key(*keys, who, console.out));
   Counters counters;
   Api api{*home, counters, remember};
+  auto control = Control::open(home->folder(), home->cubes().governance());
+  if (!control.ok()) {
+    log(LogLevel::warning,
+        "'varve backup' does not reach this server: " + sentence(std::move(control).status()));
+  }
   const std::unique_ptr<HttpServer> server = TRY(start_server(api, *keys, options));
   const std::string host =
       options.address.find(':') == std::string::npos ? options.address : "[" + options.address + "]";

@@ -1,9 +1,11 @@
 // varve backup, restore, fsck: the store as files. Nothing is started but the store.
+#include <filesystem>
 #include <ostream>
 
 #include "memory/cube/governance.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
+#include "serve/home/control.h"
 
 namespace varve {
 namespace {
@@ -43,8 +45,16 @@ void print(const Backup& done, std::string_view what, bool json, std::ostream& o
 Result<int> run_backup(Args& args, Console& console) {
   Files files;
   TRY(files.read(args, 1, "a new folder for the backup"));
-  const auto store = TRY(files.open().with("a running server makes one itself: POST /v1/backups"));
-  print(TRY(store->governance().backup(files.who, files.words[0])), "Copied", files.json, console.out);
+  const std::string to = std::filesystem::absolute(files.words[0]).string();
+  auto store = files.open();
+  if (store.code() == Code::conflict) {  // whoever has it makes the copy, and goes on
+    auto made = ask_for_backup(files.folder, files.who, to);
+    if (made.code() == Code::not_found) return std::move(store).status();
+    print(TRY(std::move(made)), "Copied", files.json, console.out);
+    return 0;
+  }
+  const auto opened = TRY(std::move(store));
+  print(TRY(opened->governance().backup(files.who, to)), "Copied", files.json, console.out);
   return 0;
 }
 
