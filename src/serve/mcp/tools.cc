@@ -137,7 +137,8 @@ constexpr std::string_view kAsk = R"({"type":"object","properties":{
 "token_budget":{"type":"integer","minimum":1,"maximum":1048576,
 "description":"At most about this many tokens of memories"},
 "space":{"type":"string","description":"Only this space; by default every space you may read"},
-"reference_date":{"type":"string","description":"What 'yesterday' in the query is counted from; now by default"},
+"reference_date":{"type":"string",
+"description":"What 'yesterday' in the query is counted from; now by default"},
 "as_of":{"type":"string",
 "description":"Only what was valid at this time, as 2024-05-08 or 2024-05-08T13:56:00Z"}},
 "required":["query"],"additionalProperties":false})";

@@ -6,6 +6,22 @@ namespace {
 
 constexpr int32_t kPage = 500;
 
+// JSON may hold the controls behind ASCII as they are; a terminal would obey them.
+std::string without_controls(std::string_view line) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string out;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const bool c1 = line[i] == '\xC2' && i + 1 < line.size() && uint8_t(line[i + 1]) < 0xA0;
+    const auto code = uint8_t(line[c1 ? ++i : i]);
+    if (c1 || code == 0x7F) {
+      out.append("\\u00").append({digits[code >> 4], digits[code & 15]});
+    } else {
+      out += line[i];
+    }
+  }
+  return out;
+}
+
 Result<std::string> line_of(const CubeStore& cubes, const Principal& who, const CubeHeader& header) {
   Json line = TRY(memory_json(cubes, who, header));
   if (header.version > 1) {
@@ -15,7 +31,7 @@ Result<std::string> line_of(const CubeStore& cubes, const Principal& who, const 
     }
     line.set("earlier", std::move(earlier));
   }
-  return line.dump() + "\n";
+  return without_controls(line.dump()) + "\n";
 }
 
 }  // namespace
