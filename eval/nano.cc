@@ -226,12 +226,14 @@ struct Table {
 
 constexpr const char* kQuoted = "likest line quoted";
 
-Status ask_row(Exam& exam, const Options& options, const Row& row, Table& table) {
+Status ask_row(Exam& exam, const Options& options, const Row& row, Table& table, Tally& exact) {
   const world::World source = TRY(world::World::make(row.kinds, world::Split::eval, options.seed));
   Tally model, baseline;
   for (int i = 0; i < options.n; ++i) {
     const Item item = source.item(uint64_t(i));
-    model.count(is_right(item, TRY(exam.answer(item))));
+    const std::string reply = TRY(exam.answer(item));
+    model.count(is_right(item, reply));
+    exact.count(reply == item.reply());
     baseline.count(is_right(item, quoted(item)));
   }
   table.add(row.name, model, kQuoted, 100 * baseline.share());
@@ -313,9 +315,11 @@ Result<std::vector<Measure>> nano(const Spec& given) {
   const std::unique_ptr<Exam> exam = TRY(Exam::open(options));
   const auto start = std::chrono::steady_clock::now();
   Table table;
+  Tally exact;
   for (const Row& row : kRows) {
-    if (wanted(options, row.name)) TRY(ask_row(*exam, options, row, table));
+    if (wanted(options, row.name)) TRY(ask_row(*exam, options, row, table, exact));
   }
+  table.add("all of these: the expected sentence itself", exact);
   if (wanted(options, "memory operations")) TRY(ask_operations(*exam, options, table));
   if (wanted(options, "needle")) TRY(ask_needles(*exam, options, table));
   if (wanted(options, "memories stored")) TRY(ask_stored(*exam, options, table));

@@ -310,11 +310,34 @@ TEST_F(Program, completes_greedily_what_the_reference_says) {
   }
 }
 
+TEST_F(Program, a_stream_of_dialogues_goes_on_anywhere) {
+  const auto lines = [](const std::string& from, const std::string& count) {
+    return run_child(VARVE_PROGRAM, {"world", "--seed", "5", "--from", from, "--count", count});
+  };
+  const Child::End all = lines("0", "6");
+  EXPECT_EQ(all.exit_code, 0) << all.err;
+  EXPECT_EQ(all.out, lines("0", "4").out + lines("4", "2").out);
+  EXPECT_TRUE(parse_json(all.out.substr(0, all.out.find('\n'))).ok());
+  expect_refused(run_child(VARVE_PROGRAM, {"world", "--kinds", "sonnets"}), 3, "sonnets");
+}
+
+TEST_F(Program, measures_what_a_model_answers_from_memories) {
+  NEED_SHARED("data/models/tinyllamas/stories260K.gguf");
+  const Child::End end =
+      run_child(VARVE_PROGRAM, {"eval", "nano", "--json", "--model",
+                                shared_path("data/models/tinyllamas/stories260K.gguf"), "n=2", "needles=1"});
+  EXPECT_EQ(end.exit_code, 0) << end.err;
+  for (const char* row : {"single fact in context", "30 distractor memories", "two-hop", "knowledge update",
+                          "memory operations of valid form", "needle at", "recalled by the program"}) {
+    EXPECT_NE(end.out.find(row), std::string::npos) << row;
+  }
+}
+
 TEST_F(Program, every_command_explains_itself) {
   const Child::End help = run_child(VARVE_PROGRAM, {"help"});
   EXPECT_EQ(help.exit_code, 0);
   for (const char* name : {"chat", "recall", "remember", "forget", "cube", "list", "settings", "explain",
-                           "complete", "doctor", "bench", "eval"}) {
+                           "complete", "doctor", "world", "bench", "eval"}) {
     EXPECT_NE(help.out.find(std::string("\n  ") + name), std::string::npos) << name;
     EXPECT_NE(run_child(VARVE_PROGRAM, {name, "--help"}).out.find("usage: varve"), std::string::npos) << name;
   }

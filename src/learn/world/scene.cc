@@ -181,7 +181,9 @@ Fact Scene::about(int being) {
 Fact Scene::change(const Fact& old) {
   Fact one = old;
   one.o = old.v;
-  one.v = fresh(old.relation->v);
+  one.v =
+      old.relation->v == "age" ? std::to_string(std::stoi(old.v) + draw.range(1, 3)) : fresh(old.relation->v);
+  values_.insert(one.v);
   if (old.relation->link) one.bound = add_linked(one.w, one.v, one.subject.being, old.relation->name);
   if (old.relation->link) one.v = cast[size_t(one.bound)].name;
   const TimeMs next = std::max(old.said + kDayMs, now - 600 * kDayMs);

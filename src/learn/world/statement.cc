@@ -116,7 +116,15 @@ Recalled remembered(Scene& scene, const Fact& fact) {
     return turn_of(scene, scene.cast[size_t(fact.subject.being)].name,
                    capitalised(stated(scene, fact, Voice::own)) + ".", fact.said);
   }
-  if (manner < 11) return turn_of(scene, "user", told(scene, fact), fact.said);
+  if (manner < 11) {
+    std::string text = told(scene, fact);
+    if (draw.chance(0.15)) {  // one message, two facts; neither is of the near days of the other
+      Fact other = scene.any_fact([](const Relation& r) { return !r.dated && !r.plan; });
+      other.said = fact.said;
+      text += " " + told(scene, other);
+    }
+    return turn_of(scene, "user", std::move(text), fact.said);
+  }
   if (manner < 13) {
     return turn_of(scene, "assistant",
                    "Thank you, I will remember that " + canonical(scene, fact, Voice::reply) + ".",

@@ -9,7 +9,7 @@ namespace varve::world::kind {
 namespace {
 
 struct Options {
-  int least = 2000, most = 12000;  // bytes of hay
+  int least = 2000, most = 14000;  // bytes of hay
 };
 
 const std::vector<Sentence> kIntros = {{"Here is a text.\n\n{t}\n\n{q}"},
