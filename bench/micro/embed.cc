@@ -5,6 +5,7 @@
 
 #include "bench/bench.h"
 #include "run/embed/embedder.h"
+#include "run/embed/likelihood.h"
 
 namespace varve::bench {
 namespace {
@@ -17,13 +18,15 @@ std::string text_of(int sentences) {
   return text;
 }
 
-Result<double> texts_a_second(const Embedder& embedder, const std::string& text) {
+// How often in a second.
+template <class Act>
+Result<double> rate(const Act& act) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   int64_t count = 0;
   double seconds = 0;
   do {
-    TRY(embedder.embed(text));
+    TRY(act());
     ++count;
     seconds = std::chrono::duration<double>(Clock::now() - start).count();
   } while (seconds < 1);
@@ -32,8 +35,9 @@ Result<double> texts_a_second(const Embedder& embedder, const std::string& text)
 
 Status measure(const std::string& name, const Embedder& embedder, std::vector<Measure>& out) {
   for (const auto& [length, sentences] : {std::pair{"question", 1}, {"turn", 5}, {"passage", 20}}) {
-    out.push_back(
-        {name + ", " + length, TRY(texts_a_second(embedder, text_of(sentences))), "texts/s", {}, 0});
+    const std::string text = text_of(sentences);
+    const double texts = TRY(rate([&] { return embedder.embed(text).status(); }));
+    out.push_back({name + ", " + length, texts, "texts/s", {}, 0});
   }
   return {};
 }
@@ -59,6 +63,11 @@ Result<std::vector<Measure>> embed(const Spec& options) {
     const auto engine = TRY(start_engine(std::move(model), ledger, {}));
     const auto embedder = TRY(open_embedder("model", {posix_env(), ledger, engine.get()}));
     TRY(measure("hidden states", *embedder, out));
+    const auto scorer = TRY(make_likelihood_scorer(*engine));
+    const std::string question = text_of(1), turn = text_of(5);
+    const std::vector<std::string_view> turns(20, turn);
+    const double calls = TRY(rate([&] { return scorer->score(question, turns).status(); }));
+    out.push_back({"likelihood of a question after 20 turns", 1000 / calls, "ms", {}, 0});
   }
   if (out.empty()) return Status(Code::not_found, "absent: " + table + " and " + file);
   return out;
