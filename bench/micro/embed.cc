@@ -55,8 +55,8 @@ Result<std::vector<Measure>> embed(const Spec& options) {
   std::vector<Measure> out;
   if (std::filesystem::exists(table)) {
     const auto embedder = TRY(open_embedder(table, {posix_env(), ledger, nullptr}));
-    TRY(measure("table", *embedder, out));
-    out.push_back({"table, booked", double(ledger.used()) / 1048576, "MiB", {}, 0});
+    TRY(measure("embeddings", *embedder, out));
+    out.push_back({"embeddings, booked", double(ledger.used()) / 1048576, "MiB", {}, 0});
   }
   if (std::filesystem::exists(file)) {
     auto model = TRY(open_model(posix_env(), file, ledger));
