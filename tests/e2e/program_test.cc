@@ -336,8 +336,9 @@ TEST_F(Program, measures_what_a_model_answers_from_memories) {
 TEST_F(Program, every_command_explains_itself) {
   const Child::End help = run_child(VARVE_PROGRAM, {"help"});
   EXPECT_EQ(help.exit_code, 0);
-  for (const char* name : {"chat", "recall", "remember", "forget", "cube", "list", "settings", "explain",
-                           "complete", "doctor", "world", "bench", "eval"}) {
+  for (const char* name :
+       {"chat", "recall", "remember", "forget", "cube", "list", "settings", "explain", "complete", "doctor",
+        "world", "bench", "eval", "space", "conflicts", "audit", "backup", "restore", "fsck"}) {
     EXPECT_NE(help.out.find(std::string("\n  ") + name), std::string::npos) << name;
     EXPECT_NE(run_child(VARVE_PROGRAM, {name, "--help"}).out.find("usage: varve"), std::string::npos) << name;
   }

@@ -51,6 +51,16 @@ Result<std::string> check_entry(CubeStore& cubes, const Principal& who, const Js
 
 }  // namespace
 
+void merge(EraseReceipt& all, EraseReceipt next) {
+  const auto put_before = [](auto& to, const auto& from) { to.insert(to.begin(), from.begin(), from.end()); };
+  put_before(next.items, all.items);
+  put_before(next.restored, all.restored);
+  put_before(next.rebuild, all.rebuild);
+  put_before(next.indexes, all.indexes);
+  put_before(next.not_reached, all.not_reached);
+  all = std::move(next);
+}
+
 Json to_json(const EraseReceipt& receipt) {
   Json items = Json::array();
   for (const auto& item : receipt.items) {

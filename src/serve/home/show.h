@@ -9,6 +9,7 @@ namespace varve {
 
 Json to_json(const CubeHeader& header);
 Json to_json(const EraseReceipt& receipt);
+void merge(EraseReceipt& all, EraseReceipt next);  // `next` came later: its place in the journal counts
 // Of an array of receipts: what is there although they say that it is gone; a line each.
 Result<std::vector<std::string>> verify_receipts(CubeStore& cubes, const Principal& who,
                                                  const Json& receipts);

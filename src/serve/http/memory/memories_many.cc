@@ -33,16 +33,11 @@ Result<std::vector<Item>> items_of(const Json& body) {
   return items;
 }
 
-void add(EraseReceipt& all, EraseReceipt one) {
-  all.items.insert(all.items.end(), one.items.begin(), one.items.end());
-  all.not_reached.insert(all.not_reached.end(), one.not_reached.begin(), one.not_reached.end());
-}
-
 // What went with one before it is gone already.
 Status forget(Api& api, const Principal& who, CubeId id, EraseReceipt& all) {
   auto erased = api.home.forget(who, id, "deleted over HTTP");
   if (erased.code() == Code::not_found) return {};
-  add(all, TRY(std::move(erased)));
+  merge(all, TRY(std::move(erased)));
   return {};
 }
 
