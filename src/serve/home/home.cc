@@ -11,7 +11,7 @@
 #include <set>
 
 #include "core/base/process.h"
-#include "memory/reflect/reflect.h"
+#include "memory/reflect/again.h"
 #include "run/embed/embedder.h"
 #include "run/embed/likelihood.h"
 #include "serve/session/writer.h"
@@ -180,6 +180,11 @@ Result<std::vector<CubeId>> Wired::learn(const Principal& who, const Turn& turn)
 
 Result<EraseReceipt> Wired::forget(const Principal& who, CubeId id, std::string why) {
   EraseReceipt receipt = TRY(cubes_->erase(who, id, std::move(why)));
+  if (!receipt.rebuild.empty()) {  // without a model: that would take long, and what needs one stays listed
+    const auto made = derive_again({who, *cubes_, *recall_, embedder_.get(), nullptr}, *reflector_);
+    if (made.ok() && !made->empty())
+      receipt.indexes.push_back(std::to_string(made->size()) + " derived again from what is left");
+  }
   if (engine_ == nullptr) return receipt;
   std::lock_guard lock(mutex_);
   for (const std::string& scope : scopes_) engine_->forget_prefixes(scope);

@@ -26,7 +26,7 @@ Result<std::vector<CubeState>> Change::closure(CubeId root) {
 // What was derived from other sources, too, can be derived again without the one that goes: its words go now,
 // and what it may be derived from is kept for a reflector.
 Status Change::ask_rebuild(const CubeState& lost, const std::set<CubeId>& gone, EraseReceipt& receipt) {
-  if (lost.form != Form::plaintext) return {};
+  if (lost.form != Form::plaintext || is_evidence(lost.kind)) return {};
   bool some = false;
   for (const CubeId& source :
        TRY(view_.rows().ids("SELECT DISTINCT parent FROM edges WHERE child = ?", lost.id))) {
