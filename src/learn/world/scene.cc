@@ -50,13 +50,17 @@ Scene::Scene(Split from, const RngKey& key) : split(from), draw(key) {
   now = kFirstNow + draw.below(kYears * 365) * kDayMs + draw.below(int(kDayMs));
 }
 
-std::string Scene::fresh(std::string_view type) {
-  std::string value;
+std::optional<std::string> Scene::unseen(std::string_view type) {
   for (int tries = 0; tries < 40; ++tries) {
-    value = words.draw(type, split, draw);
-    if (values_.insert(value).second) break;
+    std::string value = words.draw(type, split, draw);
+    if (values_.insert(value).second) return value;
   }
-  return value;
+  return std::nullopt;
+}
+
+std::string Scene::fresh(std::string_view type) {
+  if (auto value = unseen(type)) return *value;
+  return words.draw(type == "pet_name" ? "word" : type, split, draw);  // two pets of one name would be one
 }
 
 int Scene::add_person() {
@@ -147,7 +151,13 @@ void Scene::date(Fact& one) {
 std::optional<Fact> Scene::fact(const Relation& relation, const Subject& subject) {
   Fact one{.relation = &relation, .subject = subject};
   if (!relation.w.empty()) one.w = relation.w == "name" ? fresh("name") : words.draw(relation.w, split, draw);
-  one.v = relation.link && relation.v == "name" ? "" : fresh(relation.v);
+  if (relation.v == "pet_name") {
+    one.v = fresh(relation.v);
+  } else if (!relation.link) {
+    const auto value = unseen(relation.v);
+    if (!value) return std::nullopt;  // of two with the same value, neither could be asked for
+    one.v = *value;
+  }
   if (!claims_.insert(claim(relation, subject, one)).second) return std::nullopt;
   if (relation.link) {
     one.bound = add_linked(one.w, one.v, subject.being, relation.name);
@@ -181,8 +191,9 @@ Fact Scene::about(int being) {
 Fact Scene::change(const Fact& old) {
   Fact one = old;
   one.o = old.v;
-  one.v =
-      old.relation->v == "age" ? std::to_string(std::stoi(old.v) + draw.range(1, 3)) : fresh(old.relation->v);
+  const bool age = old.relation->v == "age";
+  while (one.v == old.v)
+    one.v = age ? std::to_string(std::stoi(old.v) + draw.range(1, 3)) : fresh(old.relation->v);
   values_.insert(one.v);
   if (old.relation->link) one.bound = add_linked(one.w, one.v, one.subject.being, old.relation->name);
   if (old.relation->link) one.v = cast[size_t(one.bound)].name;

@@ -54,6 +54,7 @@ class Scene {
   TimeMs at_some_hour(TimeMs day);
 
  private:
+  std::optional<std::string> unseen(std::string_view type);  // nothing when the type is exhausted
   Subject person_subject();
   int add_linked(const std::string& noun, const std::string& name, int owner, std::string_view relation);
   void date(Fact& fact);

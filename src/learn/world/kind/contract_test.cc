@@ -35,6 +35,17 @@ TEST(Kinds, TheAnswerOfARecallStandsInTheConversation) {
   }
 }
 
+TEST(Kinds, ACrowdOfHundredsStillHasOneAnswer) {
+  for (const Split split : {Split::train, Split::eval}) {
+    const auto world = World::make("distract:memories=200+who:memories=60", split, 9);
+    ASSERT_TRUE(world.ok());
+    for (uint64_t i = 0; i < 12; ++i) {
+      const Item item = world->item(i);
+      EXPECT_TRUE(is_right(item, item.reply())) << item.reply();
+    }
+  }
+}
+
 TEST(Kinds, AnUpdateHidesTheOldValueAmongWhatIsWrong) {
   const auto world = World::make("update:memories=0", Split::eval, 4);
   ASSERT_TRUE(world.ok());

@@ -1,5 +1,7 @@
 // All the foods that somebody likes, languages that somebody speaks: two or three memories make one answer,
 // in the order in which they stand; what was denied is left out.
+#include <algorithm>
+
 #include "learn/world/dialogue.h"
 
 namespace varve::world::kind {
@@ -21,7 +23,9 @@ Item make(Scene& scene, const Crowd& crowd) {
     fact.denied = i == count;
     if (i > 0) fact.v = scene.fresh(fact.relation->v);
     fact.said = scene.at_some_hour(scene.earlier_day());
-    if (!fact.denied || scene.draw.chance(0.4)) facts.push_back(fact);
+    const bool again =
+        std::any_of(facts.begin(), facts.end(), [&](const Fact& one) { return one.v == fact.v; });
+    if (!again && (!fact.denied || scene.draw.chance(0.4))) facts.push_back(fact);
   }
   scene.draw.shuffle(facts);
   std::vector<Recalled> lines;
