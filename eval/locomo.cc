@@ -5,16 +5,14 @@
 // R@k: share of a question's gold turns among the first k, averaged over questions; MRR: 1 / rank of the
 // first gold turn; R@1000 tokens: share inside the text that fits 1,000 tokens (characters / 4). Questions
 // whose evidence names no turn are skipped.
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
 #include <set>
 
-#include "bench/bench.h"
 #include "core/format/json.h"
+#include "eval/collection.h"
 #include "memory/recall/recall.h"
 #include "run/embed/static_embedder.h"
 
@@ -247,52 +245,33 @@ void report(const Profile& profile, const Outcome& outcome, const Outcome& bm25,
   out.push_back({profile.name + " query p99", outcome.p99, "ms", {}, 0});
 }
 
-// A store in a temporary folder that goes with it.
-struct TemporaryStore {
-  std::string folder;
-  std::unique_ptr<CubeStore> store;
-  ~TemporaryStore() {
-    store.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-  }
-};
-
 }  // namespace
 
 Result<std::vector<Measure>> locomo(const Spec& options) {
-  const auto option = [&](const char* key, std::string fallback) {
-    const auto found = options.options.find(key);
-    return found == options.options.end() ? fallback : found->second;
-  };
-  const std::string data = option("data", "../shared/data/locomo/locomo10.json");
-  const std::string embeddings = option("embeddings", "../shared/data/models/static-embeddings");
-  if (!std::filesystem::exists(data))
-    return Status(Code::not_found, "absent: " + data + " (data=PATH names another)");
-  const auto bytes = TRY(read_file(posix_env(), data, 64 << 20));
-  const Json all = TRY(parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
-                                  {.max_bytes = 64u << 20, .max_items = 4000000}));
+  const std::string embeddings = option(options, "embeddings", "../shared/data/models/static-embeddings");
+  const std::string text = TRY(read_data(options, "data", "../shared/data/locomo/locomo10.json"));
+  const Json all = TRY(parse_json(text, {.max_bytes = 64u << 20, .max_items = 4000000}));
   Ledger ledger(int64_t(1) << 30);
-  TemporaryStore temporary;
-  temporary.folder =
-      std::filesystem::temp_directory_path().string() + "/varve-locomo-" + std::to_string(getpid());
-  temporary.store = TRY(CubeStore::open(posix_env(), temporary.folder, ledger));
+  const TemporaryStore store = TRY(TemporaryStore::open("locomo", ledger));
   const auto start = std::chrono::steady_clock::now();
-  const auto conversations = TRY(ingest(*temporary.store, all));
+  const auto conversations = TRY(ingest(*store, all));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
   std::unique_ptr<Embedder> embedder;
   if (std::filesystem::exists(embeddings))
     embedder = TRY(open_static_embedder(posix_env(), embeddings, ledger));
-  std::vector<Profile> profiles{{"bm25", "bm25:date=0", false}, {"default", "default", false}};
-  if (embedder != nullptr) profiles.push_back({"default+embeddings", "default", true});
-  if (options.options.contains("recipe"))
-    profiles.push_back({"recipe", option("recipe", ""), embedder != nullptr});
+  std::vector<Profile> profiles{{"bm25", "bm25:date=0", false}};
+  if (options.options.contains("recipe")) {  // this one instead of those that ship
+    profiles.push_back({"recipe", option(options, "recipe", ""), embedder != nullptr});
+  } else {
+    profiles.push_back({"default", "default", false});
+    if (embedder != nullptr) profiles.push_back({"default+embeddings", "default", true});
+  }
 
   std::vector<Measure> out;
   Outcome bm25;
   for (const Profile& profile : profiles) {
-    const Outcome outcome = TRY(measure(profile, *temporary.store, embedder.get(), ledger, conversations));
+    const Outcome outcome = TRY(measure(profile, *store, embedder.get(), ledger, conversations));
     if (profile.name == "bm25") {
       bm25 = outcome;
       const Score& score = outcome.all.at(0);

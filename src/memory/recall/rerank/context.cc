@@ -13,23 +13,27 @@ namespace varve::reranker {
 namespace {
 
 struct Options {
-  double k1 = 0.8, b = 0.5;           // of turns
-  double doc_k1 = 1.2, doc_b = 0.75;  // of what was said in no session
-  double question = 0.5;              // share of a question in the answer after it
-  double same = 0.3;                  // of a turn beside it by the same speaker
-  double other = 0.2;                 // by another
-  double second = 0.15;               // of the turn after next
-  double dense = 0.3;                 // weight of the cosine, less that of the mean memory
-  double dense_share = 0.4;           // a neighbour's part in it, of the shares above
-  double keep = 0;                    // of the score before
-  int32_t depth = 200;                // so many are read with what is beside them
+  double k1 = 0.8, b = 0.5;         // of turns
+  double doc_k1 = 2, doc_b = 0.75;  // of what was said in no session
+  double question = 0.5;            // share of a question in the answer after it
+  double same = 0.3;                // of a turn beside it by the same speaker
+  double other = 0.2;               // by another
+  double second = 0.15;             // of the turn after next
+  double dense = 0.35;              // weight of the cosine about the mean memory
+  double dense_share = 0.4;         // a neighbour's part in it, of the shares above
+  double keep = 0;                  // of the score before
+  int32_t depth = 200;              // so many are read with what is beside them
 };
 
 // The question in one space: its terms there and what each is worth of the whole.
 struct Terms {
   std::vector<std::pair<uint32_t, float>> worth;  // by number; the values sum to 1 or less
   float average_length = 1;
-  float mean_cosine = 0;  // of the question with the space's mean vector
+  // About the mean of the space's vectors, cosines tell texts apart; about zero all of one kind are alike.
+  std::vector<float> mean;    // or empty
+  float mean_square = 0;      // its length, squared
+  float mean_question = 0;    // its product with the question's vector
+  float question_length = 0;  // of the question's vector about it
 };
 
 struct Row {
@@ -80,9 +84,17 @@ class Reading {
     const double b = entry.talk != nullptr ? options_.b : options_.doc_b;
     const double length = 1 - b + b * entry.length / terms.average_length;
     for (const auto& [term, worth] : terms.worth) row.counts.push_back(float(entry.times(term) / length));
-    if (options_.dense > 0 && !entry.vector.empty())
-      row.cosine = Entries::cosine(entry, asked_.query.vector) - terms.mean_cosine;
+    if (options_.dense > 0 && !terms.mean.empty()) row.cosine = cosine_about(terms, entry);
     return row;
+  }
+
+  float cosine_about(const Terms& terms, const Entries::Entry& entry) const {
+    if (entry.vector.size() != terms.mean.size()) return 0;
+    const float product = Entries::cosine(entry, asked_.query.vector);
+    const float with_mean = Entries::cosine(entry, terms.mean);
+    const float square = std::max(0.0f, 1 - 2 * with_mean + terms.mean_square);
+    const float lengths = std::sqrt(square) * terms.question_length;
+    return lengths < 1e-6f ? 0 : (product - terms.mean_question - with_mean + terms.mean_square) / lengths;
   }
 
   const Terms& terms_in(const Entries::Entry& entry) {
@@ -104,11 +116,21 @@ class Reading {
       if (number != Entries::kNone) terms.worth.emplace_back(number, float(idf));
     }
     for (auto& [term, worth] : terms.worth) worth = float(worth / total);
-    const auto& sum = space.vector_sum;
-    if (sum.size() != asked_.query.vector.size()) return terms;
-    for (size_t i = 0; i < sum.size(); ++i)
-      terms.mean_cosine += sum[i] / 127 / float(space.cubes) * asked_.query.vector[i];
+    read_mean(space, terms);
     return terms;
+  }
+
+  void read_mean(const Entries::Space& space, Terms& terms) const {
+    const auto& question = asked_.query.vector;
+    if (question.empty() || space.vector_sum.size() != question.size()) return;
+    for (size_t i = 0; i < question.size(); ++i) {
+      // One memory alone has no mean to stand out from.
+      terms.mean.push_back(space.cubes > 1 ? space.vector_sum[i] / 127 / float(space.cubes) : 0);
+      terms.mean_square += terms.mean[i] * terms.mean[i];
+      terms.mean_question += terms.mean[i] * question[i];
+      terms.question_length += (question[i] - terms.mean[i]) * (question[i] - terms.mean[i]);
+    }
+    terms.question_length = std::sqrt(terms.question_length);
   }
 
   const Options& options_;

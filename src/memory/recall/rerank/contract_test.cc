@@ -192,5 +192,16 @@ TEST(Mmr, TheSecondIsUnlikeTheFirst) {
   EXPECT_EQ(reranked("mmr:keep=1", scene, {{one, 1}, {twin, 0.95f}, {header.id, 0.6f}})[1].id, twin);
 }
 
+TEST(Feedback, WhatTheBestDocumentsShareLiftsOthersAndTalkIsLeftAlone) {
+  Scene scene;
+  const CubeId one = scene.add(1, "", "lighthouse beacon harbour"),
+               two = scene.add(2, "", "lighthouse beacon"), alike = scene.add(3, "", "beacon harbour"),
+               unlike = scene.add(4, "", "apple tree"), said = scene.add(5, "a", "beacon harbour");
+  const auto hits = reranked("feedback:best=2", scene,
+                             {{one, 1}, {two, 0.9f}, {unlike, 0.2f}, {said, 0.2f}, {alike, 0.1f}});
+  EXPECT_GT(score_of(hits, alike), score_of(hits, unlike));
+  EXPECT_FLOAT_EQ(score_of(hits, said), 0.2f);
+}
+
 }  // namespace
 }  // namespace varve
