@@ -75,10 +75,7 @@ void Entries::count_speaker(Space& space, Entry& entry, const std::string& name)
 
 void Entries::add(const CubeHeader& header, std::string_view text, std::span<const float> vector) {
   remove(header.id);
-  const uint32_t slot = ids_.add(header.id);
-  if (slot >= entries_.size()) entries_.resize(slot + 1), homes_.resize(slot + 1);
-  const auto home = spaces_.try_emplace(header.space).first;
-  Space& space = home->second;
+  Space& space = spaces_.try_emplace(header.space).first->second;
   Entry entry;
   entry.space = &space;
   entry.turn = header.turn;
@@ -92,13 +89,21 @@ void Entries::add(const CubeHeader& header, std::string_view text, std::span<con
   if (!header.speaker.empty()) count_speaker(space, entry, header.speaker);
   count_terms(space, entry, header.title + " " + std::string(text));
   entry.vector = shortened(vector);
+  place(header.id, std::move(entry), header.space, header.session);
+}
+
+void Entries::place(CubeId id, Entry entry, const std::string& space_name, const std::string& session) {
+  const uint32_t slot = ids_.add(id);
+  if (slot >= entries_.size()) entries_.resize(slot + 1), homes_.resize(slot + 1);
+  const auto home = spaces_.find(space_name);
+  Space& space = home->second;
   ++space.cubes;
   space.total_length += entry.length;
-  space.vector_sum.resize(std::max(space.vector_sum.size(), vector.size()));
+  space.vector_sum.resize(std::max(space.vector_sum.size(), entry.vector.size()));
   for (size_t i = 0; i < entry.vector.size(); ++i) space.vector_sum[i] += entry.vector[i];
   auto talk = talks_.end();
-  if (!header.session.empty()) {
-    talk = talks_.try_emplace(TalkName(header.space, header.session)).first;
+  if (!session.empty()) {
+    talk = talks_.try_emplace(TalkName(space_name, session)).first;
     entry.talk = &talk->second;
     auto& turns = talk->second.turns;
     turns.insert(std::upper_bound(turns.begin(), turns.end(), Said(entry.turn, slot)),

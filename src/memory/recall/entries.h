@@ -15,6 +15,7 @@
 #include "memory/cube/cube.h"
 #include "memory/recall/index/key_table.h"
 #include "memory/recall/index/lexical.h"
+#include "memory/recall/index/snapshot.h"
 #include "memory/recall/question.h"
 
 namespace varve {
@@ -75,6 +76,9 @@ class Entries {
   // Cosine with a query's vector of length 1; 0 where either is absent.
   static float cosine(const Entry& entry, std::span<const float> unit);
   int64_t bytes() const;
+  // For a file beside the store: fingerprints and names, no words. `vectors`: read them too.
+  Status save(SnapshotWriter& out) const;
+  Status load(SnapshotReader& in, bool vectors);  // into an empty one, which is of no use when it fails
 
  private:
   using Said = std::pair<int32_t, uint32_t>;  // turn, slot
@@ -86,6 +90,10 @@ class Entries {
   void count_terms(Space& space, Entry& entry, const std::string& text);
   void count_speaker(Space& space, Entry& entry, const std::string& name);
   void uncount(Space& space, const Entry& entry);
+  void place(CubeId id, Entry entry, const std::string& space, const std::string& session);
+  Status load_entry(SnapshotReader& in, bool vectors, const std::vector<std::string>& sessions,
+                    std::map<std::string, Space>::iterator space, const std::vector<uint32_t>& terms,
+                    const std::vector<std::string>& speakers);
 
   KeyTable<CubeId> ids_;
   std::vector<Entry> entries_;  // by slot of ids_

@@ -3,8 +3,7 @@
 #include <algorithm>
 
 #include "memory/cube/governance.h"
-#include "memory/recall/present.h"
-#include "memory/recall/recipe.h"
+#include "memory/recall/indexes.h"
 
 namespace varve {
 namespace {
@@ -13,65 +12,31 @@ constexpr int32_t kPool = 200;        // candidates of each retriever
 constexpr int32_t kFiltered = 5;      // times as many where only some may count
 constexpr int32_t kCounted = 100000;  // cubes that a question about all may look at
 constexpr int64_t kLeast = 16;        // bytes of an allowance too small to look for what fills it
-constexpr int kChangesBetweenBooking = 512;
 
 // What each part of the recipe found or made of it, in order: for `explain`.
 struct Stage {
-  std::string_view name;
+  std::string name;
   std::vector<Hit> hits;
 };
 
 class RecallOverStore : public Recall {
  public:
-  RecallOverStore(Recipe recipe, CubeStore& store, const RecipePorts& ports, Reservation booked,
-                  const Clock& clock)
-      : parts_(std::move(recipe.parts)),
-        fusion_(std::move(recipe.fusion)),
+  RecallOverStore(std::unique_ptr<Indexes> indexes, std::unique_ptr<Fusion> fusion, CubeStore& store,
+                  Scorer* scorer, const Clock& clock)
+      : indexes_(std::move(indexes)),
+        fusion_(std::move(fusion)),
         store_(store),
-        embedder_(ports.embedder),
-        scorer_(ports.scorer),
-        clock_(clock),
-        booked_(std::move(booked)) {}
-  ~RecallOverStore() override { store_.observe(nullptr).ignore("the store may be closing"); }
-
-  void changed(const CubeHeader& header, std::string_view payload) override {
-    const bool recallable = (header.life == Life::active || header.life == Life::expired) &&
-                            header.form == Form::plaintext && !payload.empty() && !is_recalled_text(payload);
-    std::vector<float> vector;
-    if (recallable && embedder_ != nullptr) {
-      auto embedded = embedder_->embed(payload);
-      if (embedded.ok()) vector = std::move(embedded).value();  // else the words still find it
-    }
-    std::lock_guard lock(mutex_);
-    forget(header.id);
-    if (recallable) {
-      entries_.add(header, payload, vector);
-      for (Part& part : parts_) {
-        if (part.retriever == nullptr) continue;
-        part.retriever->add(header, payload, vector)
-            .ignore("a cube without a fitting vector is found by its words");
-      }
-    }
-    book();
-  }
-
-  void erased(const CubeHeader& header) override {
-    std::lock_guard lock(mutex_);
-    forget(header.id);
-    book();
-  }
+        scorer_(scorer),
+        clock_(clock) {}
 
   Result<std::vector<Recalled>> gather(const Principal& who, const RecallQuery& query) const override {
     const std::vector<std::string> spaces = TRY(spaces_of(who, query));
-    std::vector<float> vector;
-    if (embedder_ != nullptr) {
-      auto embedded = embedder_->embed(query.text);
-      if (embedded.ok()) vector = std::move(embedded).value();  // else its words find what they find
-    }
-    Query asked{query.text, vector, spaces, query.as_of, query.reference.value_or(clock_.now_ms()), {}};
+    const QueryVectors vectors = indexes_->embed(query.text);
+    Query asked{
+        query.text, vectors.of(nullptr), spaces, query.as_of, query.reference.value_or(clock_.now_ms()), {}};
     const Question question = read_question(query.text);
     std::vector<Stage> stages;
-    std::vector<Hit> ranked = TRY(rank(query, asked, question, stages));
+    std::vector<Hit> ranked = TRY(rank(query, asked, vectors, question, stages));
     TRY(read_texts(who, asked, question, ranked, stages));
     return take(who, query, ranked, stages);
   }
@@ -83,13 +48,14 @@ class RecallOverStore : public Recall {
     const Query asked{plan->words, {}, spaces, query.as_of, 0, {}};
     Aggregate result;
     {
-      std::lock_guard lock(mutex_);
+      const auto lock = indexes_->reading();
+      const Entries& entries = indexes_->entries();
       std::vector<uint32_t> slots;
-      for (const Hit& hit : TRY(parts_.front().retriever->search(asked, kCounted))) {
-        const uint32_t slot = entries_.find(hit.id);
-        if (slot != Entries::kNone && counts(query, entries_[slot])) slots.push_back(slot);
+      for (const Hit& hit : TRY(indexes_->parts().front().retriever->search(asked, kCounted))) {
+        const uint32_t slot = entries.find(hit.id);
+        if (slot != Entries::kNone && counts(query, entries[slot])) slots.push_back(slot);
       }
-      result = run_aggregate(*plan, entries_, slots);
+      result = run_aggregate(*plan, entries, slots);
     }
     std::vector<Hit> evidence;
     for (CubeId id : result.cubes) evidence.push_back({id, 1});
@@ -97,32 +63,12 @@ class RecallOverStore : public Recall {
     return std::optional<Aggregate>(std::move(result));
   }
 
-  int64_t bytes() const override {
-    std::lock_guard lock(mutex_);
-    return index_bytes();
-  }
+  int64_t bytes() const override { return indexes_->bytes(); }
+  RecallState state() const override { return indexes_->state(); }
+  Status rebuild() override { return indexes_->rebuild(); }
+  Status settle() override { return indexes_->settle(); }
 
  private:
-  void forget(CubeId id) {
-    entries_.remove(id);
-    for (Part& part : parts_) {
-      if (part.retriever != nullptr) part.retriever->remove(id);
-    }
-  }
-
-  int64_t index_bytes() const {
-    int64_t sum = entries_.bytes();
-    for (const Part& part : parts_) sum += part.retriever != nullptr ? part.retriever->bytes() : 0;
-    return sum;
-  }
-
-  // Keeps the ledger true without counting at each change. A refusal stops recall, never a write: evidence is
-  // kept.
-  void book() {
-    if (changes_++ % kChangesBetweenBooking != 0) return;
-    over_budget_ = !booked_.resize(index_bytes()).ok();
-  }
-
   Result<std::vector<std::string>> spaces_of(const Principal& who, const RecallQuery& query) const {
     std::vector<std::string> spaces = TRY(store_.readable_spaces(who));
     if (!query.space.empty())
@@ -140,27 +86,26 @@ class RecallOverStore : public Recall {
                                               [&](const auto& kind) { return term_key(kind) == entry.kind; });
   }
 
-  Result<std::vector<Hit>> rank(const RecallQuery& wanted, Query& query, const Question& question,
-                                std::vector<Stage>& stages) const {
-    std::lock_guard lock(mutex_);
-    if (over_budget_) {
-      return Status(Code::over_budget, "the recall index needs " + std::to_string(index_bytes()) +
-                                           " bytes, more than the budget leaves: raise --budget");
-    }
-    const std::vector<TimeRange> times = TRY(times_in(query));
+  Result<std::vector<Hit>> rank(const RecallQuery& wanted, Query& query, const QueryVectors& vectors,
+                                const Question& question, std::vector<Stage>& stages) const {
+    const auto lock = indexes_->reading();
+    TRY(indexes_->fits());
+    const Entries& entries = indexes_->entries();
+    const std::vector<TimeRange> times = TRY(times_in(query, entries));
     query.times = times;
     const bool filtered = wanted.as_of || wanted.known_at || !wanted.kinds.empty();
     const int32_t pool = filtered ? kPool * kFiltered : kPool;
     const auto may_count = [&](const Hit& hit) {
-      const uint32_t slot = entries_.find(hit.id);
-      return slot != Entries::kNone && counts(wanted, entries_[slot]);
+      const uint32_t slot = entries.find(hit.id);
+      return slot != Entries::kNone && counts(wanted, entries[slot]);
     };
-    const Asked asked{query, question, entries_};
+    const Asked asked{query, question, entries};
     std::vector<Hit> hits;
     std::vector<std::pair<double, std::vector<Hit>>> lists;
-    for (const Part& part : parts_) {
+    for (const Part& part : indexes_->parts()) {
+      if (part.former) continue;  // with the one before it
       if (part.retriever != nullptr) {
-        lists.emplace_back(part.weight, TRY(part.retriever->search(query, pool)));
+        lists.emplace_back(part.weight, TRY(search(part, query, vectors, pool)));
         std::erase_if(lists.back().second, [&](const Hit& hit) { return !may_count(hit); });
         stages.push_back({part.name, lists.back().second});
         hits = fused(lists);
@@ -174,17 +119,32 @@ class RecallOverStore : public Recall {
     return hits;
   }
 
+  // A part, and the vectors that a former embedder left of it: cosines both, so one list.
+  Result<std::vector<Hit>> search(const Part& part, const Query& query, const QueryVectors& vectors,
+                                  int32_t pool) const {
+    std::vector<Hit> list = TRY(part.retriever->search(query, pool));
+    const Part* end = indexes_->parts().data() + indexes_->parts().size();
+    for (const Part* one = &part + 1; one != end && one->former; ++one) {
+      Query own = query;
+      own.vector = vectors.of(one->embedder);
+      const std::vector<Hit> more = TRY(one->retriever->search(own, pool));
+      list.insert(list.end(), more.begin(), more.end());
+      sort_hits(list);
+    }
+    return list;
+  }
+
   // What the text says of time; the event of "before my birthday" is the best that its words find.
-  Result<std::vector<TimeRange>> times_in(const Query& query) const {
+  Result<std::vector<TimeRange>> times_in(const Query& query, const Entries& entries) const {
     TimeWords words = read_times(query.text, query.reference);
     if (!words.anchored) return words.ranges;
     Query event = query;
     event.text = words.anchored->event;
     event.vector = {};
-    for (const Hit& hit : TRY(parts_.front().retriever->search(event, 1))) {
-      const uint32_t slot = entries_.find(hit.id);
+    for (const Hit& hit : TRY(indexes_->parts().front().retriever->search(event, 1))) {
+      const uint32_t slot = entries.find(hit.id);
       if (slot == Entries::kNone) continue;
-      const Entries::Entry& entry = entries_[slot];
+      const Entries::Entry& entry = entries[slot];
       words.ranges.push_back(range_around(*words.anchored, entry.event.value_or(entry.recorded)));
     }
     return words.ranges;
@@ -199,11 +159,19 @@ class RecallOverStore : public Recall {
   // Rerankers that want the words, without the lock: they may take as long as a model takes.
   Status read_texts(const Principal& who, const Query& query, const Question& question,
                     std::vector<Hit>& hits, std::vector<Stage>& stages) const {
-    const Asked asked{query, question, entries_, scorer_, [&](CubeId id) { return store_.payload(who, id); }};
-    for (const Part& part : parts_) {
-      if (part.reranker == nullptr || !part.reranker->reads_texts()) continue;
-      TRY(part.reranker->rerank(asked, hits));
-      stages.push_back({part.name, hits});
+    std::vector<std::pair<std::string, const Reranker*>> readers;
+    {
+      const auto lock = indexes_->reading();
+      for (const Part& part : indexes_->parts()) {
+        if (part.reranker == nullptr || !part.reranker->reads_texts()) continue;
+        readers.emplace_back(part.name, part.reranker.get());
+      }
+    }
+    const Asked asked{query, question, indexes_->entries(), scorer_,
+                      [&](CubeId id) { return store_.payload(who, id); }};
+    for (const auto& [name, reader] : readers) {
+      TRY(reader->rerank(asked, hits));
+      stages.push_back({name, hits});
     }
     return {};
   }
@@ -254,34 +222,22 @@ class RecallOverStore : public Recall {
     }
   }
 
-  std::vector<Part> parts_;
+  std::unique_ptr<Indexes> indexes_;
   std::unique_ptr<Fusion> fusion_;
   CubeStore& store_;
-  const Embedder* embedder_;
   Scorer* scorer_;
   const Clock& clock_;
-  mutable std::mutex mutex_;  // the index swap lock of ARCHITECTURE.md; never held while the store is called
-  Entries entries_;
-  Reservation booked_;
-  int64_t changes_ = 0;
-  bool over_budget_ = false;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Recall>> Recall::make(std::string_view recipe, CubeStore& store,
                                              const Embedder* embedder, Ledger& ledger, const Clock& clock,
-                                             Scorer* scorer) {
-  const RecipePorts ports{embedder, scorer};
-  Recipe made = TRY(make_recipe(recipe, ports));
-  for (const Part& part : made.parts) {
-    if (part.retriever != nullptr) TRY(part.retriever->settle({.ledger = &ledger, .embedder = embedder}));
-  }
-  Reservation booked = TRY(ledger.reserve(Tag::index, 0));
-  std::unique_ptr<Recall> recall =
-      std::make_unique<RecallOverStore>(std::move(made), store, ports, std::move(booked), clock);
-  TRY(store.observe(recall.get()));
-  return recall;
+                                             const RecallGround& ground) {
+  Recipe made = TRY(make_recipe(recipe, {embedder, ground.scorer}));
+  auto indexes = TRY(Indexes::open(std::move(made.parts), store, embedder, ledger, ground));
+  return std::unique_ptr<Recall>(
+      new RecallOverStore(std::move(indexes), std::move(made.fusion), store, ground.scorer, clock));
 }
 
 }  // namespace varve

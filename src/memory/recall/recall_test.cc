@@ -222,7 +222,7 @@ struct Backwards : Scorer {  // likes what was said last
 TEST_F(RecallTest, AModelsWordOnWhatWasFound) {
   Backwards scorer;
   recall_.reset();
-  auto recall = Recall::make("bm25+likelihood:weight=5", *store_, nullptr, ledger_, clock_, &scorer);
+  auto recall = Recall::make("bm25+likelihood:weight=5", *store_, nullptr, ledger_, clock_, {&scorer});
   ASSERT_TRUE(recall.ok());
   recall_ = std::move(recall).value();
   say("alice", "plum plum plum");

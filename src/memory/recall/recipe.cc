@@ -37,7 +37,12 @@ Status add_retriever(Spec spec, const RecipePorts& ports, Recipe& recipe) {
     Spec only{spec.name, {{"weight", weight.mapped()}}};
     TRY(OptionReader(only).read("weight", part.weight, 0.0, 100.0).done());
   }
+  part.spec = spec.name;
+  for (const auto& [key, value] : spec.options) {
+    part.spec += (part.spec == spec.name ? ":" : ",") + key + "=" + value;
+  }
   part.retriever = TRY(retrievers().make(spec));
+  if (part.retriever->reads_vectors()) part.embedder = ports.embedder;
   recipe.parts.push_back(std::move(part));
   return {};
 }

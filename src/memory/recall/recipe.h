@@ -17,6 +17,13 @@ struct Part {
   double weight = 1;
   std::unique_ptr<Retriever> retriever;  // or
   std::unique_ptr<Reranker> reranker;
+
+  // Of a retriever, for Indexes.
+  std::string spec;                    // without what changes no index
+  const Embedder* embedder = nullptr;  // whose vectors it holds, or null
+  bool former = false;                 // of an embedder that was used before: found in, not added to
+  bool complete = true;                // else it holds the cubes up to this id, and what changed since
+  CubeId filled_to{};
 };
 
 struct Recipe {
@@ -26,7 +33,7 @@ struct Recipe {
 
 struct RecipePorts {
   const Embedder* embedder = nullptr;  // or absent: then dense retrieval is refused by name
-  Scorer* scorer = nullptr;      // or absent: then rerankers by likelihood are
+  Scorer* scorer = nullptr;            // or absent: then rerankers by likelihood are
 };
 // "default" is the shipped profile, with an embedder another than without.
 Result<Recipe> make_recipe(std::string_view text, const RecipePorts& ports);

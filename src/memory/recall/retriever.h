@@ -36,12 +36,14 @@ struct RetrieverGround {  // where it lives; without an env all of it stays in R
   Ledger* ledger = nullptr;
   const Embedder* embedder = nullptr;  // of words; or absent
   Env* env = nullptr;
-  std::string folder;  // private to it
+  std::string folder;
+  std::string name;  // its own files there begin so
 };
 
 class Retriever {
  public:
   virtual ~Retriever() = default;
+  virtual bool reads_vectors() const { return false; }          // what it holds is of one embedder
   virtual Status settle(const RetrieverGround&) { return {}; }  // once, before all else
   virtual Status add(const CubeHeader& header, std::string_view text, std::span<const float> vector) = 0;
   virtual void remove(CubeId id) = 0;
@@ -51,7 +53,7 @@ class Retriever {
   virtual bool sound() const { return true; }   // false: a part was lost, build it anew
   // What it is made of, without a word of any text. One that cannot is built anew from the store. A load that
   // fails leaves it unfit for use.
-  virtual Status save(SnapshotWriter&) { return Status(Code::unsupported, "kept in RAM alone"); }
+  virtual Status save(SnapshotWriter&) const { return Status(Code::unsupported, "kept in RAM alone"); }
   virtual Status load(SnapshotReader&) { return Status(Code::unsupported, "kept in RAM alone"); }
 };
 

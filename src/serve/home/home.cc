@@ -14,6 +14,7 @@
 #include "memory/reflect/again.h"
 #include "run/embed/embedder.h"
 #include "run/embed/likelihood.h"
+#include "serve/home/former.h"
 #include "serve/session/writer.h"
 
 namespace varve {
@@ -79,6 +80,7 @@ class Wired : public Home {
 
  private:
   bool recall_asks_model() const;
+  Status open_recall();
   Status start_model();
   Status start_smaller_steps(std::shared_ptr<const Model> model);
   Status advise(Status refused) const;
@@ -92,6 +94,7 @@ class Wired : public Home {
   std::unique_ptr<Engine> engine_;  // before those who ask it
   std::unique_ptr<Embedder> embedder_;
   std::unique_ptr<Scorer> scorer_;
+  std::vector<std::unique_ptr<Embedder>> former_;
   std::unique_ptr<Recall> recall_;
   std::unique_ptr<Reflector> reflector_;
   Reservation grown_floor_;
@@ -103,15 +106,29 @@ class Wired : public Home {
 Status Wired::wire() {
   cubes_ = TRY(CubeStore::open(env_, options_.folder + "/cubes", ledger_, clock_));
   if (recall_asks_model()) TRY(start_model());
+  TRY(open_recall());
+  reflector_ = TRY(reflectors().make(options_.reflector).with("the setting 'reflector'"));
+  return options_.model.empty() || engine_ != nullptr ? Status() : start_model();
+}
+
+Status Wired::open_recall() {
+  RecallGround ground{.env = &env_, .folder = options_.folder + "/index"};
+  FormerEmbedders former(env_, options_.folder, options_.embeddings);
   if (!options_.embeddings.empty()) {
     const EmbedderParts parts{env_, ledger_, engine_.get(), options_.engine.threads};
     embedder_ = TRY(open_embedder(options_.embeddings, parts).with("the setting 'embeddings'"));
+    for (const std::string& setting : former.settings()) {
+      auto opened = open_embedder(setting, parts);
+      if (!opened.ok()) continue;  // then its vectors are of no use, and memories are found by their words
+      ground.former.push_back(opened->get());
+      former_.push_back(std::move(opened).value());
+    }
   }
-  if (engine_ != nullptr) scorer_ = TRY(make_likelihood_scorer(*engine_));
-  recall_ = TRY(Recall::make(options_.recipe, *cubes_, embedder_.get(), ledger_, clock_, scorer_.get())
+  if (engine_ != nullptr) ground.scorer = (scorer_ = TRY(make_likelihood_scorer(*engine_))).get();
+  recall_ = TRY(Recall::make(options_.recipe, *cubes_, embedder_.get(), ledger_, clock_, ground)
                     .with("the setting 'recipe'"));
-  reflector_ = TRY(reflectors().make(options_.reflector).with("the setting 'reflector'"));
-  return options_.model.empty() || engine_ != nullptr ? Status() : start_model();
+  if (embedder_ != nullptr) former.keep(recall_->state().to_embed > 0).ignore("then all is embedded anew");
+  return {};
 }
 
 // Then the model comes first. Else it comes last, and its context is what the indexes leave of the budget.

@@ -58,7 +58,7 @@ class Flat : public VectorIndex {
     return int64_t(values_.capacity() * 4 + slots_.capacity() * 4 + row_of_.capacity() * 4);
   }
 
-  Status save(SnapshotWriter& out) override {
+  Status save(SnapshotWriter& out) const override {
     TRY(out.array(slots_));
     return out.array(values_);
   }

@@ -103,7 +103,7 @@ class Hnsw : public VectorIndex {
     return graph_ == nullptr ? 0 : int64_t(graph_->max_elements_) * bytes_each() + kFixedBytes;
   }
 
-  Status save(SnapshotWriter& out) override;
+  Status save(SnapshotWriter& out) const override;
   Status load(SnapshotReader& in) override;
 
  private:
@@ -169,7 +169,7 @@ class Hnsw : public VectorIndex {
 };
 
 // A removed vector stays a waypoint in RAM; in the file it is zeros.
-Status Hnsw::save(SnapshotWriter& out) {
+Status Hnsw::save(SnapshotWriter& out) const {
   const uint64_t count = graph_ == nullptr ? 0 : graph_->cur_element_count;
   TRY(out.number(count));
   if (count == 0) return {};

@@ -68,13 +68,18 @@ uint32_t LexicalIndex::slot_of(TermKey key) {
 }
 
 LexicalIndex::Number LexicalIndex::add(uint32_t owner, uint32_t length, std::span<const Count> terms) {
+  Slots slots;
+  slots.reserve(terms.size());
+  for (const Count& term : terms) slots.emplace_back(slot_of(term.key), term.count);
+  return append(owner, length, slots);
+}
+
+LexicalIndex::Number LexicalIndex::append(uint32_t owner, uint32_t length, Slots& slots) {
   const auto number = Number(owners_.size());
   owners_.push_back(owner);
   lengths_.push_back(length);
   starts_.push_back(forward_.size());
   total_ += length;
-  std::vector<std::pair<uint32_t, uint32_t>> slots;
-  for (const Count& term : terms) slots.emplace_back(slot_of(term.key), term.count);
   std::sort(slots.begin(), slots.end());
   const size_t room = forward_.size() + slots.size() * 10;
   if (room > forward_.capacity()) forward_.reserve(std::max(room, forward_.size() * 5 / 4));
@@ -124,6 +129,57 @@ void LexicalIndex::each(const Visit& visit) const {
     }
     visit(owners_[document], lengths_[document], terms);
   }
+}
+
+Status LexicalIndex::save(SnapshotWriter& out) const {
+  std::vector<TermKey> keys(keys_.slots());
+  for (uint32_t slot = 0; slot < keys.size(); ++slot)
+    keys[slot] = lists_[slot].living() > 0 ? keys_.at(slot) : 0;
+  TRY(out.array(keys));
+  std::vector<uint8_t> bytes;
+  for (Number document = 0; document < owners_.size(); ++document) {
+    if (owners_[document] == kGone) continue;
+    const auto [at, end] = forward(document);
+    bytes.clear();
+    put_varint(bytes, lengths_[document]);
+    put_varint(bytes, uint64_t(end - at));
+    bytes.insert(bytes.end(), at, end);
+    TRY(out.number(uint32_t(bytes.size())));
+    TRY(out.put(std::as_bytes(std::span(bytes))));
+  }
+  return {};
+}
+
+Status LexicalIndex::load(SnapshotReader& in, std::span<const uint32_t> owners) {
+  std::vector<TermKey> keys;
+  TRY(in.array(keys));
+  std::vector<uint32_t> now(keys.size(), UINT32_MAX);  // the slot here of a slot there
+  for (size_t slot = 0; slot < keys.size(); ++slot) {
+    if (keys[slot] == 0) continue;
+    if (keys_.find(keys[slot]) != KeyTable<TermKey>::kNone) return in.damaged();
+    now[slot] = slot_of(keys[slot]);
+  }
+  std::vector<uint8_t> bytes;
+  Slots slots;
+  for (const uint32_t owner : owners) {
+    const auto size = TRY(in.number<uint32_t>());
+    if (size > in.left()) return in.damaged();
+    bytes.resize(size);
+    TRY(in.get(std::as_writable_bytes(std::span(bytes))));
+    const uint8_t *at = bytes.data(), *end = at + bytes.size();
+    const auto length = uint32_t(get_varint(at, end));
+    if (get_varint(at, end) != uint64_t(end - at)) return in.damaged();
+    slots.clear();
+    for (uint64_t slot = 0; at < end;) {
+      const uint64_t step = get_varint(at, end);
+      const auto count = (step & 1) ? uint32_t(get_varint(at, end)) : 1;
+      slot += step >> 1;
+      if (slot >= now.size() || now[size_t(slot)] == UINT32_MAX) return in.damaged();
+      slots.emplace_back(now[size_t(slot)], count);
+    }
+    append(owner, length, slots);
+  }
+  return {};
 }
 
 void LexicalIndex::compact(const std::function<void(uint32_t, Number)>& moved) {

@@ -17,6 +17,7 @@
 #include "core/base/status.h"
 #include "memory/recall/index/key_table.h"
 #include "memory/recall/index/posting_list.h"
+#include "memory/recall/index/snapshot.h"
 #include "memory/recall/top.h"
 
 namespace varve {
@@ -49,6 +50,11 @@ class LexicalIndex {
   using Visit = std::function<void(uint32_t owner, uint32_t length, std::span<const Count> terms)>;
   void each(const Visit& visit) const;
 
+  // For a file; the owners are the caller's to keep. load() into an empty one, with the owner of each
+  // document in the order that each() gives.
+  Status save(SnapshotWriter& out) const;
+  Status load(SnapshotReader& in, std::span<const uint32_t> owners);
+
   // Offers every document that has any of the terms (which are distinct) and is among the best; `id_of` gives
   // the id of an owner.
   void search(std::span<const QueryTerm> terms, const Weights& weights,
@@ -62,7 +68,9 @@ class LexicalIndex {
     PostingCursor posting;
     double weight = 0, bound = 0;  // bound: of its part of a score in this window
   };
+  using Slots = std::vector<std::pair<uint32_t, uint32_t>>;  // slot of a term, its count
   uint32_t slot_of(TermKey key);
+  Number append(uint32_t owner, uint32_t length, Slots& slots);
   std::pair<const uint8_t*, const uint8_t*> forward(Number document) const;
 
   KeyTable<TermKey> keys_;

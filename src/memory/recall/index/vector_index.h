@@ -47,7 +47,7 @@ class VectorIndex {
   virtual int64_t bytes() const = 0;  // of RAM, all of it booked by the index itself
   // What load() needs beside the index's own files. load() is called on an empty index; when it fails the
   // index is of no use and is thrown away.
-  virtual Status save(SnapshotWriter& out) = 0;
+  virtual Status save(SnapshotWriter& out) const = 0;
   virtual Status load(SnapshotReader& in) = 0;
 };
 

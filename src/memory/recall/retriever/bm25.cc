@@ -67,6 +67,37 @@ class Bm25 : public Retriever {
     return top.take();
   }
 
+  Status save(SnapshotWriter& out) const override {
+    TRY(out.number(uint64_t(spaces_.size())));
+    for (const auto& [name, index] : spaces_) {
+      TRY(out.text(name));
+      std::vector<CubeId> ids;
+      index.each([&](uint32_t owner, uint32_t, auto) { ids.push_back(ids_.at(owner)); });
+      TRY(out.array(ids));
+      TRY(index.save(out));
+    }
+    return {};
+  }
+
+  Status load(SnapshotReader& in) override {
+    const auto spaces = TRY(in.number<uint64_t>());
+    for (uint64_t i = 0; i < spaces; ++i) {
+      const auto [space, fresh] = spaces_.try_emplace(TRY(in.text(1024)));
+      std::vector<CubeId> ids;
+      TRY(in.array(ids));
+      std::vector<uint32_t> owners;
+      for (const CubeId& id : ids) {
+        if (ids_.find(id) != Ids::kNone) return in.damaged();
+        owners.push_back(ids_.add(id));
+        if (owners.back() >= where_.size()) where_.resize(owners.back() + 1);
+        where_[owners.back()] = {space, LexicalIndex::Number(owners.size() - 1)};
+      }
+      if (!fresh || ids.empty()) return in.damaged();
+      TRY(space->second.load(in, owners));
+    }
+    return {};
+  }
+
   int64_t bytes() const override {
     int64_t sum = ids_.bytes() + int64_t(where_.capacity() * sizeof(Place));
     for (const auto& [name, index] : spaces_) sum += int64_t(name.size()) + 256 + index.bytes();

@@ -15,6 +15,8 @@ namespace {
 
 constexpr size_t kFlatMost = 50000;  // vectors of a space that are compared whole: about a millisecond
 
+constexpr uint32_t kNobody = UINT32_MAX;
+
 struct Space {
   std::string kind;  // its index, a spec
   std::unique_ptr<VectorIndex> index;
@@ -26,6 +28,7 @@ class Dense : public Retriever {
  public:
   explicit Dense(Spec index) : wanted_(std::move(index)) {}
 
+  bool reads_vectors() const override { return true; }
   Status settle(const RetrieverGround& ground) override {
     ground_ = ground;
     return {};
@@ -62,6 +65,7 @@ class Dense : public Retriever {
     if (owner == Ids::kNone) return;
     const auto [space, slot] = where_[owner];
     space->second.index->remove(slot);
+    space->second.owners[slot] = kNobody;
     space->second.free.push_back(slot);
     drop_if_empty(space);
     if (ids_.size() == 0) where_ = std::vector<Place>();
@@ -81,7 +85,11 @@ class Dense : public Retriever {
         sound_ = false;
         continue;
       }
-      for (const auto& near : *found) top.offer({ids_.at(space->second.owners[near.slot]), near.score});
+      for (const auto& near : *found) {  // a file may still have what was removed since it was written
+        const auto& owners = space->second.owners;
+        if (near.slot >= owners.size() || owners[near.slot] == kNobody) continue;
+        top.offer({ids_.at(owners[near.slot]), near.score});
+      }
     }
     return top.take();
   }
@@ -100,7 +108,7 @@ class Dense : public Retriever {
   }
   bool sound() const override { return sound_; }
 
-  Status save(SnapshotWriter& out) override;
+  Status save(SnapshotWriter& out) const override;
   Status load(SnapshotReader& in) override;
 
  private:
@@ -115,7 +123,7 @@ class Dense : public Retriever {
     Spec spec = wanted_;
     spec.name = kind;
     auto index = TRY(vector_indexes().make(spec));
-    TRY(index->settle({ground_.ledger, ground_.env, ground_.folder, space, width_}));
+    TRY(index->settle({ground_.ledger, ground_.env, ground_.folder, ground_.name + "-" + space, width_}));
     return index;
   }
   Result<Spaces::iterator> space_named(const std::string& name) {
@@ -151,17 +159,16 @@ class Dense : public Retriever {
   mutable std::atomic<bool> sound_ = true;
 };
 
-constexpr uint32_t kNobody = UINT32_MAX;
-
-Status Dense::save(SnapshotWriter& out) {
+Status Dense::save(SnapshotWriter& out) const {
   TRY(out.number(uint64_t(width_)));
   TRY(out.number(uint64_t(spaces_.size())));
   for (auto& [name, space] : spaces_) {
     TRY(out.text(name));
     TRY(out.text(space.kind));
     std::vector<CubeId> ids(space.owners.size());  // a free slot has no id
-    for (size_t slot = 0; slot < ids.size(); ++slot) ids[slot] = ids_.at(space.owners[slot]);
-    for (uint32_t slot : space.free) ids[slot] = {};
+    for (size_t slot = 0; slot < ids.size(); ++slot) {
+      if (space.owners[slot] != kNobody) ids[slot] = ids_.at(space.owners[slot]);
+    }
     TRY(out.array(ids));
     TRY(space.index->save(out));
   }
@@ -192,14 +199,6 @@ Status Dense::load(SnapshotReader& in) {
         return in.damaged();
       }
     }
-    // The index has what the table says, no more and no less: searches trust its slots.
-    size_t known = 0;
-    TRY(space->second.index->each([&](uint32_t slot, std::span<const float>) -> Status {
-      if (slot >= ids.size() || ids[slot] == CubeId{}) return in.damaged();
-      ++known;
-      return {};
-    }));
-    if (known != ids.size() - space->second.free.size()) return in.damaged();
   }
   return {};
 }

@@ -53,6 +53,7 @@ struct Vocabulary {  // of one space
 class Sparse : public Retriever {
  public:
   explicit Sparse(const Options& options) : options_(options) {}
+  bool reads_vectors() const override { return true; }
   Status settle(const RetrieverGround& ground) override {
     embedder_ = ground.embedder;
     return {};
