@@ -81,6 +81,30 @@ test("response_format gives JSON, even from a model of random weights", async ()
   assert.ok(person.age >= 0 && person.age <= 150 && typeof person.ok === "boolean");
 });
 
+test("tools: their results are read, their calls come back as calls, and a begun answer is gone on with", async () => {
+  const tools = [{ type: "function", function: { name: "find", parameters: { type: "object", properties: {} } } }];
+  const call = { id: "call_1", type: "function", function: { name: "find", arguments: "{}" } };
+  const messages = [...hello, { role: "assistant", content: null, tool_calls: [call] }, { role: "tool", tool_call_id: "call_1", content: "found" }];
+  const options = { ...greedy, messages, tools, varve: { remember: false } };
+  assert.equal((await alice.chat.completions.create(options)).choices.length, 1);
+  assert.equal((await alice.chat.completions.create({ ...options, messages: [...hello, { role: "assistant", content: "Well," }] })).choices.length, 1);
+  // A schema makes even random weights call the tool.
+  const schema = { type: "object", properties: { name: { const: "find" }, arguments: { type: "object", properties: {}, additionalProperties: false } }, required: ["name", "arguments"], additionalProperties: false };
+  const forced = { ...greedy, messages: hello, tools, max_tokens: 200, varve: { remember: false }, response_format: { type: "json_schema", json_schema: { name: "call", schema } } };
+  const whole = await alice.chat.completions.create(forced);
+  assert.equal(whole.choices[0].finish_reason, "tool_calls", JSON.stringify(whole.choices));
+  assert.deepEqual(whole.choices[0].message.tool_calls.map((one) => [one.type, one.function.name, one.function.arguments]), [["function", "find", "{}"]]);
+  assert.equal(whole.choices[0].message.content, null);
+  let calls = [], words = "", reason;
+  for await (const chunk of await alice.chat.completions.create({ ...forced, stream: true })) {
+    calls.push(...(chunk.choices[0]?.delta.tool_calls ?? []));
+    words += chunk.choices[0]?.delta.content ?? "";
+    reason = chunk.choices[0]?.finish_reason ?? reason;
+  }
+  assert.deepEqual([calls.length, calls[0]?.function.name, words, reason], [1, "find", "", "tool_calls"]);
+  await assert.rejects(alice.chat.completions.create({ ...greedy, messages: [{ role: "assistant", content: "x" }] }), (error) => error.status === 400 && /user/.test(error.message));
+});
+
 test("embeddings are unit vectors, as floats and as base64", async () => {
   const reply = await alice.embeddings.create({ model: "tiny", input: ["one text", "another text"], encoding_format: "float" });
   assert.equal(reply.data.length, 2);

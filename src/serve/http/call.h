@@ -36,7 +36,8 @@ struct Chunk {
   int32_t choice = 0;
   std::string text;
   std::vector<Sampled> tokens;
-  std::optional<std::string> finish;  // "stop", "length": the choice has ended
+  std::optional<std::string> finish = {};  // "stop", "length": the choice has ended
+  Json tool_calls = {};                    // of the answer, when it was held back as calls
 };
 using Emit = std::function<bool(Chunk chunk)>;  // false: nobody listens any more
 

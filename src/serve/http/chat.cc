@@ -1,9 +1,12 @@
 // POST /v1/chat/completions: OpenAI's chat protocol, with memory. The newest user message is recalled for
 // and, with the answer, stored as evidence in the caller's own space; {"varve": {"remember": false}} turns
 // both off.
+#include <algorithm>
+
 #include "core/base/hash.h"
 #include "serve/home/fields.h"
 #include "serve/http/call.h"
+#include "serve/session/tool_calls.h"
 
 namespace varve {
 namespace {
@@ -14,6 +17,7 @@ struct Chat {
   Call call;
   TurnOptions options;
   std::string user, session, model;
+  std::vector<std::string> offered;  // tools that may be called
 };
 
 // Content is a string, or parts of which only text can be read.
@@ -47,13 +51,14 @@ Status read_messages(const Json& body, Chat& chat) {
     copy.set("content", TRY(content_of(message)));
     history.push(std::move(copy));
   }
-  const Json& last = history.as_array().back();
-  if (last["role"].as_string() != "user") {
-    return Status(Code::invalid,
-                  "the last message must be the user's; its role is '" + last["role"].as_string() + "'");
-  }
-  chat.user = last["content"].as_string();
-  history.as_array().pop_back();
+  Json::Array& all = history.as_array();
+  const auto is_user = [](const Json& one) { return one["role"] == Json("user"); };
+  const auto last = std::find_if(all.rbegin(), all.rend(), is_user);
+  if (last == all.rend()) return Status(Code::invalid, "among 'messages' there must be one of the user's");
+  const auto after = last.base();
+  if (after != all.end()) chat.options.after = Json::Array(after, all.end());
+  chat.user = (*last)["content"].as_string();
+  all.erase(after - 1, all.end());
   chat.options.history = std::move(history);
   return {};
 }
@@ -79,6 +84,8 @@ Status continue_session(Chat& chat) {
     }
     chat.options.system += message["content"].as_string();
   }
+  if (chat.options.after.size() > 0)
+    return Status(Code::invalid, "with 'continue' the last message must be the user's");
   if (chat.session.empty())
     return Status(Code::invalid, "'continue' needs the name of the 'session' to go on with");
   chat.options.history = Json();
@@ -108,6 +115,7 @@ Result<Chat> read_chat(Api& api, const Json& body) {
   chat.options.stop = chat.call.stop;
   chat.options.grammar = chat.call.grammar;
   chat.options.tools = body["tools"];
+  if (body["tool_choice"] != Json("none")) chat.offered = tool_names(body["tools"]);
   if (body["chat_template_kwargs"].is_object()) chat.options.extra = body["chat_template_kwargs"];
   return chat;
 }
@@ -143,6 +151,18 @@ Json head(const Chat& chat, std::string_view id, std::string_view object, Api& a
       .set("model", chat.model);
 }
 
+Json calls_json(const std::vector<ToolCall>& calls, bool streamed) {
+  Json all = Json::array();
+  for (const ToolCall& call : calls) {
+    Json one = Json::object();
+    if (streamed) one.set("index", int64_t(all.size()));
+    Json function = Json::object().set("name", call.name).set("arguments", call.arguments.dump());
+    one.set("id", response_id("call_")).set("type", "function").set("function", std::move(function));
+    all.push(std::move(one));
+  }
+  return all;
+}
+
 void add_usage(Usage& sum, const Usage& one) {
   sum.prompt_tokens = one.prompt_tokens;
   sum.reused_tokens = std::max(sum.reused_tokens, one.reused_tokens);
@@ -157,11 +177,18 @@ Result<HttpReply> whole(Api& api, const Chat& chat, Session& session) {
     const TurnReport turn = TRY(session.turn(chat.user, options_of(chat, choice), {}));
     add_usage(usage, turn.usage);
     if (choice == 0) report = to_json(turn, true);
+    ToolCallReader reader(chat.offered);
+    std::string words = reader.push(turn.answer);
+    const ToolCallReader::End end = reader.finish();
+    words += end.words;
+    Json said = Json::object().set("role", "assistant");
+    said.set("content", words.empty() && !end.calls.empty() ? Json() : Json(words));
+    if (!end.calls.empty()) said.set("tool_calls", calls_json(end.calls, false));
     choices.push(Json::object()
                      .set("index", int64_t(choice))
-                     .set("message", Json::object().set("role", "assistant").set("content", turn.answer))
+                     .set("message", std::move(said))
                      .set("logprobs", shown_logprobs(api, chat, turn.sampled))
-                     .set("finish_reason", finish_reason(turn.finish)));
+                     .set("finish_reason", end.calls.empty() ? finish_reason(turn.finish) : "tool_calls"));
   }
   Json body = head(chat, response_id("chatcmpl-"), "chat.completion", api);
   body.set("choices", std::move(choices)).set("usage", usage_json(usage)).set("varve", std::move(report));
@@ -176,14 +203,22 @@ struct StreamEnd {
 
 Status answer_all(const Chat& chat, Session& session, StreamEnd& end, const Emit& emit) {
   for (int32_t choice = 0; choice < chat.call.choices; ++choice) {
+    ToolCallReader reader(chat.offered);
     const TurnReport turn = TRY(session.turn(chat.user, options_of(chat, choice), [&](const Piece& piece) {
       return emit({.choice = choice,
-                   .text = std::string(piece.text),
+                   .text = reader.push(piece.text),
                    .tokens = {piece.tokens.begin(), piece.tokens.end()}});
     }));
     add_usage(end.usage, turn.usage);
     if (choice == 0) end.report = to_json(turn, true);
-    if (!emit({.choice = choice, .finish = std::string(finish_reason(turn.finish))})) break;
+    const ToolCallReader::End held = reader.finish();
+    Json calls = held.calls.empty() ? Json() : calls_json(held.calls, true);
+    if ((!held.words.empty() || !calls.is_null()) &&
+        !emit({.choice = choice, .text = held.words, .tool_calls = std::move(calls)})) {
+      break;
+    }
+    const std::string_view reason = held.calls.empty() ? finish_reason(turn.finish) : "tool_calls";
+    if (!emit({.choice = choice, .finish = std::string(reason)})) break;
   }
   return {};
 }
@@ -198,7 +233,9 @@ Result<HttpReply> streamed(Api& api, Chat chat, std::shared_ptr<Session> session
     Json delta = Json::object();
     if (!(*begun)[size_t(chunk.choice)]) delta.set("role", "assistant");
     (*begun)[size_t(chunk.choice)] = true;
-    if (!chunk.finish) delta.set("content", chunk.text);
+    if (!chunk.finish && (chunk.tool_calls.is_null() || !chunk.text.empty()))
+      delta.set("content", chunk.text);
+    if (!chunk.tool_calls.is_null()) delta.set("tool_calls", chunk.tool_calls);
     Json choice = Json::object().set("index", int64_t(chunk.choice)).set("delta", std::move(delta));
     choice.set("logprobs", chunk.tokens.empty() ? Json() : shown_logprobs(api, *shared, chunk.tokens));
     choice.set("finish_reason", chunk.finish ? Json(*chunk.finish) : Json());

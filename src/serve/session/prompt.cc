@@ -32,6 +32,14 @@ Json fused(const Json& messages) {
   return out;
 }
 
+const Json* begun_answer(const Json& messages) {
+  if (messages.size() < 2) return nullptr;
+  const Json& last = messages.as_array().back();
+  const bool begun = last["role"] == Json("assistant") && last["content"].is_string() &&
+                     !last["content"].as_string().empty() && last["tool_calls"].is_null();
+  return begun ? &last : nullptr;
+}
+
 // For templates that refuse a system message: its words open the first message instead.
 Json without_system(Json messages) {
   Json::Array& all = messages.as_array();
@@ -155,7 +163,15 @@ std::vector<Token> Prompter::tokens_of(std::string_view text) const {
   return as_prompt(tokenizer, std::move(tokens));
 }
 
+// An answer that was begun is gone on with: its words follow the template's own beginning of an answer.
 Result<Prompt> Prompter::write(const Json& messages, const Json& tools, const Json& extra, TimeMs now) const {
+  if (const Json* begun = begun_answer(messages)) {
+    Json before = messages;
+    before.as_array().pop_back();
+    Prompt prompt = TRY(write(before, tools, extra, now));
+    model_.tokenizer()->encode((*begun)["content"].as_string(), false, prompt.tokens);
+    return prompt;
+  }
   const Tokenizer& tokenizer = *model_.tokenizer();
   ChatInput input;
   input.messages = fused(messages);

@@ -23,7 +23,8 @@ struct Prompt {
 class Prompter {
  public:
   explicit Prompter(const Model& model);  // which has a tokenizer and outlives this
-  // `messages` as in ChatInput. Neighbours of one role become one message: most templates insist on turns.
+  // `messages` as in ChatInput; an answer at their end is one to go on with. Neighbours of one role become
+  // one message: most templates insist on turns.
   Result<Prompt> write(const Json& messages, const Json& tools, const Json& extra, TimeMs now) const;
   int32_t count(std::string_view text) const;  // tokens of plain words
 

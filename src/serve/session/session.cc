@@ -84,6 +84,8 @@ class Conversation : public Session {
     std::optional<CubeId> user_cube, answer_cube;
   };
 
+  // The user's words were said, and kept, when the tools were called.
+  static bool going_on(const Work& work) { return work.options.after.size() > 0; }
   bool own_history(const Work& work) const { return work.options.history.is_null(); }
   int32_t quarter(int32_t tokens) const { return std::min(tokens, parts_.engine->context() / 4); }
   Status find_asked_before(Work& work);
@@ -127,6 +129,9 @@ Status check(std::string_view user, const TurnOptions& options) {
   }
   if (options.max_tokens < 1) return Status(Code::invalid, "max_tokens must be at least 1");
   if (options.recall_tokens < 0) return Status(Code::invalid, "recall_tokens must not be negative");
+  if (!options.after.is_null() && (!options.after.is_array() || options.history.is_null())) {
+    return Status(Code::invalid, "messages after the user's go with a history of the caller's own");
+  }
   if (!options.history.is_null() && !options.history.is_array()) {
     return Status(Code::invalid, "the history must be a list of messages");
   }
@@ -217,6 +222,9 @@ Result<Json> Conversation::messages(const Work& work) {
   std::string newest = present(work.report.recalled);
   if (!newest.empty()) newest += "\n\n";
   all.push(message("user", newest.append(work.user)));
+  if (going_on(work)) {
+    for (const Json& one : work.options.after.as_array()) all.push(one);
+  }
   return all;
 }
 
@@ -263,7 +271,7 @@ Result<CubeId> Conversation::keep(const Work& work, std::string_view speaker, st
 
 Status Conversation::keep_user(Work& work) {
   const std::string words = strip_recalled(work.user);
-  if (!work.options.remember || blank(words) || work.user_cube) return {};
+  if (!work.options.remember || blank(words) || work.user_cube || going_on(work)) return {};
   work.user_cube = TRY(keep(work, "user", words, {}, Trust::user).with("storing your words"));
   transcript_.add(*work.user_cube, work.report.turn, true, words);
   work.report.stored.push_back(work.user_cube->text());

@@ -45,6 +45,7 @@ struct TurnOptions {
   std::shared_ptr<const Grammar> grammar;
   std::string system;           // words before the conversation, or empty
   Json history;                 // null: the stored transcript; else messages that the caller keeps itself
+  Json after;                   // messages after the user's: calls of tools, their results, a begun answer
   Json tools;                   // null or an array, handed to the chat template
   Json extra = Json::object();  // further variables of the chat template
 };
