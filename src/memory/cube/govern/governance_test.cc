@@ -312,7 +312,7 @@ TEST_F(GovernanceTest, ABackupIsWholeOrRefusedAndRestoresWhatWasThere) {
 }
 
 TEST_F(GovernanceTest, ABackupIsMadeWhileOthersWriteAndErase) {
-  for (int i = 0; i < 600; ++i) put(kAlice, words(std::string(i % 5 == 0 ? 20000 + size_t(i) : 3000, 'x')));
+  for (int i = 0; i < 200; ++i) put(kAlice, words(std::string(i % 5 == 0 ? 20000 + size_t(i) : 3000, 'x')));
   std::atomic<bool> stop = false;
   std::thread writer([&] {
     for (int i = 0; !stop; ++i) {
