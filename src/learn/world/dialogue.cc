@@ -132,9 +132,10 @@ Item Dialogue::item(std::string kind) {
   item_.answer = last_.answer;
   item_.core = last_.core;
   item_.frame = last_.frame;
+  const std::string asked = strip_recalled(last_.text);
   for (const std::string& value : values_) {
     const bool listed = std::find(item_.wrong.begin(), item_.wrong.end(), value) != item_.wrong.end();
-    if (!listed && !names(last_.reply, value) && !names(last_.text, value)) item_.wrong.push_back(value);
+    if (!listed && !names(last_.reply, value) && !names(asked, value)) item_.wrong.push_back(value);
   }
   return std::move(item_);
 }

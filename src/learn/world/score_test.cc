@@ -31,7 +31,7 @@ TEST(Score, WhoNamesAValueOfAnotherMemoryGetsNothing) {
   const auto distracted = [](const Item& item) {
     return item.reply() + " " + (item.wrong.empty() ? "" : item.wrong.back());
   };
-  for (const char* kind : {"distract", "two_hop:memories=5", "update", "before"})
+  for (const char* kind : {"distract", "two_hop:memories=5", "update", "before", "several:memories=3"})
     EXPECT_EQ(asked(kind, distracted).right, 0) << kind;
 }
 
