@@ -46,7 +46,15 @@ void ModelRun::step(std::vector<Sequence>& sequences, int32_t chunk) {
   const int32_t rows = int32_t(tokens.size());
   std::vector<int32_t> outputs(tokens.size());
   std::iota(outputs.begin(), outputs.end(), 0);
-  const int64_t bytes = model_->scratch_bytes(rows, rows) + Scratch::bytes_for(rows, vocabulary());
+  int64_t delta_bytes = 0;
+  for (WeightId id = 0; id < model_->weights().entries().size(); ++id) {
+    for (const Adapter* adapter : adapters_) {
+      const Delta* delta = adapter == nullptr ? nullptr : adapter->on(id);
+      if (delta != nullptr) delta_bytes = std::max(delta_bytes, delta->scratch_bytes(rows));
+    }
+  }
+  const int64_t bytes =
+      model_->scratch_bytes(rows, rows) + Scratch::bytes_for(rows, vocabulary()) + delta_bytes;
   auto scratch = Scratch::make(ledger_, bytes);  // a byte too few would end the test
   CHECK(scratch.ok(), "room for the scratch");
   Rows logits = scratch->take(rows, vocabulary());

@@ -18,7 +18,7 @@ uint64_t shuffled(uint64_t seed, uint64_t place, uint64_t n) {
   return (a * (place % n) + b) % n;
 }
 
-Status TokenWindows::fill(int64_t step, int32_t part, Batch& out) const {
+Status TokenWindows::fill(int64_t step, int32_t part, TextBatch& out) const {
   if (windows() < 1) {
     return Status(Code::invalid, "the text has " + std::to_string(tokens_.size()) +
                                      " tokens: too few for one of " + std::to_string(shape_.length) +

@@ -10,7 +10,7 @@
 
 namespace varve {
 
-struct Batch {
+struct TextBatch {
   std::vector<int32_t> tokens, targets;  // target -1: nothing to learn
   std::vector<int32_t> starts;           // first rows of the documents
   std::vector<float> weights;            // 0 where there is no target; the lesson divides by their sum
@@ -24,7 +24,7 @@ class Batches {
  public:
   virtual ~Batches() = default;
   virtual int32_t rows() const = 0;  // of a batch, at most
-  virtual Status fill(int64_t step, int32_t part, Batch& out) const = 0;
+  virtual Status fill(int64_t step, int32_t part, TextBatch& out) const = 0;
 };
 
 // A place in a random order of [0, n) that visits each once; another order for each round.
@@ -43,7 +43,8 @@ class TokenWindows : public Batches {
   TokenWindows(std::span<const int32_t> tokens, Shape shape) : tokens_(tokens), shape_(shape) {}
   int32_t rows() const override { return shape_.length * shape_.sequences; }
   int64_t windows() const { return (int64_t(tokens_.size()) - 1) / shape_.length; }
-  Status fill(int64_t step, int32_t part, Batch& out) const override;  // invalid: too few tokens for a window
+  Status fill(int64_t step, int32_t part,
+              TextBatch& out) const override;  // invalid: too few tokens for a window
 
  private:
   std::span<const int32_t> tokens_;

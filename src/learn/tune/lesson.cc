@@ -82,7 +82,7 @@ Result<std::unique_ptr<Lesson>> Lesson::make(Network& network, Parts& parts, Les
 
 // The slopes of the mean loss over all targets of the step: the parts are read once for their number.
 Result<double> Lesson::learn(const Batches& batches, Progress& progress) {
-  Batch batch;
+  TextBatch batch;
   double targets = 0, loss = 0;
   for (int32_t part = 0; part < plan_.parts; ++part) {
     TRY(batches.fill(done_, part, batch));
@@ -152,7 +152,7 @@ Result<Progress> Lesson::step(const Batches& batches) {
 }
 
 Result<double> Lesson::evaluate(const Batches& batches, int32_t count) {
-  Batch batch;
+  TextBatch batch;
   std::vector<float> nll;
   double sum = 0, targets = 0;
   for (int32_t i = 0; i < count; ++i) {

@@ -166,7 +166,7 @@ TEST(Batches, VisitEachWindowOnceARoundAndKeepDocumentsApart) {
   EXPECT_EQ(seen, std::vector<int>(97, 1));
   const std::vector<int32_t> tokens = {1, 2, 9, 3, 4, 5, 9, 6, 7};
   const TokenWindows windows(tokens, {.length = 4, .sequences = 2, .separator = 9, .in_order = true});
-  Batch batch;
+  TextBatch batch;
   ASSERT_TRUE(windows.fill(0, 0, batch).ok());
   EXPECT_EQ(batch.tokens, (std::vector<int32_t>{1, 2, 9, 3, 4, 5, 9, 6}));
   EXPECT_EQ(batch.targets, (std::vector<int32_t>{2, 9, -1, 4, 5, 9, -1, 7}));

@@ -33,10 +33,10 @@ void Ops::each_row(Rows x, int64_t cost, const std::function<void(int32_t)>& tas
 void Ops::gather(const Matrix& table, std::span<const int32_t> rows, Rows out) {
   check_matrix(table);
   CHECK(int32_t(rows.size()) == out.count() && table.cols == out.width(), "shapes of a gather");
-  for (int32_t i = 0; i < out.count(); ++i) {
+  each_row(out, 2 * out.width(), [&](int32_t i) {
     CHECK(rows[size_t(i)] >= 0 && rows[size_t(i)] < table.rows, "no such row");
     decode_part(table, rows[size_t(i)], 0, table.cols, row(out, i));
-  }
+  });
 }
 
 void Ops::gather_rows(Rows in, std::span<const int32_t> rows, Rows out) {
@@ -66,11 +66,11 @@ void Ops::add(Rows x, Rows y) {
 
 void Ops::copy(Rows x, Rows y) {
   check_same(x, y);
-  for (int32_t i = 0; i < x.count(); ++i) std::copy_n(row(x, i), x.width(), row(y, i));
+  each_row(x, x.width(), [&](int32_t i) { std::copy_n(row(x, i), x.width(), row(y, i)); });
 }
 
 void Ops::scale(Rows x, float factor) {
-  for (int32_t i = 0; i < x.count(); ++i) kernels().scale(row(x, i), factor, size_t(x.width()));
+  each_row(x, x.width(), [&](int32_t i) { kernels().scale(row(x, i), factor, size_t(x.width())); });
 }
 
 void Ops::clamp(Rows x, float low, float high) {
@@ -81,7 +81,7 @@ void Ops::clamp(Rows x, float low, float high) {
 }
 
 void Ops::fill(Rows x, float value) {
-  for (int32_t i = 0; i < x.count(); ++i) std::fill_n(row(x, i), x.width(), value);
+  each_row(x, x.width(), [&](int32_t i) { std::fill_n(row(x, i), x.width(), value); });
 }
 
 void Ops::mean(Rows x, std::span<float> out) {

@@ -125,6 +125,7 @@ Result<SequenceId> ThreadedEngine::submit(Request request, Listener listener) {
   sequence->most_tokens = writes ? prompt + std::min(request.max_tokens, parts_.context - prompt) : prompt;
   sequence->usage.prompt_tokens = prompt;
   sequence->prefix_epoch = prefixes_.epoch(request.scope);
+  if (request.adapter == nullptr) request.adapter = parts_.options.adapter;
   sequence->request = std::move(request);
   sequence->listener = std::move(listener);
   sequence->submitted = Clock::now();

@@ -70,7 +70,8 @@ struct EngineOptions {
   std::string kv = "policy=full pack=f16";  // parse_kv_recipe
   std::string scheduler = "fcfs";
   Ops::Precision precision = Ops::Precision::fast;
-  int32_t threads = 0;  // 0: all cores
+  int32_t threads = 0;                     // 0: all cores
+  std::shared_ptr<const Adapter> adapter;  // of requests that bring none; may be null
 };
 
 struct EngineStats {  // a consistent copy

@@ -16,6 +16,8 @@ Result<int> run_forget(Args& args, Console& console);
 Result<int> run_cube(Args& args, Console& console);
 Result<int> run_import(Args& args, Console& console);
 Result<int> run_export(Args& args, Console& console);
+Result<int> run_learn(Args& args, Console& console);
+Result<int> run_pretrain(Args& args, Console& console);
 Result<int> run_list(Args& args, Console& console);
 Result<int> run_settings(Args& args, Console& console);
 Result<int> run_space(Args& args, Console& console);

@@ -77,6 +77,35 @@ constexpr std::string_view kExported =
     "varve export FILE.jsonl|- [--space S] [--all]\n\n"
     "  --space S          only this space; default every space that may be read\n"
     "  --all              archived and expired memories too\n";
+constexpr std::string_view kLearn =
+    "varve learn --model FILE.gguf --feed FILE[,FILE...] -o ADAPTER.gguf\n\n"
+    "  --feed FILES       lines of JSON with messages, with prompt and completion, or with text;\n"
+    "                     anything else is plain text\n"
+    "  --recipe SPEC      as lora:rank=8,alpha=16; see 'varve list'\n"
+    "  --on ROLES         which weights, as 'blk.*.attn_q,blk.*.attn_v'; default all of the blocks\n"
+    "  --peft             -o is a folder in PEFT's format\n"
+    "  The options of 'varve pretrain' from --steps on; --keep recompute is the default here.\n"
+    "  'varve chat --adapter ADAPTER.gguf' uses it.\n";
+constexpr std::string_view kPretrain =
+    "varve pretrain TEXT... -o MODEL.gguf [--layers 7 --width 384 --hidden 1024 --heads 6 --kv-heads 2]\n\n"
+    "  --vocabulary N     tokens, learnt from the text; default 8192\n"
+    "  --type FORMAT      of the matrices in the file; default bf16\n"
+    "  --words NAME       how text is cut into words before tokens are learnt; default qwen2\n"
+    "  --untied           the head has weights of its own\n"
+    "  --name NAME        of the model\n"
+    "  Marks of control tokens in the text, as <|endoftext|>, are those tokens.\n\n"
+    "  --steps N --rate R --warmup N   how long, how fast, and from which step at full rate\n"
+    "  --length N --sequences N   tokens of a sequence, and sequences of a batch\n"
+    "  --parts N          batches that are summed for one step\n"
+    "  --optimizer SPEC   as galore:rank=96; see 'varve list'\n"
+    "  --keep hold|recompute|spill   what becomes of activations until backward needs them\n"
+    "  --slots FORMAT     how what is kept is encoded; default bf16\n"
+    "  --decay D --clip C --seed N --threads N\n"
+    "  --save-every N     steps between checkpoints; the same command goes on from the last one\n"
+    "  --fresh            begin anew although there is a checkpoint\n"
+    "  --plan             print what it will take, by class, and stop\n"
+    "  --budget SIZE      what the whole process may take, as 2GiB; default half the machine's\n"
+    "  --json             lines of JSON instead of words for people\n";
 constexpr std::string_view kExplain = "varve explain\n";
 constexpr std::string_view kDoctor = "varve doctor [--model FILE]\n";
 
@@ -108,6 +137,8 @@ constexpr Command kCommands[] = {
     {"explain", "what the newest turn recalled, reused and stored", kExplain, run_explain, Shared::home},
     {"complete", "let a model go on with a text; no memory", kComplete, run_complete, Shared::turn},
     {"world", "dialogues to train and measure the embedded model", kWorld, run_world},
+    {"learn", "teach a model from a file: an adapter beside it", kLearn, run_learn},
+    {"pretrain", "a small model from nothing but text", kPretrain, run_pretrain},
     {"list", "every method that can be chosen", "varve list [--json]\n", run_list},
     {"settings", "every setting, its range and default", "varve settings [--json]\n", run_settings},
     {"doctor", "machine, budget, disk, and whether the home is sound", kDoctor, run_doctor, Shared::home},

@@ -2,6 +2,8 @@
 // nothing can be missing.
 #include <ostream>
 
+#include "learn/optim/optimizer.h"
+#include "learn/tune/recipe.h"
 #include "learn/world/kind.h"
 #include "math/codec/codec.h"
 #include "memory/recall/rerank.h"
@@ -43,6 +45,8 @@ Result<int> run_list(Args& args, Console& console) {
   add(all, "reranker", rerankers());
   add(all, "reflector", reflectors());
   add(all, "dialogue", world::kinds());
+  for (const RecipeEntry& one : recipes()) add(all, "recipe", one.name, one.summary);
+  add(all, "optimizer", optimizers());
   if (json) {
     console.out << all.dump() << "\n";
     return 0;

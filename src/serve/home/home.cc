@@ -11,6 +11,7 @@
 #include <set>
 
 #include "core/base/process.h"
+#include "memory/parametric/low_rank.h"
 #include "memory/reflect/again.h"
 #include "run/embed/embedder.h"
 #include "run/embed/likelihood.h"
@@ -150,6 +151,10 @@ Status Wired::start_model() {
   const int64_t grown = resident_bytes() - ledger_.used() - outside_before;
   if (grown > 0)
     grown_floor_ = TRY(ledger_.reserve(Tag::scratch, grown).with("booking what is small at the model"));
+  if (!options_.adapter.empty()) {
+    options_.engine.adapter =
+        TRY(LowRankAdapter::open(env_, options_.adapter, *model, ledger_).with("the setting 'adapter'"));
+  }
   return start_smaller_steps(std::move(model));
 }
 

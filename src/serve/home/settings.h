@@ -16,7 +16,7 @@ namespace varve {
 
 struct HomeOptions {
   std::string folder;  // a flag only: --home. Empty: $VARVE_HOME or ~/.varve
-  std::string model;
+  std::string model, adapter;
   int64_t budget_bytes = 0;
   std::string recipe = "default";
   std::string embeddings;

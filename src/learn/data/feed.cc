@@ -1,0 +1,193 @@
+#include "learn/data/feed.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/base/check.h"
+#include "core/format/json.h"
+
+namespace varve {
+
+Result<Feed> Feed::make(Ledger& ledger) {
+  Feed feed;
+  feed.booked_ = TRY(ledger.reserve(Tag::io, 0));
+  return feed;
+}
+
+Feed::Example Feed::operator[](size_t index) const {
+  const int64_t first = index == 0 ? 0 : ends_[index - 1];
+  const auto at = size_t(first), n = size_t(ends_[index] - first);
+  return {std::span(tokens_).subspan(at, n), std::span(learn_).subspan(at, n)};
+}
+
+Status Feed::append(const std::vector<int32_t>& tokens, const std::vector<uint8_t>& learn, int32_t length) {
+  const size_t skip = tokens.size() > size_t(length) ? tokens.size() - size_t(length) : 0;
+  if (std::count(learn.begin() + int64_t(skip) + 1, learn.end(), 1) == 0) {
+    return Status(Code::invalid, "nothing in it is to be learnt");
+  }
+  const size_t size = tokens_.size() + tokens.size() - skip;
+  if (size > tokens_.capacity()) {
+    const size_t room = std::max(size, tokens_.capacity() * 3 / 2);
+    TRY(booked_.resize(int64_t(5 * (room + tokens_.capacity()) + 16 * ends_.size()))
+            .with("keeping the examples"));
+    tokens_.reserve(room), learn_.reserve(room);
+  }
+  tokens_.insert(tokens_.end(), tokens.begin() + int64_t(skip), tokens.end());
+  learn_.insert(learn_.end(), learn.begin() + int64_t(skip), learn.end());
+  ends_.push_back(int64_t(tokens_.size()));
+  learnt_ += std::count(learn.begin() + int64_t(skip) + 1, learn.end(), 1);
+  cut_ += skip > 0 ? 1 : 0;
+  return {};
+}
+
+// Examples from the lines of one file.
+class ExampleMaker {
+ public:
+  ExampleMaker(Feed& feed, const FeedShape& shape) : feed_(feed), shape_(shape) {}
+
+  Status json_line(std::string_view line) {
+    const Json json = TRY(parse_json(line));
+    tokens_.clear(), learn_.clear();
+    if (json["messages"].is_array()) {
+      TRY(chat(json["messages"]));
+    } else if (json["prompt"].is_string() && json["completion"].is_string()) {
+      add(json["prompt"].as_string(), false, false);
+      tokens_ = as_prompt(*shape_.tokenizer, std::move(tokens_));
+      learn_.assign(tokens_.size(), 0);
+      add(json["completion"].as_string(), true, false);
+      end();
+    } else if (json["text"].is_string()) {
+      add(json["text"].as_string(), true, false);
+      end();
+    } else {
+      return Status(Code::invalid, "it has neither messages, nor prompt and completion, nor text");
+    }
+    return feed_.append(tokens_, learn_, shape_.length);
+  }
+
+  // Windows of the whole, each an example.
+  Status plain(std::string_view text) {
+    tokens_.clear(), learn_.clear();
+    add(text, true, false);
+    const std::vector<int32_t> all = std::move(tokens_);
+    if (all.size() < 2) return Status(Code::invalid, "it is too short to learn from");
+    for (size_t at = 0; at + 1 < all.size(); at += size_t(shape_.length)) {
+      const size_t n = std::min(size_t(shape_.length), all.size() - at);
+      if (n < 2) break;
+      TRY(feed_.append({all.begin() + int64_t(at), all.begin() + int64_t(at + n)}, std::vector<uint8_t>(n, 1),
+                       shape_.length));
+    }
+    return {};
+  }
+
+ private:
+  void add(std::string_view text, bool learn, bool parse_special) {
+    shape_.tokenizer->encode(text, parse_special, tokens_);
+    learn_.resize(tokens_.size(), learn ? 1 : 0);
+  }
+  void end() {
+    const SpecialTokens& special = shape_.tokenizer->special();
+    if (!special.eos) return;
+    tokens_.push_back(*special.eos);
+    learn_.push_back(1);
+  }
+
+  Result<std::string> rendered(const Json::Array& messages, size_t count, bool ask) const {
+    const SpecialTokens& special = shape_.tokenizer->special();
+    ChatInput input{.add_generation_prompt = ask};
+    for (size_t i = 0; i < count; ++i) input.messages.push(messages[i]);
+    if (special.bos) shape_.tokenizer->decode(*special.bos, true, input.bos);
+    if (special.eos) shape_.tokenizer->decode(*special.eos, true, input.eos);
+    return shape_.chat_template->render(input);
+  }
+
+  // What comes before each answer as one piece of text and the answer as another, as when they are generated.
+  Status chat(const Json& list) {
+    if (shape_.chat_template == nullptr)
+      return Status(Code::invalid, "the model has no chat template for messages");
+    Json::Array messages = list.as_array();
+    std::string done;
+    for (size_t i = 0; i < messages.size(); ++i) {
+      const Json& role = messages[i]["role"];
+      if (!role.is_string() || !messages[i]["content"].is_string()) {
+        return Status(Code::invalid, "message " + std::to_string(i + 1) + " has no role or content in words");
+      }
+      const Json& train = messages[i]["train"];
+      if (role.as_string() != "assistant" || (train.is_bool() && !train.as_bool())) continue;
+      TRY(take(done, TRY(rendered(messages, i, true)), false));
+      TRY(take(done, TRY(rendered(messages, i + 1, false)), true));
+    }
+    if (done.empty()) return Status(Code::invalid, "no message of an assistant is to be learnt");
+    const std::vector<int32_t> with_marks = as_prompt(*shape_.tokenizer, tokens_);
+    if (with_marks.size() > tokens_.size() &&
+        with_marks.back() == tokens_.back()) {  // a beginning that was not there
+      learn_.insert(learn_.begin(), with_marks.size() - tokens_.size(), 0);
+      tokens_ = with_marks;
+    }
+    return {};
+  }
+  Status take(std::string& done, std::string whole, bool learn) {
+    if (!whole.starts_with(done)) {
+      return Status(Code::unsupported, "the model's template changes earlier turns when later ones come");
+    }
+    add(std::string_view(whole).substr(done.size()), learn, true);
+    done = std::move(whole);
+    return {};
+  }
+
+  Feed& feed_;
+  const FeedShape& shape_;
+  std::vector<int32_t> tokens_;
+  std::vector<uint8_t> learn_;
+};
+
+Status Feed::add(std::string_view name, std::string_view file, const FeedShape& shape) {
+  CHECK(shape.tokenizer != nullptr && shape.length > 1, "a feed needs a tokenizer and a length");
+  const size_t first = file.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return Status(Code::invalid, std::string(name) + " is empty");
+  ExampleMaker maker(*this, shape);
+  if (file[first] != '{') return maker.plain(file).with("reading " + std::string(name));
+  for (int64_t line = 1; !file.empty(); ++line) {
+    const size_t end = std::min(file.find('\n'), file.size());
+    const std::string_view text = file.substr(0, end);
+    file.remove_prefix(std::min(end + 1, file.size()));
+    if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    if (Status status = maker.json_line(text); !status.ok()) {
+      return Status(status.code(), std::string(name) + ", line " + std::to_string(line) + ": " +
+                                       std::string(status.message()));
+    }
+  }
+  return {};
+}
+
+PackedFeed::PackedFeed(const Feed& feed, int32_t rows, int32_t parts, uint64_t seed)
+    : feed_(feed), rows_(rows), parts_(parts), seed_(seed) {
+  int32_t used = rows;  // the first example opens the first pack
+  for (uint64_t i = 0; i < feed.size(); ++i) {
+    const auto example = uint32_t(shuffled(seed, i, feed.size()));
+    const auto size = int32_t(feed[example].tokens.size());
+    if (used + size > rows) firsts_.push_back(uint32_t(order_.size())), used = 0;
+    order_.push_back(example);
+    used += size;
+  }
+  firsts_.push_back(uint32_t(order_.size()));
+}
+
+Status PackedFeed::fill(int64_t step, int32_t part, TextBatch& out) const {
+  if (packs() < 1) return Status(Code::invalid, "there are no examples");
+  out.clear();
+  const auto pack = size_t(shuffled(seed_ + 1, uint64_t(step * parts_ + part), uint64_t(packs())));
+  for (uint32_t i = firsts_[pack]; i < firsts_[pack + 1]; ++i) {
+    const Feed::Example example = feed_[order_[i]];
+    out.starts.push_back(int32_t(out.tokens.size()));
+    for (size_t j = 0; j < example.tokens.size(); ++j) {
+      const bool learn = j + 1 < example.tokens.size() && example.learn[j + 1] != 0;
+      out.tokens.push_back(example.tokens[j]);
+      out.targets.push_back(learn ? example.tokens[j + 1] : -1);
+      out.weights.push_back(learn ? 1.f : 0.f);
+    }
+  }
+  return {};
+}
+
+}  // namespace varve

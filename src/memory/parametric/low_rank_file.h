@@ -1,0 +1,16 @@
+// What a file of a low-rank adapter holds, read.
+#pragma once
+
+#include "memory/parametric/low_rank.h"
+
+namespace varve {
+
+struct LowRankFile {
+  std::vector<LowRankFactors> factors;  // views of `values`
+  LowRankNote note;
+  Buffer values;
+};
+Result<LowRankFile> read_gguf_adapter(Env& env, const std::string& path, Ledger& ledger);
+Result<LowRankFile> read_peft(Env& env, const std::string& path, const Model& model, Ledger& ledger);
+
+}  // namespace varve

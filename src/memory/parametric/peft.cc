@@ -1,0 +1,184 @@
+// PEFT's adapters: adapter_config.json and adapter_model.safetensors. Queries and keys of families whose
+// rotation pairs neighbours are stored by PEFT with the halves of a head apart; GGUF files interleave them.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "core/format/safetensors.h"
+#include "math/codec/codec.h"
+#include "memory/parametric/low_rank_file.h"
+
+namespace varve {
+namespace {
+
+constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+    {"attn_q", "self_attn.q_proj"},      {"attn_k", "self_attn.k_proj"}, {"attn_v", "self_attn.v_proj"},
+    {"attn_output", "self_attn.o_proj"}, {"ffn_gate", "mlp.gate_proj"},  {"ffn_up", "mlp.up_proj"},
+    {"ffn_down", "mlp.down_proj"}};
+constexpr std::string_view kPrefix = "base_model.model.model.layers.";
+constexpr std::string_view kA = ".lora_A.weight", kB = ".lora_B.weight";
+constexpr int64_t kMostConfig = 1 << 20;
+
+bool all_digits(std::string_view text) {
+  return !text.empty() && text.size() < 6 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+int32_t heads_of(std::string_view role, HeadCounts permuted) {
+  return role.ends_with(".attn_q") ? permuted.heads : role.ends_with(".attn_k") ? permuted.kv_heads : 0;
+}
+
+// Row 2 i + j of a head here is row j dim / 2 + i there.
+size_t row_there(size_t row, size_t rows, int32_t heads) {
+  if (heads == 0) return row;
+  const size_t dim = rows / size_t(heads), at = row % dim;
+  return row - at + at % 2 * (dim / 2) + at / 2;
+}
+
+HeadCounts permuted_of(const Model& model) {
+  const bool adjacent = model.shape().family == "llama";
+  return adjacent ? HeadCounts{model.shape().heads, model.shape().kv.kv_heads} : HeadCounts{};
+}
+
+Result<const Codec*> codec_of(const std::string& dtype) {
+  if (dtype == "F32") return codec_named("f32");
+  if (dtype == "F16") return codec_named("f16");
+  if (dtype == "BF16") return codec_named("bf16");
+  return Status(Code::unsupported, "an adapter of " + dtype + "; there are F32, F16, BF16");
+}
+
+struct Config {
+  float alpha = 8;
+  bool root = false;  // the product is scaled by alpha / sqrt(rank)
+};
+
+Result<Config> read_config(Env& env, const std::string& path) {
+  const auto bytes = TRY(read_file(env, path + "/adapter_config.json", kMostConfig));
+  const Json json =
+      TRY(parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}).with("reading " + path));
+  if (!json["peft_type"].is_string() || json["peft_type"].as_string() != "LORA") {
+    return Status(Code::unsupported, path + " is no LORA adapter");
+  }
+  for (const char* other : {"use_dora", "alora_invocation_tokens"}) {
+    if (json[other].is_array() || (json[other].is_bool() && json[other].as_bool())) {
+      return Status(Code::unsupported, path + " uses " + other + ", which is not read here");
+    }
+  }
+  for (const char* pattern : {"rank_pattern", "alpha_pattern", "modules_to_save"}) {
+    if (json[pattern].size() > 0) return Status(Code::unsupported, path + " uses " + pattern);
+  }
+  Config config;
+  if (json["lora_alpha"].is_number()) config.alpha = float(json["lora_alpha"].as_double());
+  config.root = json["use_rslora"].is_bool() && json["use_rslora"].as_bool();
+  return config;
+}
+
+}  // namespace
+
+std::string peft_name(std::string_view role) {
+  if (!role.starts_with("blk.")) return {};
+  const size_t dot = role.find('.', 4);
+  for (const auto& [own, theirs] : kNames) {
+    if (dot != std::string_view::npos && role.substr(dot + 1) == own) {
+      return std::string(kPrefix) + std::string(role.substr(4, dot - 4)) + "." + std::string(theirs);
+    }
+  }
+  return {};
+}
+
+std::string role_of_peft(std::string_view name) {
+  if (!name.starts_with(kPrefix)) return {};
+  const std::string_view rest = name.substr(kPrefix.size());
+  const size_t dot = rest.find('.');
+  if (dot == std::string_view::npos || !all_digits(rest.substr(0, dot))) return {};
+  for (const auto& [own, theirs] : kNames) {
+    if (rest.substr(dot + 1) == theirs)
+      return "blk." + std::string(rest.substr(0, dot)) + "." + std::string(own);
+  }
+  return {};
+}
+
+Result<LowRankFile> read_peft(Env& env, const std::string& path, const Model& model, Ledger& ledger) {
+  const Config config = TRY(read_config(env, path));
+  const auto mapping = TRY(env.map(path + "/adapter_model.safetensors"));
+  const SafeTensors tensors = TRY(SafeTensors::parse(mapping->bytes()).with("reading " + path));
+  int64_t values = 0;
+  for (const SafeTensor& tensor : tensors.tensors()) {
+    if (tensor.shape.size() != 2) return Status(Code::invalid, path + ": " + tensor.name + " is no matrix");
+    values += tensor.shape[0] * tensor.shape[1];
+  }
+  LowRankFile file;
+  file.values = TRY(Buffer::make(ledger, Tag::io, values * 4).with("reading " + path));
+  std::span<float> free(reinterpret_cast<float*>(file.values.bytes().data()), size_t(values));
+  auto decoded = [&](const SafeTensor& tensor, int32_t heads) -> Result<std::span<const float>> {
+    const Codec& codec = *TRY(codec_of(tensor.dtype));
+    const auto rows = size_t(tensor.shape[0]), cols = size_t(tensor.shape[1]),
+               row = size_t(codec.bytes_for(int64_t(cols)));
+    const auto bytes = mapping->bytes().subspan(size_t(tensor.offset), size_t(tensor.bytes));
+    const auto own = free.first(rows * cols);
+    free = free.subspan(own.size());
+    for (size_t i = 0; i < rows; ++i) {
+      codec.decode(bytes.subspan(row_there(i, rows, heads) * row, row), own.subspan(i * cols, cols));
+    }
+    return std::span<const float>(own);
+  };
+  int32_t rank = 0;
+  for (const SafeTensor& a : tensors.tensors()) {
+    if (a.name.ends_with(kB)) continue;
+    const std::string name = a.name.substr(0, a.name.size() - std::min(a.name.size(), kA.size()));
+    const std::string role = role_of_peft(name);
+    const SafeTensor* b = tensors.find(name + std::string(kB));
+    if (!a.name.ends_with(kA) || role.empty() || b == nullptr || a.shape[0] != b->shape[1] ||
+        a.shape[0] < 1 || a.shape[0] > INT32_MAX || a.shape[1] > INT32_MAX || b->shape[0] > INT32_MAX) {
+      return Status(Code::unsupported, path + ": " + a.name + " is no half of a pair that is known here");
+    }
+    const int32_t heads = heads_of(role, permuted_of(model));
+    if (heads > 0 && b->shape[0] % (2 * heads) != 0)
+      return Status(Code::invalid, path + ": " + role + " has odd heads");
+    LowRankFactors& one = file.factors.emplace_back();
+    one.role = role, one.rank = int32_t(a.shape[0]), one.cols = int32_t(a.shape[1]),
+    one.rows = int32_t(b->shape[0]);
+    one.a = TRY(decoded(a, 0));
+    one.b = TRY(decoded(*b, heads));
+    rank = one.rank;
+  }
+  if (file.factors.empty()) return Status(Code::invalid, path + " holds no pair of factors");
+  file.note.alpha = config.root ? config.alpha * std::sqrt(float(rank)) : config.alpha;
+  return file;
+}
+
+Status write_low_rank_peft(Env& env, const std::string& path, std::span<const LowRankFactors> factors,
+                           const LowRankNote& note, HeadCounts permuted) {
+  SafeTensorsWriter writer;
+  Json targets = Json::array();
+  std::vector<std::vector<float>> turned;  // kept until they are written
+  turned.reserve(factors.size());
+  for (const LowRankFactors& one : factors) {
+    const std::string name = peft_name(one.role);
+    if (name.empty()) return Status(Code::unsupported, "PEFT has no name for " + one.role);
+    const std::string module = name.substr(name.rfind('.') + 1);
+    const auto& all = targets.as_array();
+    if (std::find(all.begin(), all.end(), Json(module)) == all.end()) targets.push(module);
+    std::vector<float>& b = turned.emplace_back(one.b.size());
+    const auto rank = size_t(one.rank), rows = size_t(one.rows);
+    for (size_t i = 0; i < rows; ++i) {
+      std::copy_n(&one.b[i * rank], rank, &b[row_there(i, rows, heads_of(one.role, permuted)) * rank]);
+    }
+    writer.add(name + std::string(kA), "F32", {one.rank, one.cols}, std::as_bytes(one.a));
+    writer.add(name + std::string(kB), "F32", {one.rows, one.rank}, std::as_bytes(std::span(b)));
+  }
+  Json config = Json::object();
+  config.set("peft_type", "LORA").set("task_type", "CAUSAL_LM").set("base_model_name_or_path", note.base);
+  config.set("r", factors.empty() ? 0 : factors[0].rank).set("lora_alpha", double(note.alpha));
+  config.set("target_modules", std::move(targets)).set("lora_dropout", 0.0).set("bias", "none");
+  config.set("use_rslora", false)
+      .set("use_dora", false)
+      .set("fan_in_fan_out", false)
+      .set("inference_mode", true);
+  TRY(env.make_folder(path));
+  TRY(writer.set("format", "pt").write(env, path + "/adapter_model.safetensors"));
+  const std::string text = config.dump(2) + "\n";
+  return write_file(env, path + "/adapter_config.json", std::as_bytes(std::span(text)));
+}
+
+}  // namespace varve

@@ -1,0 +1,178 @@
+// varve learn: a model that stays as it is, and a low-rank adapter that learns from a feed over it.
+#include <ostream>
+#include <thread>
+
+#include "core/base/process.h"
+#include "learn/data/feed.h"
+#include "learn/tune/recipe.h"
+#include "memory/parametric/low_rank.h"
+#include "run/model/arch/family.h"
+#include "serve/cli/builtin.h"
+#include "serve/cli/learn/lesson.h"
+#include "serve/home/settings.h"
+
+namespace varve {
+namespace {
+
+constexpr int64_t kMostFeed = int64_t(1) << 30;
+constexpr int64_t kFloor = 24 << 20;  // of the process beside the ledger
+
+struct Options {
+  LessonOptions lesson;
+  std::string model, recipe = "lora", out;
+  std::vector<std::string> on, feeds;
+  bool peft = false;
+  std::string work() const { return out + ".work"; }
+};
+
+std::vector<std::string> parts_of(const std::string& list) {
+  std::vector<std::string> parts;
+  for (size_t at = 0; at < list.size();) {
+    const size_t end = std::min(list.find(',', at), list.size());
+    if (end > at) parts.push_back(list.substr(at, end - at));
+    at = end + 1;
+  }
+  return parts;
+}
+
+Result<Options> read_options(Args& args) {
+  Options options;
+  LessonOptions& lesson = options.lesson;
+  lesson.length = 512, lesson.sequences = 2;
+  lesson.plan.rate = 2e-4f, lesson.plan.decay = 0, lesson.plan.steps = 200, lesson.plan.warmup = 10;
+  lesson.plan.keep = KeepMode::recompute;
+  TRY(read_lesson_options(args, lesson));
+  options.model = TRY(args.value("--model")).value_or("");
+  options.out = TRY(args.value("-o")).value_or("");
+  if (auto text = TRY(args.value("--recipe"))) options.recipe = *text;
+  if (auto text = TRY(args.value("--on"))) options.on = parts_of(*text);
+  if (auto text = TRY(args.value("--feed"))) options.feeds = parts_of(*text);
+  options.peft = args.flag("--peft");
+  for (std::string& one : TRY(args.rest(0, 10000, "the files to learn from")))
+    options.feeds.push_back(std::move(one));
+  if (options.model.empty()) return Status(Code::invalid, "name the model: --model FILE.gguf");
+  if (options.feeds.empty()) return Status(Code::invalid, "name what to learn from: --feed FILE");
+  if (options.out.empty()) return Status(Code::invalid, "say where the adapter goes: -o FILE.gguf");
+  return options;
+}
+
+// A model that is open, and what learns over it.
+struct Pupil {
+  std::shared_ptr<const Model> model;
+  Parts parts;
+  std::unique_ptr<LowRankSource> source;
+  std::unique_ptr<Network> network;
+};
+
+Result<std::unique_ptr<Pupil>> pupil(const Options& options, const Recipe& recipe, Ledger& ledger) {
+  auto made = std::make_unique<Pupil>();
+  made->model = TRY(open_model(posix_env(), options.model, ledger));
+  const auto mapping = TRY(posix_env().map(options.model));
+  const Gguf gguf = TRY(Gguf::parse(mapping->bytes()));
+  made->source = std::make_unique<LowRankSource>(made->model->weights(), recipe.shape, made->parts);
+  made->network = TRY(Network::make(TRY(read_decoder_spec(gguf)), *made->source));
+  if (made->parts.size() == 0)
+    return Status(Code::invalid, "no weight of the model has a role that --on names");
+  if (made->model->tokenizer() == nullptr) return Status(Code::invalid, options.model + " has no tokenizer");
+  return made;
+}
+
+Result<Feed> feed(const Options& options, const Model& model, Ledger& ledger, Json& sources) {
+  Feed all = TRY(Feed::make(ledger));
+  const FeedShape shape{options.lesson.length, model.tokenizer(), model.chat_template()};
+  for (const std::string& path : options.feeds) {
+    const std::vector<std::byte> bytes = TRY(read_file(posix_env(), path, kMostFeed));
+    TRY(all.add(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, shape));
+    Json source = Json::object();
+    sources.push(std::move(source.set("file", path).set("sha256", sha256(bytes).hex())));
+  }
+  return all;
+}
+
+std::vector<LowRankFactors> factors_of(const Parts& parts) {
+  std::vector<LowRankFactors> all;
+  for (size_t i = 0; i < parts.size(); i += 2) {
+    const Part &a = parts[i], &b = parts[i + 1];
+    all.push_back({a.role.substr(0, a.role.size() - std::string_view(".lora_a").size()), a.rows, b.rows,
+                   a.cols, a.value, b.value});
+  }
+  return all;
+}
+
+Status write_out(const Options& options, const Recipe& recipe, const Pupil& pupil, Json lesson) {
+  const LowRankNote note{recipe.alpha, pupil.model->name(), pupil.model->fingerprint(), std::move(lesson)};
+  const ModelShape& shape = pupil.model->shape();
+  const auto factors = factors_of(pupil.parts);
+  if (!options.peft) return write_low_rank_gguf(posix_env(), options.out, shape.family, factors, note);
+  const HeadCounts permuted =
+      shape.family == "llama" ? HeadCounts{shape.heads, shape.kv.kv_heads} : HeadCounts{};
+  return write_low_rank_peft(posix_env(), options.out, factors, note, permuted);
+}
+
+Result<int> learn(const Options& options, const Recipe& recipe, Pupil& pupil, Ledger& ledger,
+                  Console& console) {
+  const LessonOptions& given = options.lesson;
+  Json sources = Json::array();
+  const Feed examples = TRY(feed(options, *pupil.model, ledger, sources));
+  const PackedFeed batches(examples, given.length * given.sequences, given.plan.parts, given.plan.seed);
+  TRY(pupil.parts.allocate(ledger));
+  draw_low_rank(pupil.parts, given.plan.seed);
+  TRY(posix_env().make_folder(options.work()));
+  std::unique_ptr<File> spill;
+  const std::string checkpoint = options.work() + "/checkpoint", spilled = options.work() + "/activations";
+  if (given.plan.keep == KeepMode::spill) {
+    if (TRY(posix_env().exists(spilled))) TRY(posix_env().remove(spilled));
+    spill = TRY(posix_env().open(spilled, Open::create));
+  }
+  ThreadPool pool(given.threads);
+  auto lesson = TRY(
+      Lesson::make(*pupil.network, pupil.parts, given.plan, batches.rows(), pool, ledger, std::move(spill)));
+  if (!given.fresh && TRY(posix_env().exists(checkpoint))) {
+    TRY(lesson->load(posix_env(), checkpoint).status().with("going on; --fresh begins anew"));
+  }
+  if (!given.json) {
+    console.out << pupil.parts.values() << " values learn from " << examples.learnt() << " of "
+                << examples.tokens() << " tokens in " << examples.size() << " examples";
+    if (examples.cut() > 0) console.out << "; " << examples.cut() << " lost their beginning";
+    console.out << std::endl;
+  }
+  const auto count = int32_t(std::min<int64_t>(batches.packs(), 16));
+  const double before = TRY(lesson->evaluate(batches, count));
+  TRY(run_lesson(*lesson, batches, given, checkpoint, console));
+  const double after = TRY(lesson->evaluate(batches, count));
+  Json json = Json::object();
+  json.set("recipe", recipe.name).set("plan", given.plan.json()).set("feed", std::move(sources));
+  json.set("loss_before", before).set("loss_after", after).set("ledger_peak", ledger.peak());
+  json.set("resident_peak", peak_resident_bytes());
+  TRY(write_out(options, recipe, pupil, json));
+  if (TRY(posix_env().exists(spilled))) TRY(posix_env().remove(spilled));
+  if (given.json) {
+    console.out << json.set("adapter", options.out).dump() << "\n";
+  } else {
+    console.out << "Wrote " << options.out << "; loss " << before << " before, " << after << " after; peak "
+                << format_bytes(peak_resident_bytes()) << "\n";
+  }
+  return 0;
+}
+
+}  // namespace
+
+Result<int> run_learn(Args& args, Console& console) {
+  Options options = TRY(read_options(args));
+  LessonOptions& lesson = options.lesson;
+  const Recipe recipe = TRY(read_recipe(options.recipe, options.on));
+  if (lesson.threads == 0) lesson.threads = std::max(1, int(std::thread::hardware_concurrency()));
+  if (lesson.budget_bytes == 0) lesson.budget_bytes = machine_bytes() / 2;
+  Ledger ledger(lesson.budget_bytes - kFloor, kFloor);
+  const auto made = TRY(pupil(options, recipe, ledger));
+  const int32_t rows = lesson.length * lesson.sequences;
+  if (lesson.plan_only) {
+    print_bytes(TRY(Lesson::bytes(*made->network, made->parts, lesson.plan, rows)),
+                made->model->weights().resident_bytes(), lesson, console);
+    return 0;
+  }
+  TRY(check_budget(*made->network, made->parts, lesson, rows, ledger.limit() - ledger.used()));
+  return learn(options, recipe, *made, ledger, console);
+}
+
+}  // namespace varve
