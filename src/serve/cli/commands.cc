@@ -25,7 +25,8 @@ constexpr std::string_view kKey =
     "varve key add NAME [--role read|write|admin]\n"
     "       varve key revoke NAME\n"
     "       varve key list\n";
-constexpr std::string_view kRecall = "varve recall WORDS... [--limit N]\n";
+constexpr std::string_view kRecall =
+    "varve recall WORDS... [--limit N] [--tokens N] [--as-of DATE] [--known-at DATE] [--reference DATE]\n";
 constexpr std::string_view kRemember =
     "varve remember WORDS... [--event 2024-05-08] [--space S]\n"
     "       varve remember --file TEXT.txt [--event 2024-05-08] [--space S]\n";

@@ -74,20 +74,50 @@ std::string one_line(const CubeHeader& header, std::string_view text) {
          preview(text);
 }
 
-Status recall_words(const MemoryVerb& verb, std::string_view words, int32_t limit) {
-  RecallQuery query;
-  query.text = words;
-  query.limit = limit;
-  const std::vector<Recalled> found = TRY(verb.home.recall().gather(verb.who, query));
+namespace {
+
+Json recalled_array(const std::vector<Recalled>& found) {
+  TurnReport report;
+  report.recalled = found;
+  return to_json(report, true)["recalled"];
+}
+
+void print_lines(Console& console, const std::vector<Recalled>& found) {
+  for (const Recalled& one : found)
+    console.out << one.header.id.text() << "  " << printable(describe(one)) << "\n";
+}
+
+// What was counted over all memories, and then the memories that show it.
+void print_aggregate(const MemoryVerb& verb, const Aggregate& counted) {
   if (verb.json) {
-    TurnReport report;
-    report.recalled = found;
-    verb.console.out << to_json(report, true)["recalled"].dump() << "\n";
+    Json groups = Json::array();
+    for (const auto& [name, count] : counted.groups)
+      groups.push(Json::object().set("name", name).set("count", count));
+    const Json all = Json::object().set("words", counted.plan.words).set("count", counted.count);
+    verb.console.out
+        << Json(all).set("groups", groups).set("recalled", recalled_array(counted.evidence)).dump() << "\n";
+    return;
+  }
+  verb.console.out << counted.count << (counted.count == 1 ? " memory speaks" : " memories speak") << " of '"
+                   << printable(counted.plan.words) << "', of all there are.\n";
+  for (const auto& [name, count] : counted.groups)
+    verb.console.out << "  " << count << "  " << printable(name.empty() ? "(nobody)" : name) << "\n";
+  print_lines(verb.console, counted.evidence);
+}
+
+}  // namespace
+
+Status recall_words(const MemoryVerb& verb, const RecallQuery& query) {
+  if (const auto counted = TRY(verb.home.recall().aggregate(verb.who, query))) {
+    print_aggregate(verb, *counted);
     return {};
   }
-  for (const Recalled& one : found) {
-    verb.console.out << one.header.id.text() << "  " << printable(describe(one)) << "\n";
+  const std::vector<Recalled> found = TRY(verb.home.recall().gather(verb.who, query));
+  if (verb.json) {
+    verb.console.out << recalled_array(found).dump() << "\n";
+    return {};
   }
+  print_lines(verb.console, found);
   if (found.empty()) verb.console.out << "Nothing that I remember speaks to that.\n";
   return {};
 }
@@ -160,10 +190,17 @@ Result<Opened> open_for(Args& args, size_t least, size_t most, std::string_view 
 }
 
 Result<int> run_recall(Args& args, Console& console) {
-  int32_t limit = 10;
-  TRY(args.number<int32_t>("--limit", limit, 1, 1000));
+  RecallQuery query{.text = {}, .limit = 10};
+  TRY(args.number<int32_t>("--limit", query.limit, 1, 1000));
+  TRY(args.number<int32_t>("--tokens", query.token_budget, 1, 1 << 20));
+  for (const auto& [name, into] :
+       {std::pair("--as-of", &query.as_of), std::pair("--known-at", &query.known_at),
+        std::pair("--reference", &query.reference)}) {
+    if (const auto date = TRY(args.value(name))) *into = TRY(parse_time(*date));
+  }
   const Opened opened = TRY(open_for(args, 1, kManyWords, "what to look for, as: varve recall figs"));
-  TRY(recall_words({*opened.home, opened.who, console, opened.json}, joined(opened.words), limit));
+  query.text = joined(opened.words);
+  TRY(recall_words({*opened.home, opened.who, console, opened.json}, query));
   return 0;
 }
 

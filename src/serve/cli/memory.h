@@ -17,7 +17,7 @@ struct MemoryVerb {  // one request, wherever it was typed
   std::string space = who.name;  // where to remember
 };
 
-Status recall_words(const MemoryVerb& verb, std::string_view words, int32_t limit);
+Status recall_words(const MemoryVerb& verb, const RecallQuery& query);
 Status remember_words(const MemoryVerb& verb, std::string_view words, std::optional<TimeMs> event);
 Status remember_file(const MemoryVerb& verb, const std::string& path, std::optional<TimeMs> event);
 // By id, or every memory that contains the words. Asks before it erases; without a person to ask, `yes` must

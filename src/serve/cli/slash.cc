@@ -18,7 +18,7 @@ extern const Slash kSlashes[7];
 
 Status recall(Chat& chat, const std::string& words) {
   if (words.empty()) return Status(Code::invalid, "say what to look for: /recall figs");
-  return recall_words(chat.verb, words, 10);
+  return recall_words(chat.verb, {.text = std::string(words), .limit = 10});
 }
 Status remember(Chat& chat, const std::string& words) {
   return remember_words(chat.verb, words, std::nullopt);
