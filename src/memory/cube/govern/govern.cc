@@ -43,7 +43,7 @@ Status Change::set_rules(const std::string& space, const SpaceRules& rules) {
 }
 
 Status Change::note_backup(const std::string& folder) {
-  return note_space("backup", "", folder.substr(folder.rfind('/') + 1));
+  return note_space("backup", who_.name, folder.substr(folder.rfind('/') + 1));
 }
 
 Status Change::rebuilt(CubeId lost) {
