@@ -5,7 +5,7 @@
 #include <deque>
 
 #include "core/base/rng.h"
-#include "memory/parametric/low_rank.h"
+#include "memory/parametric/merge.h"
 #include "tests/reference/random_model.h"
 #include "tests/support/memory_env.h"
 #include "tests/support/run_model.h"
@@ -81,6 +81,16 @@ TEST_F(LowRank, FilesOfBothFormatsComeBack) {
   const auto read = LowRankAdapter::open(posix_env(), path, base_->model(), base_->ledger());
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(with(*read), expected);
+}
+
+TEST_F(LowRank, MergedIsAFileLikeTheBaseThatComputesAsAttached) {
+  const Logits attached = with(made());
+  ASSERT_TRUE(write_low_rank_gguf(env_, "lora", "llama", factors_, note_).ok());
+  ASSERT_TRUE(merge_low_rank(env_, "base", "lora", "merged", base_->ledger()).ok());
+  EXPECT_EQ(env_.bytes("merged").size(), env_.bytes("base").size());
+  EXPECT_LT(nmse(ModelRun("merged", 1, env_).logits(tokens()), attached), 1e-10);
+  EXPECT_EQ(merge_low_rank(env_, "merged", "lora", "again", base_->ledger()).code(), Code::invalid)
+      << "it is another model now";
 }
 
 TEST_F(LowRank, AnAdapterOfAnotherModelIsRefused) {

@@ -69,14 +69,19 @@ Result<std::shared_ptr<const LowRankAdapter>> LowRankAdapter::make(std::span<con
 
 Result<std::shared_ptr<const LowRankAdapter>> LowRankAdapter::open(Env& env, const std::string& path,
                                                                    const Model& model, Ledger& ledger) {
-  const bool folder = TRY(env.exists(path + "/adapter_config.json"));
+  const ModelShape& shape = model.shape();
   const LowRankFile file =
-      TRY(folder ? read_peft(env, path, model, ledger) : read_gguf_adapter(env, path, ledger));
+      TRY(read_low_rank(env, path, permuted_heads(shape.family, shape.heads, shape.kv.kv_heads), ledger));
   if (file.note.fingerprint && *file.note.fingerprint != model.fingerprint()) {
     return Status(Code::invalid, path + " was made for another model than " + model.name() +
                                      (file.note.base.empty() ? "" : ": for " + file.note.base));
   }
   return make(file.factors, file.note.alpha, model, ledger).with("attaching " + path);
+}
+
+Result<LowRankFile> read_low_rank(Env& env, const std::string& path, HeadCounts permuted, Ledger& ledger) {
+  const bool folder = TRY(env.exists(path + "/adapter_config.json"));
+  return folder ? read_peft(env, path, permuted, ledger) : read_gguf_adapter(env, path, ledger);
 }
 
 }  // namespace varve

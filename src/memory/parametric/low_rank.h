@@ -55,11 +55,13 @@ struct LowRankNote {  // what goes with the factors
 // `architecture` as in the model's file, "llama".
 Status write_low_rank_gguf(Env& env, const std::string& path, const std::string& architecture,
                            std::span<const LowRankFactors> factors, const LowRankNote& note);
-// `path` is a folder, made when absent. rotated_heads: where the file's queries and keys are permuted against
-// PEFT's (families whose rotation pairs neighbours), the heads of each; else 0.
+// Where a model's queries and keys are permuted against PEFT's (families whose rotation pairs neighbours),
+// the heads of each; else 0.
 struct HeadCounts {
   int32_t heads = 0, kv_heads = 0;
 };
+HeadCounts permuted_heads(std::string_view family, int32_t heads, int32_t kv_heads);
+// `path` is a folder, made when absent.
 Status write_low_rank_peft(Env& env, const std::string& path, std::span<const LowRankFactors> factors,
                            const LowRankNote& note, HeadCounts permuted);
 

@@ -11,6 +11,8 @@ struct LowRankFile {
   Buffer values;
 };
 Result<LowRankFile> read_gguf_adapter(Env& env, const std::string& path, Ledger& ledger);
-Result<LowRankFile> read_peft(Env& env, const std::string& path, const Model& model, Ledger& ledger);
+Result<LowRankFile> read_peft(Env& env, const std::string& path, HeadCounts permuted, Ledger& ledger);
+// Either, by what `path` is.
+Result<LowRankFile> read_low_rank(Env& env, const std::string& path, HeadCounts permuted, Ledger& ledger);
 
 }  // namespace varve

@@ -35,11 +35,6 @@ size_t row_there(size_t row, size_t rows, int32_t heads) {
   return row - at + at % 2 * (dim / 2) + at / 2;
 }
 
-HeadCounts permuted_of(const Model& model) {
-  const bool adjacent = model.shape().family == "llama";
-  return adjacent ? HeadCounts{model.shape().heads, model.shape().kv.kv_heads} : HeadCounts{};
-}
-
 Result<const Codec*> codec_of(const std::string& dtype) {
   if (dtype == "F32") return codec_named("f32");
   if (dtype == "F16") return codec_named("f16");
@@ -75,6 +70,10 @@ Result<Config> read_config(Env& env, const std::string& path) {
 
 }  // namespace
 
+HeadCounts permuted_heads(std::string_view family, int32_t heads, int32_t kv_heads) {
+  return family == "llama" ? HeadCounts{heads, kv_heads} : HeadCounts{};
+}
+
 std::string peft_name(std::string_view role) {
   if (!role.starts_with("blk.")) return {};
   const size_t dot = role.find('.', 4);
@@ -98,7 +97,7 @@ std::string role_of_peft(std::string_view name) {
   return {};
 }
 
-Result<LowRankFile> read_peft(Env& env, const std::string& path, const Model& model, Ledger& ledger) {
+Result<LowRankFile> read_peft(Env& env, const std::string& path, HeadCounts permuted, Ledger& ledger) {
   const Config config = TRY(read_config(env, path));
   const auto mapping = TRY(env.map(path + "/adapter_model.safetensors"));
   const SafeTensors tensors = TRY(SafeTensors::parse(mapping->bytes()).with("reading " + path));
@@ -132,7 +131,7 @@ Result<LowRankFile> read_peft(Env& env, const std::string& path, const Model& mo
         a.shape[0] < 1 || a.shape[0] > INT32_MAX || a.shape[1] > INT32_MAX || b->shape[0] > INT32_MAX) {
       return Status(Code::unsupported, path + ": " + a.name + " is no half of a pair that is known here");
     }
-    const int32_t heads = heads_of(role, permuted_of(model));
+    const int32_t heads = heads_of(role, permuted);
     if (heads > 0 && b->shape[0] % (2 * heads) != 0)
       return Status(Code::invalid, path + ": " + role + " has odd heads");
     LowRankFactors& one = file.factors.emplace_back();

@@ -3,27 +3,13 @@
 
 #include "run/model/arch/family.h"
 #include "run/model/decoder.h"
+#include "run/model/fingerprint.h"
 
 namespace varve {
 namespace {
 
 constexpr int64_t kSampleBytes = 4096;  // of each end of each tensor
 constexpr int32_t kLeastTokens = 256, kLeastRows = 64;
-
-// The head (metadata with tokenizer and template, tensor table), the size, and both ends of each tensor:
-// cheap at open, and no two models that anybody keeps beside each other agree in all of it.
-Hash256 fingerprint_of(std::span<const std::byte> file, const Gguf& gguf) {
-  Sha256 hash;
-  hash.add(file.first(size_t(gguf.head_bytes())));
-  const int64_t size = int64_t(file.size());
-  hash.add(std::as_bytes(std::span(&size, 1)));
-  for (const GgufTensor& tensor : gguf.tensors()) {
-    const auto bytes = file.subspan(size_t(tensor.offset), size_t(tensor.bytes));
-    const size_t sample = size_t(std::min(kSampleBytes, tensor.bytes));
-    hash.add(bytes.first(sample)).add(bytes.last(sample));
-  }
-  return hash.finish();
-}
 
 Status read_tokenizer(const Gguf& gguf, Ledger& ledger, ModelIdentity& identity) {
   const auto kind = gguf.string("tokenizer.ggml.model");
@@ -81,7 +67,7 @@ Opened open(Env& env, const std::string& path, Ledger& ledger, bool to_embed) {
   }
   ModelIdentity identity;
   TRY(read_identity(gguf, spec, ledger, identity).with("reading " + path));
-  identity.fingerprint = fingerprint_of(mapping->bytes(), gguf);
+  identity.fingerprint = model_fingerprint(mapping->bytes(), gguf);
   mapping.reset();  // the weights are read, not mapped
   const int64_t working = to_embed ? 0 : least_working_bytes(spec);
   auto store = TRY(open_resident_weights(env, path, gguf, ledger, working));
@@ -90,6 +76,21 @@ Opened open(Env& env, const std::string& path, Ledger& ledger, bool to_embed) {
 }
 
 }  // namespace
+
+// The head (metadata with tokenizer and template, tensor table), the size, and both ends of each tensor:
+// cheap at open, and no two models that anybody keeps beside each other agree in all of it.
+Hash256 model_fingerprint(std::span<const std::byte> file, const Gguf& gguf) {
+  Sha256 hash;
+  hash.add(file.first(size_t(gguf.head_bytes())));
+  const int64_t size = int64_t(file.size());
+  hash.add(std::as_bytes(std::span(&size, 1)));
+  for (const GgufTensor& tensor : gguf.tensors()) {
+    const auto bytes = file.subspan(size_t(tensor.offset), size_t(tensor.bytes));
+    const size_t sample = size_t(std::min(kSampleBytes, tensor.bytes));
+    hash.add(bytes.first(sample)).add(bytes.last(sample));
+  }
+  return hash.finish();
+}
 
 Opened open_model(Env& env, const std::string& path, Ledger& ledger) {
   return open(env, path, ledger, false);

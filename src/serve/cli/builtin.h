@@ -17,6 +17,7 @@ Result<int> run_cube(Args& args, Console& console);
 Result<int> run_import(Args& args, Console& console);
 Result<int> run_export(Args& args, Console& console);
 Result<int> run_learn(Args& args, Console& console);
+Result<int> run_merge(Args& args, Console& console);
 Result<int> run_pretrain(Args& args, Console& console);
 Result<int> run_list(Args& args, Console& console);
 Result<int> run_settings(Args& args, Console& console);

@@ -87,6 +87,11 @@ constexpr std::string_view kLearn =
     "  --peft             -o is a folder in PEFT's format\n"
     "  The options of 'varve pretrain' from --steps on; --keep recompute is the default here.\n"
     "  'varve chat --adapter ADAPTER.gguf' uses it.\n";
+constexpr std::string_view kMerge =
+    "varve merge --model FILE.gguf --adapter ADAPTER -o MERGED.gguf\n\n"
+    "  The model with the adapter worked in, in the model's own number formats. A few rows at a\n"
+    "  time: the model may be larger than memory.\n\n"
+    "  --budget SIZE      what the whole process may take; default half the machine's\n";
 constexpr std::string_view kPretrain =
     "varve pretrain TEXT... -o MODEL.gguf [--layers 7 --width 384 --hidden 1024 --heads 6 --kv-heads 2]\n\n"
     "  --vocabulary N     tokens, learnt from the text; default 8192\n"
@@ -139,6 +144,7 @@ constexpr Command kCommands[] = {
     {"complete", "let a model go on with a text; no memory", kComplete, run_complete, Shared::turn},
     {"world", "dialogues to train and measure the embedded model", kWorld, run_world},
     {"learn", "teach a model from a file: an adapter beside it", kLearn, run_learn},
+    {"merge", "an adapter worked into its model, as a new file", kMerge, run_merge},
     {"pretrain", "a small model from nothing but text", kPretrain, run_pretrain},
     {"list", "every method that can be chosen", "varve list [--json]\n", run_list},
     {"settings", "every setting, its range and default", "varve settings [--json]\n", run_settings},

@@ -104,8 +104,7 @@ Status write_out(const Options& options, const Recipe& recipe, const Pupil& pupi
   const ModelShape& shape = pupil.model->shape();
   const auto factors = factors_of(pupil.parts);
   if (!options.peft) return write_low_rank_gguf(posix_env(), options.out, shape.family, factors, note);
-  const HeadCounts permuted =
-      shape.family == "llama" ? HeadCounts{shape.heads, shape.kv.kv_heads} : HeadCounts{};
+  const HeadCounts permuted = permuted_heads(shape.family, shape.heads, shape.kv.kv_heads);
   return write_low_rank_peft(posix_env(), options.out, factors, note, permuted);
 }
 
