@@ -71,8 +71,8 @@ Result<std::vector<size_t>> places(Scene& scene, const Profile& profile) {
   }
   std::unique_ptr<Scorer> scorer;
   if (scene.engine != nullptr) scorer = TRY(make_likelihood_scorer(*scene.engine, {.most_ms = 600000}));
-  const auto recall = TRY(
-      Recall::make(profile.recipe, *scene.store, embedder.get(), scene.ledger, system_clock(), {scorer.get()}));
+  const auto recall = TRY(Recall::make(profile.recipe, *scene.store, embedder.get(), scene.ledger,
+                                       system_clock(), {scorer.get()}));
   std::vector<size_t> found;
   for (const Pair& pair : scene.pairs) {
     const auto hits = TRY(recall->gather(scene.who, {.text = pair.trigger, .limit = kPlaces[3]}));

@@ -1,6 +1,7 @@
 // The commands of this room, one function each; commands.cc lists them.
 #pragma once
 
+#include "core/format/json.h"
 #include "serve/cli/command.h"
 
 namespace varve {
@@ -29,6 +30,10 @@ Result<int> run_restore(Args& args, Console& console);
 Result<int> run_fsck(Args& args, Console& console);
 Result<int> run_explain(Args& args, Console& console);
 Result<int> run_doctor(Args& args, Console& console);
+Result<int> run_index(Args& args, Console& console);
+
+struct RecallState;
+Json index_report(const RecallState& state);  // for doctor too
 Result<int> run_world(Args& args, Console& console);
 
 }  // namespace varve

@@ -115,6 +115,10 @@ constexpr std::string_view kPretrain =
 constexpr std::string_view kExplain = "varve explain\n";
 constexpr std::string_view kDoctor = "varve doctor [--model FILE]\n";
 
+constexpr std::string_view kIndex =
+    "varve index [rebuild]\n\n"
+    "  rebuild            throws the indexes away and makes them anew from the memories\n";
+
 constexpr std::string_view kWorld =
     "varve world [--seed N] [--split train|eval] [--kinds KINDS] [--from N] [--count N] [-o FILE]\n\n"
     "  --kinds KINDS      a mixture such as 4*single+distract:memories=30+prose; varve list names them\n"
@@ -140,6 +144,7 @@ constexpr Command kCommands[] = {
     {"fsck", "check every row, file and hash of the memories", kFsck, run_fsck, Shared::home},
     {"import", "memories from Varve, mem0, ChatGPT or Claude", kImported, run_import, Shared::home},
     {"export", "memories as lines of JSON", kExported, run_export, Shared::home},
+    {"index", "what recall holds in RAM and on disk; rebuild makes it anew", kIndex, run_index, Shared::home},
     {"explain", "what the newest turn recalled, reused and stored", kExplain, run_explain, Shared::home},
     {"complete", "let a model go on with a text; no memory", kComplete, run_complete, Shared::turn},
     {"world", "dialogues to train and measure the embedded model", kWorld, run_world},

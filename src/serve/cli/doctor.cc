@@ -92,6 +92,7 @@ Result<int> run_doctor(Args& args, Console& console) {
   Json all = Json::object();
   all.set("machine", machine()).set("budget", budget(*home)).set("model", TRY(model(*home)));
   all.set("home", home->folder()).set("disk_write_mb_per_s", TRY(disk_speed(home->folder())));
+  all.set("recall", index_report(home->recall().state()));
   all.set("problems", std::move(found));
   if (json) {
     console.out << all.dump() << "\n";
