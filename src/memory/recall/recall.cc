@@ -95,6 +95,7 @@ class RecallOverStore : public Recall {
     query.times = times;
     const bool filtered = wanted.as_of || wanted.known_at || !wanted.kinds.empty();
     const int32_t pool = filtered ? kPool * kFiltered : kPool;
+    const size_t most = size_t(pool) * 2;
     const auto may_count = [&](const Hit& hit) {
       const uint32_t slot = entries.find(hit.id);
       return slot != Entries::kNone && counts(wanted, entries[slot]);
@@ -111,6 +112,7 @@ class RecallOverStore : public Recall {
         hits = fused(lists);
       } else if (!part.reranker->reads_texts()) {
         TRY(part.reranker->rerank(asked, hits));
+        if (hits.size() > most) hits.resize(most);  // neighbours came in; who is so far behind stays there
         stages.push_back({part.name, hits});
       }
     }

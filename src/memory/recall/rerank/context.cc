@@ -4,6 +4,7 @@
 // answer owns its question; what one person says in a row is one utterance; a change of speaker without a
 // question lends little. Vectors are shared likewise. What was said in no session stands alone.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <unordered_map>
 
@@ -37,13 +38,15 @@ struct Terms {
 };
 
 struct Row {
-  std::vector<float> counts;  // of each term, by length
+  std::array<float, kMaxQuestionTerms> counts{};  // of each term, by length
   float cosine = 0;
 };
 
 class Reading {
  public:
-  Reading(const Options& options, const Asked& asked) : options_(options), asked_(asked) {}
+  Reading(const Options& options, const Asked& asked, size_t expected) : options_(options), asked_(asked) {
+    rows_.reserve(expected);
+  }
 
   float score(uint32_t slot) {
     const Entries::Entry& entry = asked_.entries[slot];
@@ -58,7 +61,7 @@ class Reading {
     }
     const double k1 = entry.talk != nullptr ? options_.k1 : options_.doc_k1;
     double total = options_.dense * sum.cosine;
-    for (size_t i = 0; i < sum.counts.size(); ++i)
+    for (size_t i = 0; i < terms.worth.size(); ++i)
       total += terms.worth[i].second * sum.counts[i] * (k1 + 1) / (sum.counts[i] + k1);
     return float(total);
   }
@@ -71,7 +74,7 @@ class Reading {
 
   void lend(uint32_t from, double share, Row& to) {
     const Row& row = row_of(from);
-    for (size_t i = 0; i < to.counts.size(); ++i) to.counts[i] += float(share) * row.counts[i];
+    for (size_t i = 0; i < row.counts.size(); ++i) to.counts[i] += float(share) * row.counts[i];
     to.cosine += float(share * options_.dense_share) * row.cosine;
   }
 
@@ -83,7 +86,8 @@ class Reading {
     const Terms& terms = terms_in(entry);
     const double b = entry.talk != nullptr ? options_.b : options_.doc_b;
     const double length = 1 - b + b * entry.length / terms.average_length;
-    for (const auto& [term, worth] : terms.worth) row.counts.push_back(float(entry.times(term) / length));
+    for (size_t i = 0; i < terms.worth.size(); ++i)
+      row.counts[i] = float(entry.times(terms.worth[i].first) / length);
     if (options_.dense > 0 && !terms.mean.empty()) row.cosine = cosine_about(terms, entry);
     return row;
   }
@@ -146,6 +150,7 @@ class Context : public Reranker {
   Status rerank(const Asked& asked, std::vector<Hit>& hits) const override {
     std::unordered_map<uint32_t, float> found;  // slot -> score before
     const size_t depth = std::min(hits.size(), size_t(options_.depth));
+    found.reserve(5 * depth);
     for (size_t i = 0; i < depth; ++i) {
       const uint32_t slot = asked.entries.find(hits[i].id);
       if (slot == Entries::kNone) continue;
@@ -160,7 +165,7 @@ class Context : public Reranker {
       const uint32_t slot = asked.entries.find(hit.id);
       if (slot == Entries::kNone || !found.contains(slot)) rest.push_back({hit.id, 0});
     }
-    Reading reading(options_, asked);
+    Reading reading(options_, asked, 2 * found.size());
     hits = std::move(rest);
     for (const auto& [slot, before] : found)
       hits.push_back({asked.entries.id(slot), reading.score(slot) + float(options_.keep) * before});
