@@ -13,9 +13,11 @@ struct Answers {
   std::vector<std::vector<float>> results;
   size_t left = 0;
   Status failed;
+  bool engine_ends = false;  // nobody else cancels: it must not be called any more
 
   void take(size_t at, Finish how, Status status, std::vector<float> result) {
     std::lock_guard lock(mutex);
+    engine_ends = engine_ends || (how == Finish::cancelled && failed.ok());
     if (how == Finish::cancelled && status.ok())
       status = Status(Code::cancelled, "the model was interrupted");
     if (failed.ok()) failed = std::move(status);
@@ -63,7 +65,7 @@ Result<std::vector<std::vector<float>>> read_out(Engine& engine, std::vector<Req
   bool failed = false;
   {
     std::lock_guard lock(answers.mutex);
-    failed = !answers.failed.ok();
+    failed = !answers.failed.ok() && !answers.engine_ends;
   }
   if (failed) {
     for (SequenceId id : ids) engine.cancel(id);
