@@ -1,6 +1,7 @@
 // Entries on disk: by space the fingerprints of its terms and the names of its speakers and sessions, then
 // each cube in numbers. What can be counted is counted again.
 #include <algorithm>
+#include <set>
 
 #include "memory/recall/entries.h"
 #include "memory/recall/index/posting_list.h"
@@ -10,6 +11,34 @@ namespace {
 
 constexpr size_t kLongestName = 1024;
 constexpr uint8_t kAsks = 1, kTime = 2, kNumber = 4, kEvent = 8, kFrom = 16, kTo = 32, kClosed = 64;
+
+std::vector<uint8_t> record_of(CubeId id, const Entries::Entry& entry, uint32_t session) {
+  const Tells& tells = entry.tells;
+  std::vector<uint8_t> record(id.bytes.begin(), id.bytes.end());
+  record.push_back(uint8_t((tells.asks ? kAsks : 0) | (tells.time ? kTime : 0) |
+                           (tells.number ? kNumber : 0) | (entry.event ? kEvent : 0) |
+                           (entry.valid_from != INT64_MIN ? kFrom : 0) |
+                           (entry.valid_to != INT64_MAX ? kTo : 0) | (entry.closed ? kClosed : 0)));
+  put_varint(record, session);
+  put_varint(record, uint32_t(entry.turn));
+  put_varint(record, entry.speaker);
+  put_varint(record, entry.length);
+  put_varint(record, uint64_t(entry.recorded));
+  if (entry.event) put_varint(record, uint64_t(*entry.event));
+  if (entry.valid_from != INT64_MIN) put_varint(record, uint64_t(entry.valid_from));
+  if (entry.valid_to != INT64_MAX) put_varint(record, uint64_t(entry.valid_to));
+  put_varint(record, entry.kind);
+  put_varint(record, entry.terms.size());
+  uint32_t before = 0;
+  for (const Entries::Count& one : entry.terms) {
+    put_varint(record, one.term - before);
+    put_varint(record, one.times);
+    before = one.term;
+  }
+  const auto* vector = reinterpret_cast<const uint8_t*>(entry.vector.data());
+  record.insert(record.end(), vector, vector + entry.vector.size());
+  return record;
+}
 
 }  // namespace
 
@@ -24,8 +53,12 @@ Status Entries::save(SnapshotWriter& out) const {
     std::vector<TermKey> keys(space->keys.slots());
     for (uint32_t i = 0; i < keys.size(); ++i) keys[i] = space->cubes_with[i] > 0 ? space->keys.at(i) : 0;
     TRY(out.array(keys));
-    TRY(out.number(uint64_t(space->speakers.size())));
-    for (const auto& [name, number] : space->speakers) {
+    std::set<uint32_t> speaking;  // a name whose cubes are all gone is not written
+    for (uint32_t slot : slots) speaking.insert(entries_[slot].speaker);
+    std::vector<std::pair<std::string, uint32_t>> speakers(space->speakers.begin(), space->speakers.end());
+    std::erase_if(speakers, [&](const auto& one) { return !speaking.contains(one.second); });
+    TRY(out.number(uint64_t(speakers.size())));
+    for (const auto& [name, number] : speakers) {
       TRY(out.number(number));
       TRY(out.text(name));
     }
@@ -42,33 +75,9 @@ Status Entries::save(SnapshotWriter& out) const {
     TRY(out.number(uint64_t(names.size())));
     for (const std::string& name : names) TRY(out.text(name));
     TRY(out.number(uint64_t(slots.size())));
-    std::vector<uint8_t> record;
     for (uint32_t slot : slots) {
       const Entry& entry = entries_[slot];
-      const Tells& tells = entry.tells;
-      record.assign(ids_.at(slot).bytes.begin(), ids_.at(slot).bytes.end());
-      record.push_back(uint8_t((tells.asks ? kAsks : 0) | (tells.time ? kTime : 0) |
-                               (tells.number ? kNumber : 0) | (entry.event ? kEvent : 0) |
-                               (entry.valid_from != INT64_MIN ? kFrom : 0) |
-                               (entry.valid_to != INT64_MAX ? kTo : 0) | (entry.closed ? kClosed : 0)));
-      put_varint(record, entry.talk == nullptr ? 0 : sessions[entry.talk]);
-      put_varint(record, uint32_t(entry.turn));
-      put_varint(record, entry.speaker);
-      put_varint(record, entry.length);
-      put_varint(record, uint64_t(entry.recorded));
-      if (entry.event) put_varint(record, uint64_t(*entry.event));
-      if (entry.valid_from != INT64_MIN) put_varint(record, uint64_t(entry.valid_from));
-      if (entry.valid_to != INT64_MAX) put_varint(record, uint64_t(entry.valid_to));
-      put_varint(record, entry.kind);
-      put_varint(record, entry.terms.size());
-      uint32_t before = 0;
-      for (const Count& one : entry.terms) {
-        put_varint(record, one.term - before);
-        put_varint(record, one.times);
-        before = one.term;
-      }
-      const auto* vector = reinterpret_cast<const uint8_t*>(entry.vector.data());
-      record.insert(record.end(), vector, vector + entry.vector.size());
+      const auto record = record_of(ids_.at(slot), entry, entry.talk == nullptr ? 0 : sessions[entry.talk]);
       TRY(out.number(uint32_t(record.size())));
       TRY(out.put(std::as_bytes(std::span(record))));
     }

@@ -189,6 +189,26 @@ TEST_F(Keeping, ErasingTakesTheFilesBeforeItReturnsAndSaysSo) {
   EXPECT_NE(best(5), words_of(5));
 }
 
+TEST_F(Keeping, ASpeakerOfWhomNothingIsLeftIsInNoFile) {
+  put(0, 600);
+  CubeDraft draft;
+  draft.header.kind = "turn";
+  draft.header.session = "vanishing";
+  draft.header.speaker = "Zebulon";
+  draft.payload = "some words";
+  const CubeId id = *store_->put(kAlice, std::move(draft));
+  open();
+  ASSERT_TRUE(store_->erase(kAlice, id, "").ok());
+  open();
+  ASSERT_FALSE(files().empty());
+  for (const std::string& name : files()) {
+    const auto bytes = *read_file(posix_env(), folder_ / "index" + "/" + name, 64 << 20);
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    EXPECT_EQ(text.find("Zebulon"), text.npos);
+    EXPECT_EQ(text.find("vanishing"), text.npos);
+  }
+}
+
 TEST_F(Keeping, AnotherEmbedderTakesOverWhileBothAreSearched) {
   put(0, 600);
   const Letters old("old", 0, 26), fresh("fresh", 7, 20);

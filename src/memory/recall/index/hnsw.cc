@@ -124,7 +124,6 @@ class Hnsw : public VectorIndex {
     graph_.reset();
     if (ground_.ledger != nullptr) booked_.resize(0).ignore("it shrinks");
   }
-
   Result<std::unique_ptr<Graph>> graph_for(size_t room) {
     std::unique_ptr<Graph> made;
     TRY(guarded([&] {
@@ -149,10 +148,10 @@ class Hnsw : public VectorIndex {
   }
   Status rebuild() {
     const size_t room = std::max<size_t>(64, size() + size() / 8);
-    const auto both =
-        ground_.ledger == nullptr
-            ? Reservation()
-            : TRY(ground_.ledger->reserve(Tag::index, int64_t(room) * bytes_each() + kFixedBytes));
+    Reservation both;
+    if (ground_.ledger != nullptr) {
+      both = TRY(ground_.ledger->reserve(Tag::index, int64_t(room) * bytes_each() + kFixedBytes));
+    }
     auto fresh = TRY(graph_for(room));
     TRY(each([&](uint32_t slot, std::span<const float> vector) {
       return guarded([&] { fresh->addPoint(vector.data(), slot); });
