@@ -110,7 +110,7 @@ class RecallOverStore : public Recall {
         std::erase_if(lists.back().second, [&](const Hit& hit) { return !may_count(hit); });
         stages.push_back({part.name, lists.back().second});
         hits = fused(lists);
-      } else if (!part.reranker->reads_texts()) {
+      } else if (!runs_last(*part.reranker)) {
         TRY(part.reranker->rerank(asked, hits));
         if (hits.size() > most) hits.resize(most);  // neighbours came in; who is so far behind stays there
         stages.push_back({part.name, hits});
@@ -165,17 +165,39 @@ class RecallOverStore : public Recall {
     {
       const auto lock = indexes_->reading();
       for (const Part& part : indexes_->parts()) {
-        if (part.reranker == nullptr || !part.reranker->reads_texts()) continue;
+        if (part.reranker == nullptr || !runs_last(*part.reranker)) continue;
         readers.emplace_back(part.name, part.reranker.get());
       }
     }
-    const Asked asked{query, question, indexes_->entries(), scorer_,
-                      [&](CubeId id) { return store_.payload(who, id); }};
+    const Asked asked{query,
+                      question,
+                      indexes_->entries(),
+                      scorer_,
+                      [&](CubeId id) { return store_.payload(who, id); },
+                      [&](CubeId id) { return kinship(who, id); }};
     for (const auto& [name, reader] : readers) {
       TRY(reader->rerank(asked, hits));
       stages.push_back({name, hits});
     }
     return {};
+  }
+
+  static bool runs_last(const Reranker& one) { return one.reads_texts() || one.reads_lineage(); }
+
+  Result<Kinship> kinship(const Principal& who, CubeId id) const {
+    const CubeHeader header = TRY(store_.head(who, id));
+    Kinship kin{.kind = header.kind, .sources = {}, .derived = {}, .linked = {}};
+    const bool evidence = is_evidence(header.kind) || header.kind == "passage";
+    for (const Source& source : header.from) {
+      if (!evidence) kin.sources.push_back(source.cube);
+    }
+    for (const CubeHeader& child : TRY(store_.derived(who, id))) {
+      if (child.life != Life::active || is_evidence(child.kind)) continue;
+      if (child.payload_bytes > 0) kin.derived.push_back(child.id);
+      if (child.payload_bytes > 0 || child.from.size() != 2) continue;
+      kin.linked.push_back(child.from[child.from[0].cube == id].cube);
+    }
+    return kin;
   }
 
   // Reads the best from the store, which checks rights once more, until the allowance is full.

@@ -66,7 +66,10 @@ Status add_part(std::string_view text, const RecipePorts& ports, Recipe& recipe)
 }  // namespace
 
 Result<Recipe> make_recipe(std::string_view text, const RecipePorts& ports) {
-  if (text == "default") text = ports.embedder != nullptr ? kDefaultDense : kDefault;
+  const std::string_view shipped = ports.embedder != nullptr ? kDefaultDense : kDefault;
+  std::string whole(text);  // "default" may be gone on with: "default+lineage"
+  if (text == "default" || text.substr(0, 8) == "default+") whole.replace(0, 7, shipped);
+  text = whole;
   Recipe recipe;
   for (size_t at = 0; at <= text.size();) {
     const size_t end = std::min(text.find('+', at), text.size());

@@ -13,12 +13,20 @@
 
 namespace varve {
 
+// What a derived cube cites, what was derived from a cube, and what it is linked to: a link is a cube without
+// words whose sources are its two ends. Evidence has no sources here, whatever an answer cites.
+struct Kinship {
+  std::string kind;
+  std::vector<CubeId> sources, derived, linked;
+};
+
 struct Asked {
   const Query& query;
   const Question& question;
   const Entries& entries;
   Scorer* scorer = nullptr;                           // or absent
   std::function<Result<std::string>(CubeId)> text{};  // only for those that read texts
+  std::function<Result<Kinship>(CubeId)> kin{};       // only for those that read lineage
 };
 
 class Reranker {
@@ -29,6 +37,7 @@ class Reranker {
   virtual Status rerank(const Asked& asked, std::vector<Hit>& hits) const = 0;
   // Runs last, outside the index lock, and does not look at `entries`.
   virtual bool reads_texts() const { return false; }
+  virtual bool reads_lineage() const { return false; }  // the same, and needs no model
 };
 
 void sort_hits(std::vector<Hit>& hits);  // best first; ties go to the older cube

@@ -13,7 +13,7 @@
 namespace varve {
 namespace {
 
-constexpr int32_t kPool = 200;  // hits among which the nearest of a kind are sought
+constexpr int32_t kPool = 50;  // hits among which the nearest of a kind are sought
 constexpr size_t kHashWidth = 256;
 
 CubeHeader header_at(const Turn& turn) {
@@ -106,7 +106,11 @@ MemoryOp archived(CubeId id, std::string why) {
 Result<std::vector<Unit>> nearest(const Principal& who, const Turn& turn, const Known& known,
                                   std::string_view text, std::string_view kind, size_t k) {
   const std::vector<float> wanted = TRY(signature(text, known.embedder));
-  const RecallQuery query{.text = clipped(text, 2000), .space = turn.space, .limit = kPool};
+  RecallQuery query;
+  query.text = clipped(text, 2000);
+  query.space = turn.space;
+  query.kinds = {std::string(kind)};
+  query.limit = kPool;
   std::vector<Unit> units;
   for (Recalled& one : TRY(known.recall.gather(who, query))) {
     if (one.header.kind != kind || one.header.space != turn.space) continue;
@@ -167,7 +171,8 @@ double cosine(const std::vector<float>& a, const std::vector<float>& b) {
 std::vector<std::string> key_words(std::string_view text, size_t most) {
   std::map<std::string, int> counts;
   for (std::string& word : terms_of(text, {.stem = false, .stop = true})) {
-    if (word.size() >= 3 && !(word[0] >= '0' && word[0] <= '9')) ++counts[std::move(word)];
+    const bool speaker = word == "user" || word == "assistant";
+    if (!speaker && word.size() >= 3 && !(word[0] >= '0' && word[0] <= '9')) ++counts[std::move(word)];
   }
   std::vector<std::pair<std::string, int>> ranked(counts.begin(), counts.end());
   std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {

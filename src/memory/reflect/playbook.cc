@@ -7,11 +7,11 @@ namespace {
 
 constexpr std::string_view kHelped = "it was used and helped", kUseless = "it was used and did not help";
 
-bool poor(const Usage& usage, const Worth& worth) {
+bool poor(const Uses& usage, const Worth& worth) {
   return usage.used >= worth.trials && usage.helped < worth.least * usage.used;
 }
 
-std::string poor_why(const Usage& usage) {
+std::string poor_why(const Uses& usage) {
   return "it helped in " + std::to_string(usage.helped) + " of " + std::to_string(usage.used) + " uses";
 }
 
@@ -22,8 +22,8 @@ bool seen(const Turn& turn, CubeId id) {
 
 }  // namespace
 
-Result<Usage> usage_of(const CubeStore& cubes, const Principal& who, CubeId id) {
-  Usage usage;
+Result<Uses> usage_of(const CubeStore& cubes, const Principal& who, CubeId id) {
+  Uses usage;
   for (const JournalEntry& entry : TRY(cubes.journal(who, id))) {
     if (entry.action != "strengthen") continue;
     usage.used += entry.why == kHelped || entry.why == kUseless;
@@ -48,7 +48,7 @@ Status feedback(CubeStore& cubes, const Principal& who, CubeId id, bool helped) 
                                      ", kept for what it says; feedback is on what was derived");
   }
   std::vector<MemoryOp> ops{used(id, helped)};
-  Usage usage = TRY(usage_of(cubes, who, id));
+  Uses usage = TRY(usage_of(cubes, who, id));
   ++usage.used;
   usage.helped += helped;
   if (poor(usage, {})) ops.push_back(archived(id, poor_why(usage)));
@@ -78,7 +78,7 @@ Result<std::vector<MemoryOp>> judged(const Principal& who, const Turn& turn, con
     const CubeId id = strategies[i].header.id;
     if (!seen(turn, id)) continue;
     const bool good = std::find(list.begin(), list.end(), Json(int64_t(i))) != list.end();
-    Usage usage = TRY(usage_of(known.cubes, who, id));
+    Uses usage = TRY(usage_of(known.cubes, who, id));
     ++usage.used;
     usage.helped += good;
     ops.push_back(used(id, good));

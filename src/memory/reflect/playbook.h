@@ -10,10 +10,10 @@
 
 namespace varve {
 
-struct Usage {
+struct Uses {
   int32_t used = 0, helped = 0;
 };
-Result<Usage> usage_of(const CubeStore& cubes, const Principal& who, CubeId id);
+Result<Uses> usage_of(const CubeStore& cubes, const Principal& who, CubeId id);
 
 // One use, as an operation: makes it stronger or weaker.
 MemoryOp used(CubeId id, bool helped);

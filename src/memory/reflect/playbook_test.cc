@@ -60,7 +60,7 @@ TEST_F(PlaybookTest, AnExperienceThatDoesNotHelpIsArchivedByItsMeasuredUse) {
     writer.answers = {outcome};
     ASSERT_TRUE(run(*reme, turn, &writer).ok());
   }
-  const Usage usage = *usage_of(*store, alice, experience.id);
+  const Uses usage = *usage_of(*store, alice, experience.id);
   EXPECT_EQ(usage.used, 3);
   EXPECT_EQ(usage.helped, 1);
   EXPECT_TRUE(cubes("reme.experience").empty());

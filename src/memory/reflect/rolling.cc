@@ -31,8 +31,8 @@ Result<std::string> rewritten(const Rewriting& state, Writer* writer) {
   return text;
 }
 
-Result<Segment> segment_of(const Principal& who, const Turn& turn, const Known& known, int32_t count) {
-  Segment segment;
+Result<Stretch> segment_of(const Principal& who, const Turn& turn, const Known& known, int32_t count) {
+  Stretch segment;
   CubeFilter filter{.space = turn.space, .kind = "turn", .session = turn.session};
   filter.limit = 1000;
   for (;;) {

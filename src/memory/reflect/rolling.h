@@ -21,11 +21,11 @@ struct Rewriting {
 Result<std::string> rewritten(const Rewriting& state, Writer* writer);
 
 // What was said in the turn's session in the last `count` turns, this one included, oldest first; and where.
-struct Segment {
+struct Stretch {
   std::string words;
   std::vector<Source> from;
 };
-Result<Segment> segment_of(const Principal& who, const Turn& turn, const Known& known, int32_t count);
+Result<Stretch> segment_of(const Principal& who, const Turn& turn, const Known& known, int32_t count);
 
 // The plan that makes `text` the state: a cube of this kind for the session (or, without one, the space), or
 // a version of it. Nothing when nothing changes.

@@ -20,6 +20,8 @@ Result<int> run_export(Args& args, Console& console);
 Result<int> run_learn(Args& args, Console& console);
 Result<int> run_merge(Args& args, Console& console);
 Result<int> run_pretrain(Args& args, Console& console);
+Result<int> run_reflect(Args& args, Console& console);
+Result<int> run_feedback(Args& args, Console& console);
 Result<int> run_list(Args& args, Console& console);
 Result<int> run_settings(Args& args, Console& console);
 Result<int> run_space(Args& args, Console& console);

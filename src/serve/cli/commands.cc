@@ -112,6 +112,16 @@ constexpr std::string_view kPretrain =
     "  --plan             print what it will take, by class, and stop\n"
     "  --budget SIZE      what the whole process may take, as 2GiB; default half the machine's\n"
     "  --json             lines of JSON instead of words for people\n";
+constexpr std::string_view kReflect =
+    "varve reflect [--memory RECIPE] [--since 2024-05-08] [--rebuild] [--space S] [--model FILE]\n\n"
+    "  Derives from what was said before what a recipe derives; a turn is reflected on once, and\n"
+    "  a command that was cut off goes on. Without a model, what can be derived without one.\n\n"
+    "  --memory RECIPE    one of 'varve list'; default what the settings say\n"
+    "  --since DATE       only what was said then or later\n"
+    "  --rebuild          drop what these reflectors derived, then derive it anew\n";
+constexpr std::string_view kFeedback =
+    "varve feedback ID helped|useless\n\n"
+    "  Counts a use of something derived; what is used often and rarely helps is archived.\n";
 constexpr std::string_view kExplain = "varve explain\n";
 constexpr std::string_view kDoctor = "varve doctor [--model FILE]\n";
 
@@ -145,6 +155,8 @@ constexpr Command kCommands[] = {
     {"import", "memories from Varve, mem0, ChatGPT or Claude", kImported, run_import, Shared::home},
     {"export", "memories as lines of JSON", kExported, run_export, Shared::home},
     {"index", "what recall holds in RAM and on disk; rebuild makes it anew", kIndex, run_index, Shared::home},
+    {"reflect", "derive notes, facts, summaries from what was said", kReflect, run_reflect, Shared::home},
+    {"feedback", "say whether a derived memory was of use", kFeedback, run_feedback, Shared::home},
     {"explain", "what the newest turn recalled, reused and stored", kExplain, run_explain, Shared::home},
     {"complete", "let a model go on with a text; no memory", kComplete, run_complete, Shared::turn},
     {"world", "dialogues to train and measure the embedded model", kWorld, run_world},

@@ -9,6 +9,7 @@
 #include "math/kernel/kernel.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
+#include "serve/home/past.h"
 
 namespace varve {
 namespace {
@@ -66,6 +67,19 @@ Result<Json> model(Home& home) {
   return out.set("kv_bytes_of_1000_tokens", kv_bytes_for(shape.kv, recipe, 1000));
 }
 
+// What is derived, and how much of what `me` said waits for it.
+Result<Json> reflection(Home& home) {
+  Json out = Json::object();
+  out.set("recipe", home.options().memory).set("reflectors", home.options().reflector);
+  const Principal who{"me"};
+  const auto mark = Reached(posix_env(), home.folder(), home.options().reflector).reached(who);
+  if (!mark) return out.set("turns_left", "none: new turns are reflected on, 'varve reflect' does the past");
+  PastTurns past(home.cubes(), who, who.name, mark);
+  int64_t left = 0;
+  while (TRY(past.next())) ++left;
+  return out.set("turns_left", left);
+}
+
 void print(const Json& part, const std::string& indent, std::ostream& out) {
   for (const auto& [key, value] : part.as_object()) {
     if (value.is_object()) {
@@ -91,6 +105,7 @@ Result<int> run_doctor(Args& args, Console& console) {
   for (const std::string& one : problems) found.push(one);
   Json all = Json::object();
   all.set("machine", machine()).set("budget", budget(*home)).set("model", TRY(model(*home)));
+  all.set("reflection", TRY(reflection(*home)));
   all.set("home", home->folder()).set("disk_write_mb_per_s", TRY(disk_speed(home->folder())));
   all.set("recall", index_report(home->recall().state()));
   all.set("problems", std::move(found));

@@ -54,6 +54,7 @@ Result<int> run_explain(Args& args, Console& console) {
   print_number(report, "turns_left_out", "turns not in the prompt  ", out);
   print_number(report, "peak_bytes", "peak bytes of the process ", out);
   print_number(report, "budget_bytes", "budget                    ", out);
+  out << "afterthought              " << report["afterthought"].dump() << "\n";
   out << "milliseconds             " << report["stage_ms"].dump() << "\n";
   return 0;
 }

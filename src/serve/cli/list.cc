@@ -8,6 +8,7 @@
 #include "math/codec/codec.h"
 #include "memory/recall/rerank.h"
 #include "memory/recall/retriever.h"
+#include "memory/reflect/recipe.h"
 #include "memory/reflect/reflector.h"
 #include "run/engine/scheduler.h"
 #include "run/kv/policy.h"
@@ -44,6 +45,11 @@ Result<int> run_list(Args& args, Console& console) {
   add(all, "retriever", retrievers());
   add(all, "reranker", rerankers());
   add(all, "reflector", reflectors());
+  for (const MemoryRecipe& one : memory_recipes()) {
+    const std::string made = " [" + std::string(one.reflectors) + "; " + std::string(one.recall) + "; " +
+                             std::to_string(one.recall_tokens) + " tokens]";
+    add(all, "recipe", one.name, std::string(one.summary) + made);
+  }
   add(all, "dialogue", world::kinds());
   for (const RecipeEntry& one : recipes()) add(all, "recipe", one.name, one.summary);
   add(all, "optimizer", optimizers());

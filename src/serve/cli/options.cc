@@ -32,7 +32,6 @@ Result<TurnOptions> turn_options(Args& args) {
   SamplingOptions& sampling = options.sampling;
   TRY(args.number<int32_t>("--max-tokens", options.max_tokens, 1, 1 << 24));
   TRY(args.number<int32_t>("-n", options.max_tokens, 1, 1 << 24));
-  TRY(args.number<int32_t>("--recall-tokens", options.recall_tokens, 0, 1 << 20));
   TRY(args.number<float>("--temperature", sampling.temperature, 0, 100));
   TRY(args.number<int32_t>("--top-k", sampling.top_k, 0, 1 << 24));
   TRY(args.number<float>("--top-p", sampling.top_p, 0, 1));

@@ -13,9 +13,12 @@
 #include "core/base/process.h"
 #include "memory/parametric/low_rank.h"
 #include "memory/reflect/again.h"
+#include "memory/reflect/recipe.h"
+#include "memory/reflect/reflect.h"
 #include "run/embed/embedder.h"
 #include "run/embed/likelihood.h"
 #include "serve/home/former.h"
+#include "serve/home/past.h"
 #include "serve/session/writer.h"
 
 namespace varve {
@@ -77,9 +80,15 @@ class Wired : public Home {
   const Clock& clock() const override { return clock_; }
   Result<std::shared_ptr<Session>> session(const Principal& who, const std::string& id) override;
   Result<EraseReceipt> forget(const Principal& who, CubeId id, std::string why) override;
-  Result<std::vector<CubeId>> learn(const Principal& who, const Turn& turn) override;
+  Result<std::vector<CubeId>> learn(const Principal& who, const Turn& turn, TimeMs since) override;
+  const std::vector<std::unique_ptr<Reflector>>& reflectors() const override { return reflectors_; }
+  Afterthought::State thoughts() override {
+    std::lock_guard lock(mutex_);
+    return thoughts_ ? thoughts_->state() : Afterthought::State();
+  }
 
  private:
+  Status follow_recipe();
   bool recall_asks_model() const;
   Status open_recall();
   Status start_model();
@@ -97,18 +106,33 @@ class Wired : public Home {
   std::unique_ptr<Scorer> scorer_;
   std::vector<std::unique_ptr<Embedder>> former_;
   std::unique_ptr<Recall> recall_;
-  std::unique_ptr<Reflector> reflector_;
+  std::vector<std::unique_ptr<Reflector>> reflectors_;
+  std::unique_ptr<Reached> reached_;
   Reservation grown_floor_;
   std::mutex mutex_;
+  std::unique_ptr<Afterthought> thoughts_;  // from the first session on
   std::map<std::pair<std::string, std::string>, std::weak_ptr<Session>> sessions_;
   std::set<std::string> scopes_;  // principals that may have left KV behind
 };
 
+// A recipe sets what was not set by itself.
+Status Wired::follow_recipe() {
+  if (options_.memory.empty()) return {};
+  const MemoryRecipe recipe = TRY(find_memory_recipe(options_.memory).with("the setting 'memory'"));
+  const HomeOptions defaults;
+  if (options_.reflector == defaults.reflector) options_.reflector = recipe.reflectors;
+  if (options_.recipe == defaults.recipe) options_.recipe = recipe.recall;
+  if (options_.recall_tokens == defaults.recall_tokens) options_.recall_tokens = recipe.recall_tokens;
+  return {};
+}
+
 Status Wired::wire() {
+  TRY(follow_recipe());
   cubes_ = TRY(CubeStore::open(env_, options_.folder + "/cubes", ledger_, clock_));
   if (recall_asks_model()) TRY(start_model());
   TRY(open_recall());
-  reflector_ = TRY(reflectors().make(options_.reflector).with("the setting 'reflector'"));
+  reflectors_ = TRY(make_reflectors(options_.reflector).with("the setting 'reflector'"));
+  reached_ = std::make_unique<Reached>(env_, options_.folder, options_.reflector);
   return options_.model.empty() || engine_ != nullptr ? Status() : start_model();
 }
 
@@ -184,28 +208,42 @@ Result<std::shared_ptr<Session>> Wired::session(const Principal& who, const std:
   std::erase_if(sessions_, [](const auto& one) { return one.second.expired(); });
   std::weak_ptr<Session>& place = sessions_[{who.name, id}];
   if (auto open = place.lock()) return open;
-  const SessionParts parts{*cubes_, *recall_, *reflector_, engine_.get(), clock_};
+  if (!thoughts_) {
+    thoughts_ = std::make_unique<Afterthought>(
+        AfterthoughtParts{*cubes_, *recall_, reflectors_, *reached_, embedder_.get(), engine_.get(), clock_});
+  }
+  const SessionParts parts{*cubes_, *recall_, *thoughts_, engine_.get(), clock_, options_.recall_tokens};
   std::shared_ptr<Session> session = TRY(open_session(parts, who, id));
   place = session;
   scopes_.insert(who.name);
   return session;
 }
 
-Result<std::vector<CubeId>> Wired::learn(const Principal& who, const Turn& turn) {
-  if (engine_ == nullptr)
-    return reflect({who, *cubes_, *recall_, embedder_.get(), nullptr}, *reflector_, turn);
-  const Prompter prompter(engine_->model());
+Result<std::vector<CubeId>> Wired::learn(const Principal& who, const Turn& turn, TimeMs since) {
+  std::optional<Prompter> prompter;
+  std::optional<EngineWriter> writer;
   Interrupt interrupt;
-  EngineWriter writer(*engine_, prompter, who.name, clock_, interrupt);
-  return reflect({who, *cubes_, *recall_, embedder_.get(), &writer}, *reflector_, turn);
+  if (engine_ != nullptr) {
+    prompter.emplace(engine_->model());
+    writer.emplace(*engine_, *prompter, who.name, clock_, interrupt);
+  }
+  std::vector<CubeId> stored;
+  for (const auto& reflector : reflectors_) {
+    const Reflecting with{who, *cubes_, *recall_, embedder_.get(), writer ? &*writer : nullptr, since};
+    for (const CubeId& id : TRY(reflect(with, *reflector, turn))) stored.push_back(id);
+  }
+  return stored;
 }
 
 Result<EraseReceipt> Wired::forget(const Principal& who, CubeId id, std::string why) {
   EraseReceipt receipt = TRY(cubes_->erase(who, id, std::move(why)));
   if (!receipt.rebuild.empty()) {  // without a model: that would take long, and what needs one stays listed
-    const auto made = derive_again({who, *cubes_, *recall_, embedder_.get(), nullptr}, *reflector_);
-    if (made.ok() && !made->empty())
-      receipt.indexes.push_back(std::to_string(made->size()) + " derived again from what is left");
+    size_t again = 0;
+    for (const auto& reflector : reflectors_) {
+      const auto made = derive_again({who, *cubes_, *recall_, embedder_.get(), nullptr}, *reflector);
+      if (made.ok()) again += made->size();
+    }
+    if (again > 0) receipt.indexes.push_back(std::to_string(again) + " derived again from what is left");
   }
   if (engine_ == nullptr) return receipt;
   std::lock_guard lock(mutex_);

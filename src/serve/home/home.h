@@ -38,7 +38,10 @@ class Home {
   // here.
   virtual Result<EraseReceipt> forget(const Principal& who, CubeId id, std::string why) = 0;
   // What the reflector derives from a turn whose evidence is stored, by the model when there is one.
-  virtual Result<std::vector<CubeId>> learn(const Principal& who, const Turn& turn) = 0;
+  // `since`: what was derived before does not count (of a rebuilding, when it began).
+  virtual Result<std::vector<CubeId>> learn(const Principal& who, const Turn& turn, TimeMs since = 0) = 0;
+  virtual const std::vector<std::unique_ptr<Reflector>>& reflectors() const = 0;
+  virtual Afterthought::State thoughts() = 0;  // what is still to be learnt from turns
 };
 
 // $VARVE_HOME, or ~/.varve.

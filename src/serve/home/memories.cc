@@ -42,6 +42,11 @@ Status keep_report(Home& home, Env& env, const Principal& who, const std::string
   Json kept = to_json(report, false);
   kept.set("session", session).set("time", format_time(home.clock().now_ms()));
   kept.set("budget_bytes", home.ledger().outside() + home.ledger().limit());
+  const Afterthought::State thoughts = home.thoughts();
+  kept.set("afterthought", Json::object()
+                               .set("waiting", thoughts.waiting)
+                               .set("done", thoughts.done)
+                               .set("failed", thoughts.failed));
   const std::string text = kept.dump(1) + "\n";
   return write_file(env, report_path(home, who), std::as_bytes(std::span(text)));
 }

@@ -83,7 +83,10 @@ std::vector<Setting> settings_of(HomeOptions& o) {
       {"embeddings", &o.embeddings, 0, 0,
        "what turns words into vectors: a folder of a static table, a .gguf embedding model, or "
        "model[:pool=mean|last|weighted,layer=N,prompt=none|echo|word]; empty: nothing"},
-      {"reflector", &o.reflector, 0, 0, "what is learnt from a turn after its answer"},
+      {"reflector", &o.reflector, 0, 0, "what is learnt from a turn after its answer; several joined by '+'"},
+      {"memory", &o.memory, 0, 0,
+       "a recipe of 'varve list': sets reflector, recipe and recall_tokens where they are not set"},
+      {"recall_tokens", &o.recall_tokens, 0, 1 << 20, "how much may be recalled for a turn"},
       {"context", &e.context, 0, 1 << 24,
        "tokens of a conversation that the model sees; 0: what it was made for"},
       {"max_sequences", &e.max_sequences, 1, 1024, "answers that are made at the same time; more wait"},

@@ -21,6 +21,8 @@ struct HomeOptions {
   std::string recipe = "default";
   std::string embeddings;
   std::string reflector = "verbatim";
+  std::string memory;
+  int32_t recall_tokens = 1000;
   EngineOptions engine;
 };
 

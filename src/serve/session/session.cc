@@ -6,15 +6,12 @@
 #include <chrono>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "core/base/process.h"
 #include "memory/plaintext/evidence.h"
 #include "memory/reflect/overlap.h"
-#include "memory/reflect/reflect.h"
 #include "serve/session/plain_answer.h"
 #include "serve/session/transcript.h"
-#include "serve/session/writer.h"
 
 namespace varve {
 namespace {
@@ -53,19 +50,13 @@ class Conversation : public Session {
         prompter_(std::move(prompter)),
         transcript_(std::move(transcript)) {}
 
-  ~Conversation() override {
-    thought_interrupt_.raise();
-    join_thought();
-  }
-
   const std::string& id() const override { return id_; }
   void interrupt() override {
     interrupt_.raise();
-    thought_interrupt_.raise();
+    parts_.thoughts.give_up(newest_thought());
   }
   void settle() override {
-    std::lock_guard one(mutex_);
-    join_thought();
+    if (auto thought = newest_thought()) parts_.thoughts.wait(thought);
   }
   Result<TurnReport> turn(std::string_view user, const TurnOptions& options,
                           const OnPiece& on_piece) override;
@@ -88,6 +79,9 @@ class Conversation : public Session {
   static bool going_on(const Work& work) { return work.options.after.size() > 0; }
   bool own_history(const Work& work) const { return work.options.history.is_null(); }
   int32_t quarter(int32_t tokens) const { return std::min(tokens, parts_.engine->context() / 4); }
+  int32_t recall_tokens(const Work& work) const {
+    return work.options.recall_tokens < 0 ? parts_.recall_tokens : work.options.recall_tokens;
+  }
   Status find_asked_before(Work& work);
   Status gather(Work& work) const;
   Result<Json> messages(const Work& work);
@@ -97,9 +91,10 @@ class Conversation : public Session {
   Status answer(Work& work, const OnPiece& on_piece);
   void keep_answer(Work& work);
   void think(Work& work);
-  Result<std::vector<CubeId>> reflect(const Turn& turn);
-  void join_thought() {
-    if (thought_.joinable()) thought_.join();
+  Status recall_pinned(Work& work) const;
+  std::shared_ptr<Afterthought::Outcome> newest_thought() const {
+    std::lock_guard lock(thought_mutex_);
+    return thought_;
   }
   Result<CubeId> keep(const Work& work, std::string_view speaker, std::string_view text,
                       std::vector<Source> from, Trust trust);
@@ -110,16 +105,11 @@ class Conversation : public Session {
   const std::unique_ptr<Prompter> prompter_;  // null without a model
   std::mutex mutex_;                          // one turn at a time
   Transcript transcript_;
-  Interrupt interrupt_, thought_interrupt_;
-  std::thread thought_;  // an afterthought that goes on after its turn, at most one
-  std::string late_trouble_;
+  Interrupt interrupt_;
+  mutable std::mutex thought_mutex_;                // of the pointer alone
+  std::shared_ptr<Afterthought::Outcome> thought_;  // of the newest turn
+  bool told_ = true;                                // its trouble
 };
-
-std::string trouble_of(Result<std::vector<CubeId>> learnt) {
-  if (learnt.ok()) return "";
-  return "the afterthought failed, the turn itself is stored: " +
-         std::string(std::move(learnt).status().message());
-}
 
 Status check(std::string_view user, const TurnOptions& options) {
   if (blank(user)) return Status(Code::invalid, "the message is empty; say something");
@@ -128,7 +118,6 @@ Status check(std::string_view user, const TurnOptions& options) {
                                      " bytes; at most 1 MiB can be said at once, so cut it into parts");
   }
   if (options.max_tokens < 1) return Status(Code::invalid, "max_tokens must be at least 1");
-  if (options.recall_tokens < 0) return Status(Code::invalid, "recall_tokens must not be negative");
   if (!options.after.is_null() && (!options.after.is_array() || options.history.is_null())) {
     return Status(Code::invalid, "messages after the user's go with a history of the caller's own");
   }
@@ -145,11 +134,14 @@ Result<TurnReport> Conversation::turn(std::string_view said, const TurnOptions& 
   user += whole.finish();
   TRY(check(user, options));
   std::lock_guard one(mutex_);
-  join_thought();
+  std::optional<Afterthought::Hush> hush(std::in_place, parts_.thoughts);
   interrupt_.clear();
   Work work{.user = user, .options = options};
   TurnReport& report = work.report;
-  if (!late_trouble_.empty()) report.troubles.push_back(std::exchange(late_trouble_, ""));
+  if (auto thought = newest_thought(); thought && !std::exchange(told_, true)) {
+    const std::string trouble = parts_.thoughts.trouble(thought);
+    if (!trouble.empty()) report.troubles.push_back(trouble);
+  }
   Stopwatch watch;
   TRY(find_asked_before(work));
   TRY(gather(work));
@@ -169,10 +161,9 @@ Result<TurnReport> Conversation::turn(std::string_view said, const TurnOptions& 
     if (on_piece && !on_piece({report.answer, {}})) report.finish = Finish::cancelled;
     report.stage_ms.emplace_back("answer", watch.lap_ms());
   }
-  if (options.remember) {
-    keep_answer(work);
-    think(work);
-  }
+  if (options.remember) keep_answer(work);
+  hush.reset();
+  if (options.remember) think(work);
   report.stage_ms.emplace_back("afterthought", watch.lap_ms());
   report.peak_bytes = peak_resident_bytes();
   return std::move(work.report);
@@ -195,14 +186,41 @@ Status Conversation::gather(Work& work) const {
   query.text = head_of(work.user, kQueryBytes);
   if (parts_.engine != nullptr) {
     const int32_t room = parts_.engine->context() - quarter(work.options.max_tokens) -
-                         quarter(work.options.recall_tokens) - parts_.engine->context() / 8;
+                         quarter(recall_tokens(work)) - parts_.engine->context() / 8;
     work.first_turn = own_history(work) ? transcript_.first_turn(room) : 0;
-    query.token_budget = quarter(work.options.recall_tokens);
+    query.token_budget = quarter(recall_tokens(work));
     query.skip_session = id_;
     query.skip_from_turn = work.first_turn;
   }
   if (!work.options.recall || (parts_.engine != nullptr && query.token_budget == 0)) return {};
-  work.report.recalled = TRY(parts_.recall.gather(who_, query));
+  TRY(recall_pinned(work));
+  for (const Recalled& one : work.report.recalled) query.token_budget -= int32_t(one.text.size() / 4);
+  if (parts_.engine != nullptr && query.token_budget <= 0) return {};
+  for (Recalled& one : TRY(parts_.recall.gather(who_, query))) {
+    const auto same = [&](const Recalled& before) { return before.header.id == one.header.id; };
+    if (std::none_of(work.report.recalled.begin(), work.report.recalled.end(), same))
+      work.report.recalled.push_back(std::move(one));
+  }
+  return {};
+}
+
+// What a reflector keeps for every prompt (a state of this conversation, a portrait) comes before what recall
+// finds; it takes at most half of the allowance.
+Status Conversation::recall_pinned(Work& work) const {
+  if (parts_.engine == nullptr) return {};
+  int64_t left = int64_t(quarter(recall_tokens(work))) * 2;  // bytes
+  for (const std::string& kind : parts_.thoughts.pinned()) {
+    CubeFilter filter;
+    filter.space = who_.name;
+    filter.origin = kind;
+    filter.limit = 10000;
+    std::vector<CubeHeader> all = TRY(parts_.cubes.list(who_, filter));
+    std::erase_if(all, [&](const CubeHeader& h) { return !h.session.empty() && h.session != id_; });
+    if (all.empty() || all.back().payload_bytes > left) continue;
+    std::string text = TRY(parts_.cubes.payload(who_, all.back().id));
+    left -= int64_t(text.size());
+    work.report.recalled.push_back({std::move(all.back()), std::move(text), 1, {{"pinned", 1.0f}}});
+  }
   return {};
 }
 
@@ -231,7 +249,7 @@ Result<Json> Conversation::messages(const Work& work) {
 // The allowance for recalled words is kept by the model's own count of tokens.
 void Conversation::trim_recalled(Work& work) const {
   std::vector<Recalled>& recalled = work.report.recalled;
-  const int32_t most = quarter(work.options.recall_tokens);
+  const int32_t most = quarter(recall_tokens(work));
   while (!recalled.empty() && prompter_->count(present(recalled)) > most) recalled.pop_back();
 }
 
@@ -273,6 +291,7 @@ Status Conversation::keep_user(Work& work) {
   const std::string words = strip_recalled(work.user);
   if (!work.options.remember || blank(words) || work.user_cube || going_on(work)) return {};
   work.user_cube = TRY(keep(work, "user", words, {}, Trust::user).with("storing your words"));
+  parts_.thoughts.begun(who_, *work.user_cube);
   transcript_.add(*work.user_cube, work.report.turn, true, words);
   work.report.stored.push_back(work.user_cube->text());
   return {};
@@ -327,26 +346,17 @@ void Conversation::think(Work& work) {
   turn.user_cube = work.user_cube;
   turn.assistant_cube = work.answer_cube;
   turn.recalled = work.report.recalled;
-  thought_interrupt_.clear();
-  if (!work.options.settle) {
-    thought_ = std::thread([this, turn] { late_trouble_ = trouble_of(reflect(turn)); });
-    return;
+  auto thought = parts_.thoughts.submit(who_, std::move(turn));
+  {
+    std::lock_guard lock(thought_mutex_);
+    thought_ = thought;
   }
-  auto learnt = reflect(turn);
-  if (learnt.ok()) {
-    for (const CubeId& id : *learnt) work.report.stored.push_back(id.text());
-  } else {
-    work.report.troubles.push_back(trouble_of(std::move(learnt)));
-  }
-}
-
-Result<std::vector<CubeId>> Conversation::reflect(const Turn& turn) {
-  std::optional<EngineWriter> writer;
-  if (parts_.engine != nullptr) {
-    writer.emplace(*parts_.engine, *prompter_, who_.name, parts_.clock, thought_interrupt_);
-  }
-  return varve::reflect({who_, parts_.cubes, parts_.recall, nullptr, writer ? &*writer : nullptr},
-                        parts_.reflector, turn);
+  told_ = work.options.settle;
+  if (!work.options.settle) return;
+  parts_.thoughts.wait(thought);
+  for (const CubeId& id : parts_.thoughts.stored(thought)) work.report.stored.push_back(id.text());
+  const std::string trouble = parts_.thoughts.trouble(thought);
+  if (!trouble.empty()) work.report.troubles.push_back(trouble);
 }
 
 }  // namespace
@@ -358,6 +368,7 @@ Result<std::shared_ptr<Session>> open_session(const SessionParts& parts, const P
   std::unique_ptr<Prompter> prompter;
   if (parts.engine != nullptr) prompter = std::make_unique<Prompter>(parts.engine->model());
   Transcript transcript = TRY(Transcript::open(parts.cubes, who, id, prompter.get()));
+  parts.thoughts.meet(who);
   return std::shared_ptr<Session>(
       std::make_shared<Conversation>(parts, who, id, std::move(prompter), std::move(transcript)));
 }

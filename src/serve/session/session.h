@@ -13,8 +13,8 @@
 #include "core/base/clock.h"
 #include "core/format/json.h"
 #include "memory/recall/recall.h"
-#include "memory/reflect/reflector.h"
 #include "run/engine/engine.h"
+#include "serve/session/afterthought.h"
 #include "serve/session/generate.h"
 
 namespace varve {
@@ -39,8 +39,8 @@ struct TurnOptions {
   SamplingOptions sampling;
   int32_t max_tokens = 512;
   bool recall = true, remember = true;
-  bool settle = true;  // wait for the afterthought; false: it goes on by itself, and the next turn waits
-  int32_t recall_tokens = 1000;  // at most; never more than a quarter of the context
+  bool settle = true;          // wait for the afterthought; false: it goes on by itself
+  int32_t recall_tokens = -1;  // at most; -1: the recipe's; never more than a quarter of the context
   std::vector<std::string> stop;
   std::shared_ptr<const Grammar> grammar;
   std::string system;           // words before the conversation, or empty
@@ -60,7 +60,7 @@ struct Said {  // one entry of the transcript
 
 class Session {
  public:
-  virtual ~Session() = default;  // gives up an afterthought that still goes on
+  virtual ~Session() = default;
   virtual const std::string& id() const = 0;
   // One at a time: a second caller waits for the first. Without a model the answer is what was recalled, in
   // words. A failed turn says whether the user's words were kept; asking again does not store them twice.
@@ -75,9 +75,10 @@ class Session {
 struct SessionParts {  // what a session works with; all of it outlives the session
   CubeStore& cubes;
   const Recall& recall;
-  const Reflector& reflector;
+  Afterthought& thoughts;
   Engine* engine = nullptr;  // null: memory on its own
   const Clock& clock = system_clock();
+  int32_t recall_tokens = 1000;
 };
 Result<std::shared_ptr<Session>> open_session(const SessionParts& parts, const Principal& who,
                                               const std::string& id);

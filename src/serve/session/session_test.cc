@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
+#include <map>
 #include <thread>
 
 #include "serve/session/prompt.h"
@@ -40,6 +40,15 @@ class ScriptedReflector : public Reflector {
   bool asks = false;
 };
 
+struct NotedMarks : LogMarks {
+  std::map<std::string, CubeId> marks;
+  std::optional<CubeId> reached(const Principal& who) override {
+    const auto found = marks.find(who.name);
+    return found == marks.end() ? std::nullopt : std::optional(found->second);
+  }
+  void reach(const Principal& who, CubeId mark) override { marks[who.name] = mark; }
+};
+
 class SessionTest : public testing::Test {
  protected:
   void open_store() {
@@ -51,9 +60,16 @@ class SessionTest : public testing::Test {
   std::shared_ptr<Session> session(const std::string& id, ScriptedEngine* engine,
                                    const Principal& who = {"ann"}) {
     if (!store) open_store();
-    auto made = open_session({*store, *recall, reflector, engine}, who, id);
+    struct Opened {  // the afterthought of a home, which ends with it
+      Afterthought thoughts;
+      std::shared_ptr<Session> session;
+    };
+    auto opened = std::shared_ptr<Opened>(
+        new Opened{Afterthought({*store, *recall, reflectors, progress, nullptr, engine}), nullptr});
+    auto made = open_session({*store, *recall, opened->thoughts, engine}, who, id);
     EXPECT_TRUE(made.ok());
-    return std::move(made).value();
+    opened->session = std::move(made).value();
+    return {opened, opened->session.get()};
   }
   std::vector<std::string> turns(const std::string& id) {
     std::vector<std::string> all;
@@ -68,9 +84,15 @@ class SessionTest : public testing::Test {
   }
   static std::string newest(const std::string& prompt) { return prompt.substr(prompt.rfind("User: ")); }
 
-  TempFolder folder;
+  TempFolder folder{TempFolder::in_ram()};
   Ledger ledger{64 << 20};
-  ScriptedReflector reflector;
+  std::vector<std::unique_ptr<Reflector>> reflectors = [] {
+    std::vector<std::unique_ptr<Reflector>> all;
+    all.push_back(std::make_unique<ScriptedReflector>());
+    return all;
+  }();
+  ScriptedReflector& reflector = static_cast<ScriptedReflector&>(*reflectors[0]);
+  NotedMarks progress;
   std::unique_ptr<CubeStore> store;
   std::unique_ptr<Recall> recall;
   const TurnOptions options{};
@@ -241,34 +263,69 @@ TEST_F(SessionTest, a_failed_afterthought_is_reported_and_loses_nothing) {
   EXPECT_EQ(turns("s").size(), 2u);
 }
 
-TEST_F(SessionTest, an_afterthought_may_go_on_after_its_turn_and_the_next_turn_waits_for_it) {
-  std::atomic<bool> thought = false;
+TEST_F(SessionTest, a_turn_goes_before_an_afterthought_which_is_begun_again) {
+  std::atomic<int> thoughts = 0;
   ScriptedEngine engine([&](const std::string& prompt) {
     if (prompt.find("What was said?") == std::string::npos) return "yes";
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    thought = true;
-    return "nothing";
+    return ++thoughts == 1 ? "~" : "nothing";  // the first goes on until it is given up
   });
   reflector.asks = true;
+  reflector.facts = {"a fact"};
   auto one = session("s", &engine);
-  ok(one->turn("hello", {.settle = false}, nullptr));
-  one->settle();
-  EXPECT_TRUE(thought.exchange(false));
-  ok(one->turn("more", {.settle = false}, nullptr));
-  ok(one->turn("again", options, nullptr));
-  EXPECT_TRUE(thought);
-  ASSERT_EQ(engine.requests.size(), 6u);
-  EXPECT_EQ(engine.requests[1].priority, 1) << "a turn always goes first";
+  EXPECT_EQ(ok(one->turn("hello", {.settle = false}, nullptr)).stored.size(), 2u);
+  while (thoughts == 0) std::this_thread::yield();
+  EXPECT_EQ(ok(one->turn("again", options, nullptr)).stored.size(), 3u);
+  EXPECT_EQ(thoughts, 3);
+  ASSERT_EQ(engine.requests.size(), 5u);
+  EXPECT_EQ(engine.requests[1].priority, 1);
+  EXPECT_EQ(store->list({"ann"}, {.kind = "fact"})->size(), 2u);
+}
+
+TEST_F(SessionTest, an_afterthought_that_was_lost_is_found_in_the_log) {
+  ScriptedEngine endless([](const std::string& prompt) {
+    return prompt.find("What was said?") == std::string::npos ? "yes" : "~";
+  });
+  reflector.asks = true;
+  reflector.facts = {"a fact"};
+  session("s", &endless);  // the past before this is not looked at
+  ok(session("s", &endless)->turn("one", {.settle = false}, nullptr));
+  ok(session("s", &endless)->turn("two", {.settle = false}, nullptr));
+  EXPECT_TRUE(store->list({"ann"}, {.kind = "fact"})->empty());
+  ScriptedEngine engine([](const std::string&) { return "yes"; });
+  auto later = session("other", &engine);
+  for (size_t found = 0; found < 2;) found = store->list({"ann"}, {.kind = "fact"})->size();
+  later.reset();
+  const size_t asked = engine.requests.size();
+  EXPECT_EQ(asked, 2u);
+  ok(session("other", &engine)->turn("three", options, nullptr));
+  EXPECT_EQ(engine.requests.size(), asked + 2) << "what was reflected on is not asked again";
+  EXPECT_EQ(store->list({"ann"}, {.kind = "fact"})->size(), 3u);
+}
+
+TEST_F(SessionTest, a_state_is_in_every_prompt_of_its_conversation_alone) {
+  ScriptedEngine engine([](const std::string& prompt) {
+    return prompt.find("'before'") == std::string::npos ? "yes"
+                                                        : R"({"lines": ["Ann plans a journey to Oslo."]})";
+  });
+  reflectors = std::move(make_reflectors("mem1")).value();
+  ok(session("s", &engine)->turn("I want to travel.", options, nullptr));
+  const TurnReport next = ok(session("s", &engine)->turn("How is the weather?", options, nullptr));
+  ASSERT_FALSE(next.recalled.empty());
+  EXPECT_EQ(next.recalled[0].text, "Ann plans a journey to Oslo.");
+  EXPECT_EQ(next.recalled[0].parts[0].first, "pinned");
+  for (const Recalled& one : ok(session("t", &engine)->turn("Hm?", options, nullptr)).recalled)
+    EXPECT_NE(one.parts[0].first, "pinned");
 }
 
 TEST_F(SessionTest, a_late_failure_is_reported_with_the_next_turn) {
   reflector.fails = 1;
   auto one = session("s", nullptr);
   EXPECT_TRUE(ok(one->turn("hello", {.settle = false}, nullptr)).troubles.empty());
+  one->settle();
   EXPECT_EQ(ok(one->turn("again", options, nullptr)).troubles.size(), 1u);
 }
 
-TEST_F(SessionTest, an_endless_afterthought_is_given_up_when_the_session_ends) {
+TEST_F(SessionTest, an_endless_afterthought_is_given_up_when_the_home_ends) {
   ScriptedEngine engine([&](const std::string& prompt) {
     return prompt.find("What was said?") == std::string::npos ? "yes" : "~";
   });
@@ -343,8 +400,9 @@ TEST_F(SessionTest, bad_requests_are_invalid) {
   EXPECT_EQ(one->turn(" \n", options, nullptr).code(), Code::invalid);
   EXPECT_EQ(one->turn(std::string(2 << 20, 'x'), options, nullptr).code(), Code::invalid);
   EXPECT_EQ(one->turn("x", {.max_tokens = 0}, nullptr).code(), Code::invalid);
-  EXPECT_EQ(open_session({*store, *recall, reflector}, {"../x"}, "s").code(), Code::invalid);
-  EXPECT_EQ(open_session({*store, *recall, reflector}, {"ann"}, "").code(), Code::invalid);
+  Afterthought thoughts({*store, *recall, reflectors, progress});
+  EXPECT_EQ(open_session({*store, *recall, thoughts}, {"../x"}, "s").code(), Code::invalid);
+  EXPECT_EQ(open_session({*store, *recall, thoughts}, {"ann"}, "").code(), Code::invalid);
 }
 
 TEST_F(SessionTest, every_stage_is_timed) {

@@ -66,7 +66,7 @@ class GMemory : public Reflector {
 
   static Status count(const Principal& who, const Turn& turn, const Known& known, const Unit& insight,
                       bool confirmed, std::vector<MemoryOp>& ops) {
-    Usage usage = TRY(usage_of(known.cubes, who, insight.header.id));
+    Uses usage = TRY(usage_of(known.cubes, who, insight.header.id));
     usage.used += 1;
     usage.helped += confirmed;
     if (confirmed) ops.push_back(link(turn, kLink, 0, insight.header.id));

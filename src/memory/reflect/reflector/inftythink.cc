@@ -21,7 +21,7 @@ class InftyThink : public Reflector {
   Result<std::vector<MemoryOp>> reflect(const Principal& who, const Turn& turn, const Known& known,
                                         Writer* writer) const override {
     if (evidence_of(turn).empty() || (turn.index + 1) % options_.segment != 0) return std::vector<MemoryOp>();
-    Segment segment = TRY(segment_of(who, turn, known, options_.segment));
+    Stretch segment = TRY(segment_of(who, turn, known, options_.segment));
     if (segment.from.empty()) return std::vector<MemoryOp>();
     const auto old = TRY(newest_of(who, turn, known, "inftythink.state", turn.session));
     std::string text = TRY(rewritten(

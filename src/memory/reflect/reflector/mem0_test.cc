@@ -26,8 +26,9 @@ struct KnownFacts : Recall {
     return facts;
   }
   int64_t bytes() const override { return 0; }
-  void changed(const CubeHeader&, std::string_view) override {}
-  void erased(const CubeHeader&) override {}
+  RecallState state() const override { return {}; }
+  Status rebuild() override { return {}; }
+  Status settle() override { return {}; }
 };
 
 Turn said(std::string user, std::string assistant, TimeMs time) {

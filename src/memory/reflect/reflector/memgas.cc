@@ -12,7 +12,7 @@ namespace varve::reflector {
 namespace {
 
 constexpr std::string_view kWords = "memgas.keywords", kSummary = "memgas.summary", kLink = "memgas.link";
-constexpr size_t kCompared = 200;
+constexpr size_t kCompared = 50;
 
 struct Options {
   int segment = 4;  // turns
@@ -31,7 +31,7 @@ class MemGas : public Reflector {
                                         Writer* writer) const override {
     std::vector<MemoryOp> ops;
     if (evidence_of(turn).empty() || (turn.index + 1) % options_.segment != 0) return ops;
-    const Segment segment = TRY(segment_of(who, turn, known, options_.segment));
+    const Stretch segment = TRY(segment_of(who, turn, known, options_.segment));
     std::vector<std::string> words = key_words(segment.words, size_t(options_.words));
     std::string summary;
     if (writer != nullptr && !segment.from.empty()) {
