@@ -96,9 +96,7 @@ class Hnsw : public VectorIndex {
     return {};
   }
 
-  size_t size() const override {
-    return graph_ == nullptr ? 0 : graph_->cur_element_count - graph_->num_deleted_;
-  }
+  size_t size() const override { return graph_ ? graph_->cur_element_count - graph_->num_deleted_ : 0; }
   int64_t bytes() const override {
     return graph_ == nullptr ? 0 : int64_t(graph_->max_elements_) * bytes_each() + kFixedBytes;
   }
@@ -138,8 +136,7 @@ class Hnsw : public VectorIndex {
   }
   Status room_for(uint32_t slot) {
     const size_t used = graph_ == nullptr ? 0 : graph_->cur_element_count;
-    if (graph_ != nullptr && (graph_->label_lookup_.contains(slot) || used < graph_->max_elements_))
-      return {};
+    if (graph_ && (used < graph_->max_elements_ || graph_->label_lookup_.contains(slot))) return {};
     const size_t room = std::max<size_t>(64, used + used / 4);
     TRY(book(room));
     if (graph_ != nullptr) return guarded([&] { graph_->resizeIndex(room); });
