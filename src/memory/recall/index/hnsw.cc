@@ -108,8 +108,7 @@ class Hnsw : public VectorIndex {
   // The library's table of 65,536 update locks, its random generators and the first list of visited nodes.
   static constexpr int64_t kFixedBytes = 65536 * 40 + 16384;
 
-  // The vector with its links and label; the links above, of one in m; a lock, a level, a pointer, a place in
-  // the table of labels, a mark in the list of visited nodes.
+  // Vector, links and label; of one in m the links above; a lock, level, pointer, place among labels, mark.
   int64_t bytes_each() const {
     const int64_t links = int64_t(options_.m) * 4 + 4;
     return int64_t(ground_.width) * 4 + 2 * links + 8 + (links + 16) / (options_.m - 1) + 40 + 4 + 8 + 48 + 4;
