@@ -42,6 +42,7 @@ std::string_view role(uint8_t rights);  // "reader", "writer", "admin", "nobody"
 struct Conflict {
   CubeId newer, older;
   bool closed = true;  // the older is; else the newer is believed less, and both stand until settled
+  bool open = true;    // to be settled; else the newer took the older's place, or somebody settled it so
 };
 enum class Verdict : uint8_t { newer, older, both };
 Result<Verdict> parse_verdict(std::string_view text);
@@ -90,7 +91,9 @@ class Governance {
   // The version that was the newest, and its life, at a time; not_found before it was put.
   virtual Result<CubeHeader> as_of(const Principal& who, CubeId id, TimeMs recorded_at) const = 0;
 
-  virtual Result<std::vector<Conflict>> conflicts(const Principal& who, const std::string& space) const = 0;
+  // The open ones, oldest first; with `all`, every pair of which one took the other's place.
+  virtual Result<std::vector<Conflict>> conflicts(const Principal& who, const std::string& space,
+                                                  bool all = false) const = 0;
   virtual Status settle(const Principal& who, CubeId newer, CubeId older, Verdict verdict,
                         std::string why) = 0;
 

@@ -62,7 +62,7 @@ constexpr std::string_view kSpace =
     "  NAME's space is called 'me:NAME' by everybody; ':NAME' is short for one of your own.\n"
     "  An agent to whom rights are lent acts with --as YOU --agent AGENT.\n";
 constexpr std::string_view kConflicts =
-    "varve conflicts [--space S]\n"
+    "varve conflicts [--space S] [--all]\n"
     "       varve conflicts --settle newer|older|both NEWER OLDER\n";
 constexpr std::string_view kAudit = "varve audit [--space S] [--after N] [--limit N]\n";
 constexpr std::string_view kBackup = "varve backup FOLDER\n";

@@ -81,19 +81,21 @@ Result<CubeHeader> SqliteStore::as_of(const Principal& who, CubeId id, TimeMs re
               [&](View& view) -> Result<CubeHeader> { return view.as_of(TRY(view.find(id)), recorded_at); });
 }
 
-Result<std::vector<Conflict>> SqliteStore::conflicts(const Principal& who, const std::string& space) const {
+Result<std::vector<Conflict>> SqliteStore::conflicts(const Principal& who, const std::string& space,
+                                                     bool all) const {
   return read(who, [&](View& view) -> Result<std::vector<Conflict>> {
-    std::vector<Conflict> all;
-    auto row =
-        TRY(db_->query("SELECT newer, older, verdict FROM supersedes WHERE verdict <> 0 ORDER BY newer"));
+    std::vector<Conflict> found;
+    auto row = TRY(
+        db_->query(all ? "SELECT newer, older, verdict FROM supersedes ORDER BY newer"
+                       : "SELECT newer, older, verdict FROM supersedes WHERE verdict <> 0 ORDER BY newer"));
     while (TRY(row.step())) {
-      Conflict one{.closed = row.integer(2) == 1};
+      Conflict one{.closed = row.integer(2) < 2, .open = row.integer(2) != 0};
       if (!take(row.view(0), one.newer) || !take(row.view(1), one.older)) continue;
       const auto newer = TRY(view.rows().state(one.newer)), older = TRY(view.rows().state(one.older));
       if (!newer || !older || !view.sees(*newer) || !view.sees(*older)) continue;
-      if (space.empty() || newer->space == space || older->space == space) all.push_back(one);
+      if (space.empty() || newer->space == space || older->space == space) found.push_back(one);
     }
-    return all;
+    return found;
   });
 }
 

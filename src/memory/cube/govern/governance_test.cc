@@ -196,6 +196,9 @@ TEST_F(GovernanceTest, WhatIsBelievedLessClosesNothing) {
   put(kAlice, instead);
   EXPECT_EQ(head(mine).life, Life::active);
   ASSERT_TRUE(govern().settle(kAlice, page, mine, Verdict::newer, "checked").ok());
+  const auto settled = *govern().conflicts(kAlice, "", true);
+  EXPECT_EQ(settled.size(), 2u);
+  EXPECT_FALSE(settled[0].open);
   EXPECT_EQ(head(mine).life, Life::expired);
 }
 

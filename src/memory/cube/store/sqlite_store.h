@@ -90,7 +90,8 @@ class SqliteStore : public CubeStore, public Governance {
   Result<uint32_t> restore(const Principal& who, CubeId id, uint32_t version, uint32_t base_version,
                            std::string why) override;
   Result<CubeHeader> as_of(const Principal& who, CubeId id, TimeMs recorded_at) const override;
-  Result<std::vector<Conflict>> conflicts(const Principal& who, const std::string& space) const override;
+  Result<std::vector<Conflict>> conflicts(const Principal& who, const std::string& space,
+                                          bool all) const override;
   Status settle(const Principal& who, CubeId newer, CubeId older, Verdict verdict, std::string why) override;
   Result<Tended> tend(const Principal& who, const std::string& space) override;
   Result<Backup> backup(const Principal& by, const std::string& folder) override;

@@ -183,6 +183,7 @@ Result<int> run_space(Args& args, Console& console) {
 Result<int> run_conflicts(Args& args, Console& console) {
   const auto verdict = TRY(args.value("--settle"));
   const std::string space = TRY(args.value("--space")).value_or("");
+  const bool every = args.flag("--all");
   const Opened opened = TRY(open_for(args, verdict ? 2 : 0, verdict ? 2 : 0,
                                      "with --settle newer|older|both: the ids of the newer and the older"));
   CubeStore& cubes = opened.home->cubes();
@@ -193,11 +194,12 @@ Result<int> run_conflicts(Args& args, Console& console) {
     return said(opened, console, Json::object().set("settled", *verdict), "Settled: " + *verdict + ".");
   }
   Json all = Json::array();
-  for (const Conflict& one : TRY(cubes.governance().conflicts(opened.who, space_of(opened, space)))) {
+  for (const Conflict& one : TRY(cubes.governance().conflicts(opened.who, space_of(opened, space), every))) {
     all.push(Json::object()
                  .set("newer", one.newer.text())
                  .set("older", one.older.text())
-                 .set("closed", one.closed));
+                 .set("closed", one.closed)
+                 .set("open", one.open));
     if (opened.json) continue;
     for (const CubeId& id : {one.newer, one.older}) {
       const CubeHeader header = TRY(cubes.head(opened.who, id));
