@@ -121,6 +121,8 @@ Status SqliteStore::copy_database(const std::string& to, std::unique_lock<std::m
     if (!copy) {
       copy.emplace(TRY(sql::Copy::begin(*db_, to)));
       connection = opened_;
+      TRY(copy->step(0));  // only counts: the last page is never copied without the writing lock
+      continue;
     }
     if (connection != opened_) return Status(Code::io, "the disk failed during the copy: try again");
     const bool more = TRY(copy->step(last ? -1 : kPagesAtOnce));
