@@ -1,5 +1,7 @@
 #include "serve/http/server.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -72,7 +74,11 @@ class Library : public httplib::Server {
   }
 
  private:
-  bool process_and_close_socket(socket_t socket) override { return serve(socket, 0); }
+  bool process_and_close_socket(socket_t socket) override {
+    const int on = 1;  // head and body are written apart; the second must not wait for the first's receipt
+    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return serve(socket, 0);
+  }
 
   bool serve(socket_t socket, int served) {
     Connection connection(socket, svr_sock_);
