@@ -16,7 +16,7 @@ struct Options {
   double sharpness = 5;  // of the softmax over scores of 0..1
   double down = 0.5;     // of a unit's score, to the turns it cites
   double side = 0.5;     // of that, to those of the units associated with it
-  double keep = 0.5;     // that stays with a unit
+  double keep = 0.1;     // that stays with a unit
 };
 
 class Router : public Reranker {

@@ -16,7 +16,7 @@ struct Options {
   double down = 0.5;  // share of a score that goes to the sources together
   double side = 0.3;  // to each cube that is linked
   double up = 0;      // to each cube derived from it
-  double keep = 0.5;  // that stays with what is derived
+  double keep = 0.1;  // that stays with what is derived
 };
 
 class LineageWalk : public Reranker {
