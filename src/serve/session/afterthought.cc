@@ -156,7 +156,7 @@ void Afterthought::run() {
     current_is_past_ = job.from_log;
     interrupt_.clear();
     // A turn may have begun between next() and here: it is as good as interrupted.
-    if (hushed_ > 0 && parts_.engine != nullptr && job.tries < kPatience) interrupt_.raise();
+    if (ending_ || (hushed_ > 0 && parts_.engine != nullptr && job.tries < kPatience)) interrupt_.raise();
     lock.unlock();
     bool cancelled = false;
     Outcome outcome = reflect_on(job, cancelled);

@@ -19,7 +19,7 @@ class ScriptedReflector : public Reflector {
   std::vector<std::string> kinds() const override { return {"fact"}; }
   Result<std::vector<MemoryOp>> reflect(const Principal&, const Turn& turn, const Known&,
                                         Writer* writer) const override {
-    if (asks) TRY(writer->write("What was said?", "", 100));
+    if (asks && writer != nullptr) TRY(writer->write("What was said?", "", 100));
     if (fails > 0 && fails-- > 0) return Status(Code::internal, "no thought today");
     std::vector<MemoryOp> ops;
     for (const std::string& fact : facts) {
