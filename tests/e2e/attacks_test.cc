@@ -54,6 +54,11 @@ std::vector<Json> hostile_requests(std::string_view way) {
   return all;
 }
 
+struct Forgetful : LogMarks {
+  std::optional<CubeId> reached(const Principal&) override { return std::nullopt; }
+  void reach(const Principal&, CubeId) override {}
+};
+
 // An engine that answers nothing and keeps the tokens of every prompt: what the model would have read.
 class Eavesdropper : public Engine {
  public:
@@ -90,10 +95,12 @@ class Words : public testing::Test {
     draft.payload = "The figs of Friday: " + words;
     EXPECT_TRUE(home->cubes().put({"ann"}, draft).ok());
     Eavesdropper engine(model);
-    const auto reflector = reflectors().make("verbatim").value();
+    const std::vector<std::unique_ptr<Reflector>> none;
+    Forgetful marks;
+    Afterthought thoughts({home->cubes(), home->recall(), none, marks});
     auto session = open_session(
-        {.cubes = home->cubes(), .recall = home->recall(), .reflector = *reflector, .engine = &engine},
-        {"ann"}, "chat");
+        {.cubes = home->cubes(), .recall = home->recall(), .thoughts = thoughts, .engine = &engine}, {"ann"},
+        "chat");
     EXPECT_TRUE(session.ok());
     auto turn = (*session)->turn("What about the figs of Friday?",
                                  {.recall_tokens = 1 << 14, .system = "Be kind."}, {});

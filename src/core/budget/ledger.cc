@@ -5,8 +5,8 @@
 namespace varve {
 
 std::string_view to_string(Tag tag) {
-  static constexpr std::string_view names[] = {"weights", "kv",        "scratch",   "index",
-                                               "cubes",   "gradients", "optimizer", "io",    "activations"};
+  static constexpr std::string_view names[] = {"weights",   "kv",        "scratch", "index",      "cubes",
+                                               "gradients", "optimizer", "io",      "activations"};
   return names[static_cast<size_t>(tag)];
 }
 
