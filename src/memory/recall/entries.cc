@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "memory/recall/terms.h"
+#include "memory/recall/query/terms.h"
 
 namespace varve {
 namespace {

@@ -16,7 +16,7 @@
 #include "memory/recall/index/key_table.h"
 #include "memory/recall/index/lexical.h"
 #include "memory/recall/index/snapshot.h"
-#include "memory/recall/question.h"
+#include "memory/recall/query/question.h"
 
 namespace varve {
 

@@ -11,8 +11,8 @@
 #include "core/budget/ledger.h"
 #include "core/io/env.h"
 #include "memory/cube/cube_store.h"
-#include "memory/recall/aggregate.h"
 #include "memory/recall/present.h"
+#include "memory/recall/query/aggregate.h"
 #include "memory/recall/retriever.h"
 
 namespace varve {

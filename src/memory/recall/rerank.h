@@ -8,7 +8,7 @@
 
 #include "core/base/ports.h"
 #include "memory/recall/entries.h"
-#include "memory/recall/question.h"
+#include "memory/recall/query/question.h"
 #include "memory/recall/retriever.h"
 
 namespace varve {

@@ -14,7 +14,7 @@
 #include "core/io/env.h"
 #include "memory/cube/cube.h"
 #include "memory/recall/index/snapshot.h"
-#include "memory/recall/when.h"
+#include "memory/recall/query/when.h"
 
 namespace varve {
 

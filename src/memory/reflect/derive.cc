@@ -7,7 +7,7 @@
 
 #include "core/base/hash.h"
 #include "memory/recall/present.h"
-#include "memory/recall/terms.h"
+#include "memory/recall/query/terms.h"
 #include "memory/reflect/ask.h"
 
 namespace varve {

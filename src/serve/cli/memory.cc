@@ -7,7 +7,7 @@
 #include "serve/cli/options.h"
 #include "serve/cli/terminal/terminal.h"
 #include "serve/home/show.h"
-#include "serve/session/plain_answer.h"
+#include "serve/session/answer/plain_answer.h"
 
 namespace varve {
 namespace {

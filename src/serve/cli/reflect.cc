@@ -1,7 +1,7 @@
 // varve reflect, varve feedback: what is derived from what was said, and whether it was of use.
 #include <ostream>
 
-#include "memory/reflect/playbook.h"
+#include "memory/reflect/shared/playbook.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/memory.h"
 #include "serve/cli/options.h"

@@ -5,7 +5,7 @@
 
 #include "serve/cli/terminal/terminal.h"
 #include "serve/home/settings.h"
-#include "serve/session/plain_answer.h"
+#include "serve/session/answer/plain_answer.h"
 
 namespace varve {
 namespace {

@@ -6,7 +6,7 @@
 #include "core/base/hash.h"
 #include "serve/home/fields.h"
 #include "serve/http/call.h"
-#include "serve/session/tool_calls.h"
+#include "serve/session/answer/tool_calls.h"
 
 namespace varve {
 namespace {

@@ -16,7 +16,7 @@
 
 #include "core/base/clock.h"
 #include "memory/reflect/reflect.h"
-#include "serve/session/generate.h"
+#include "serve/session/answer/generate.h"
 #include "serve/session/prompt.h"
 
 namespace varve {

@@ -1,4 +1,4 @@
-#include "serve/session/plain_answer.h"
+#include "serve/session/answer/plain_answer.h"
 #include "serve/session/session.h"
 
 namespace varve {

@@ -10,7 +10,7 @@
 #include "core/base/process.h"
 #include "memory/plaintext/evidence.h"
 #include "memory/reflect/overlap.h"
-#include "serve/session/plain_answer.h"
+#include "serve/session/answer/plain_answer.h"
 #include "serve/session/transcript.h"
 
 namespace varve {

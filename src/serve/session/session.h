@@ -15,7 +15,7 @@
 #include "memory/recall/recall.h"
 #include "run/engine/engine.h"
 #include "serve/session/afterthought.h"
-#include "serve/session/generate.h"
+#include "serve/session/answer/generate.h"
 
 namespace varve {
 

@@ -5,7 +5,7 @@
 #include "core/base/clock.h"
 #include "core/base/ports.h"
 #include "run/engine/engine.h"
-#include "serve/session/generate.h"
+#include "serve/session/answer/generate.h"
 #include "serve/session/prompt.h"
 
 namespace varve {

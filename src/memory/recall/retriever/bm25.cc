@@ -5,8 +5,8 @@
 #include <map>
 
 #include "memory/recall/index/lexical.h"
+#include "memory/recall/query/terms.h"
 #include "memory/recall/retriever.h"
-#include "memory/recall/terms.h"
 #include "memory/recall/top.h"
 
 namespace varve::retriever {

@@ -10,9 +10,9 @@
 
 #include "memory/recall/index/key_table.h"
 #include "memory/recall/index/lexical.h"
-#include "memory/recall/question.h"
+#include "memory/recall/query/question.h"
+#include "memory/recall/query/terms.h"
 #include "memory/recall/retriever.h"
-#include "memory/recall/terms.h"
 #include "memory/recall/top.h"
 
 namespace varve::retriever {

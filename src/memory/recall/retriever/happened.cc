@@ -4,9 +4,9 @@
 #include <map>
 
 #include "memory/recall/index/key_table.h"
+#include "memory/recall/query/when.h"
 #include "memory/recall/retriever.h"
 #include "memory/recall/top.h"
-#include "memory/recall/when.h"
 
 namespace varve::retriever {
 namespace {

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "memory/reflect/ask.h"
-#include "memory/reflect/playbook.h"
+#include "memory/reflect/shared/playbook.h"
 
 namespace varve::reflector {
 namespace {

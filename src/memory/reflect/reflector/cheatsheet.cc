@@ -4,7 +4,7 @@
 // as history, and a sheet that would come out empty does not take the old one's place. One answer of the
 // Writer a turn; without one, nothing.
 #include "memory/reflect/ask.h"
-#include "memory/reflect/rolling.h"
+#include "memory/reflect/shared/rolling.h"
 
 namespace varve::reflector {
 namespace {

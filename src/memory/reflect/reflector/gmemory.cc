@@ -8,7 +8,7 @@
 #include <set>
 
 #include "memory/reflect/ask.h"
-#include "memory/reflect/playbook.h"
+#include "memory/reflect/shared/playbook.h"
 
 namespace varve::reflector {
 namespace {

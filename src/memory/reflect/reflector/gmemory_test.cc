@@ -1,5 +1,5 @@
-#include "memory/reflect/playbook.h"
 #include "memory/reflect/reflector/scripted_test.h"
+#include "memory/reflect/shared/playbook.h"
 
 namespace varve {
 namespace {

@@ -2,7 +2,7 @@
 // segments of bounded length, and after each write a summary of all so far from the last summary and the
 // segment; the next begins from it. Difference: here the segments are `segment` turns of a conversation. One
 // answer of the Writer a segment; without one, the densest sentences stay.
-#include "memory/reflect/rolling.h"
+#include "memory/reflect/shared/rolling.h"
 
 namespace varve::reflector {
 namespace {

@@ -2,7 +2,7 @@
 // Agents"): each turn rewrites one bounded internal state from the old state and the new observation, and
 // stands for all that came before. Differences: the writer is prompted, not trained by reinforcement, and the
 // turns are kept. One answer of the Writer a turn; without one, the densest sentences stay.
-#include "memory/reflect/rolling.h"
+#include "memory/reflect/shared/rolling.h"
 
 namespace varve::reflector {
 namespace {

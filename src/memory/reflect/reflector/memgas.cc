@@ -5,8 +5,8 @@
 // reranker `entropy`). Difference: stretches are `segment` turns, so that a conversation needs no end. One
 // answer of the Writer a segment; without one, there is no summary.
 #include "memory/reflect/ask.h"
-#include "memory/reflect/mixture.h"
-#include "memory/reflect/rolling.h"
+#include "memory/reflect/shared/mixture.h"
+#include "memory/reflect/shared/rolling.h"
 
 namespace varve::reflector {
 namespace {

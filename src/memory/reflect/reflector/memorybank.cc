@@ -5,7 +5,7 @@
 // and one a day; without one, the densest sentences stand for the day.
 #include <cmath>
 
-#include "memory/reflect/rolling.h"
+#include "memory/reflect/shared/rolling.h"
 
 namespace varve::reflector {
 namespace {

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "memory/reflect/ask.h"
-#include "memory/reflect/tasks.h"
+#include "memory/reflect/shared/tasks.h"
 
 namespace varve::reflector {
 namespace {

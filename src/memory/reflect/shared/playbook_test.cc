@@ -1,4 +1,4 @@
-#include "memory/reflect/playbook.h"
+#include "memory/reflect/shared/playbook.h"
 
 #include "memory/reflect/reflector/scripted_test.h"
 

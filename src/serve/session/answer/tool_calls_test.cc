@@ -1,4 +1,4 @@
-#include "serve/session/tool_calls.h"
+#include "serve/session/answer/tool_calls.h"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,10 @@
-#include "memory/recall/aggregate.h"
+#include "memory/recall/query/aggregate.h"
 
 #include <algorithm>
 #include <array>
 #include <map>
 
-#include "memory/recall/terms.h"
+#include "memory/recall/query/terms.h"
 
 namespace varve {
 namespace {

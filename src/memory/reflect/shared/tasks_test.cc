@@ -1,4 +1,4 @@
-#include "memory/reflect/tasks.h"
+#include "memory/reflect/shared/tasks.h"
 
 #include "memory/reflect/reflector/scripted_test.h"
 

@@ -1,4 +1,4 @@
-#include "serve/session/generate.h"
+#include "serve/session/answer/generate.h"
 
 #include <gtest/gtest.h>
 

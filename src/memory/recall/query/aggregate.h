@@ -12,7 +12,7 @@
 
 #include "memory/recall/entries.h"
 #include "memory/recall/present.h"
-#include "memory/recall/when.h"
+#include "memory/recall/query/when.h"
 
 namespace varve {
 

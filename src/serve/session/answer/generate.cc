@@ -1,10 +1,10 @@
-#include "serve/session/generate.h"
+#include "serve/session/answer/generate.h"
 
 #include <condition_variable>
 #include <memory>
 #include <optional>
 
-#include "serve/session/stop_filter.h"
+#include "serve/session/answer/stop_filter.h"
 
 namespace varve {
 

@@ -1,4 +1,4 @@
-#include "memory/recall/aggregate.h"
+#include "memory/recall/query/aggregate.h"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,10 @@
-#include "memory/recall/when.h"
+#include "memory/recall/query/when.h"
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 
-#include "memory/recall/terms.h"
+#include "memory/recall/query/terms.h"
 
 namespace varve {
 namespace {

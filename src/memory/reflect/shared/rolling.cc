@@ -1,4 +1,4 @@
-#include "memory/reflect/rolling.h"
+#include "memory/reflect/shared/rolling.h"
 
 #include "memory/recall/present.h"
 #include "memory/reflect/ask.h"

@@ -1,4 +1,4 @@
-#include "memory/recall/when.h"
+#include "memory/recall/query/when.h"
 
 #include <gtest/gtest.h>
 

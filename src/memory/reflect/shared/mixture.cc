@@ -1,4 +1,4 @@
-#include "memory/reflect/mixture.h"
+#include "memory/reflect/shared/mixture.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,11 +1,11 @@
-#include "memory/recall/terms.h"
+#include "memory/recall/query/terms.h"
 
 #include <utf8proc.h>
 
 #include <algorithm>
 #include <array>
 
-#include "memory/recall/porter.h"
+#include "memory/recall/query/porter.h"
 
 namespace varve {
 namespace {

@@ -1,4 +1,4 @@
-#include "memory/recall/porter.h"
+#include "memory/recall/query/porter.h"
 
 #include <algorithm>
 #include <string_view>

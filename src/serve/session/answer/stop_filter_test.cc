@@ -1,4 +1,4 @@
-#include "serve/session/stop_filter.h"
+#include "serve/session/answer/stop_filter.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "memory/recall/terms.h"
+#include "memory/recall/query/terms.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
-#include "memory/recall/question.h"
+#include "memory/recall/query/question.h"
 
 #include <algorithm>
 #include <array>
 
-#include "memory/recall/terms.h"
+#include "memory/recall/query/terms.h"
 
 namespace varve {
 namespace {
