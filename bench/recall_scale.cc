@@ -111,7 +111,7 @@ Result<double> append_and_sync(const std::string& path) {  // seconds, median
 }
 
 struct Setting {
-  int64_t memories = 10000, queries = 1000, budget_mib = 1024;
+  int64_t memories = 10000, queries = 1000, budget_mib = 1024, rebuild = 1;
   std::string recipe = "default", folder;
 };
 
@@ -131,6 +131,8 @@ class Run {
     add("close, index kept", seconds_since(start), "s");
     TRY(open());
     add("open again: " + recall_->state().opened, opening_, "s");
+    add("resident, grown by, opened from files", double(resident_bytes() - resident_) / (1 << 20), "MiB");
+    if (setting_.rebuild == 0) return std::move(all_);
     const auto anew = Time::now();
     TRY(recall_->rebuild());
     add("rebuild from the store", seconds_since(anew), "s");
@@ -226,6 +228,7 @@ Result<std::vector<Measure>> recall_scale(const Spec& options) {
           .read<int64_t>("memories", setting.memories, 1000, 10000000)
           .read<int64_t>("queries", setting.queries, 10, 100000)
           .read<int64_t>("budget_mib", setting.budget_mib, 16, 1 << 20)
+          .read<int64_t>("rebuild", setting.rebuild, 0, 1)
           .done());
   setting.folder =
       (std::filesystem::temp_directory_path() / ("varve-bench-" + CubeId::make(0).text())).string();

@@ -23,7 +23,11 @@ int64_t size_of(const Entries::Entry& entry) {
 
 }  // namespace
 
-uint32_t Entries::Entry::times(uint32_t term) const {
+void Entries::Entry::sketch_terms() {
+  for (const Count& one : terms) sketch |= uint64_t(1) << (one.term % 64);
+}
+
+uint32_t Entries::Entry::count_of(uint32_t term) const {
   const auto found = std::lower_bound(terms.begin(), terms.end(), term,
                                       [](const Count& one, uint32_t wanted) { return one.term < wanted; });
   return found != terms.end() && found->term == term ? found->times : 0;
@@ -64,6 +68,7 @@ void Entries::count_terms(Space& space, Entry& entry, const std::string& text) {
   entry.terms.shrink_to_fit();
   std::sort(entry.terms.begin(), entry.terms.end(),
             [](const Count& a, const Count& b) { return a.term < b.term; });
+  entry.sketch_terms();
 }
 
 void Entries::count_speaker(Space& space, Entry& entry, const std::string& name) {
@@ -91,21 +96,20 @@ void Entries::add(const CubeHeader& header, std::string_view text, std::span<con
   if (!header.speaker.empty()) count_speaker(space, entry, header.speaker);
   count_terms(space, entry, header.title + " " + std::string(text));
   entry.vector = shortened(vector);
-  place(header.id, std::move(entry), header.space, header.session);
+  auto talk = talks_.end();
+  if (!header.session.empty()) talk = talks_.try_emplace(TalkName(header.space, header.session)).first;
+  place(header.id, std::move(entry), spaces_.find(header.space), talk);
 }
 
-void Entries::place(CubeId id, Entry entry, const std::string& space_name, const std::string& session) {
+void Entries::place(CubeId id, Entry entry, Spaces::iterator home, Talks::iterator talk) {
   const uint32_t slot = ids_.add(id);
   if (slot >= entries_.size()) entries_.resize(slot + 1), homes_.resize(slot + 1);
-  const auto home = spaces_.find(space_name);
   Space& space = home->second;
   ++space.cubes;
   space.total_length += entry.length;
   space.vector_sum.resize(std::max(space.vector_sum.size(), entry.vector.size()));
   for (size_t i = 0; i < entry.vector.size(); ++i) space.vector_sum[i] += entry.vector[i];
-  auto talk = talks_.end();
-  if (!session.empty()) {
-    talk = talks_.try_emplace(TalkName(space_name, session)).first;
+  if (talk != talks_.end()) {
     entry.talk = &talk->second;
     auto& turns = talk->second.turns;
     turns.insert(std::upper_bound(turns.begin(), turns.end(), Said(entry.turn, slot)),
@@ -147,6 +151,13 @@ uint32_t Entries::beside(uint32_t slot, int32_t distance) const {
   const int64_t turn = int64_t(entry.turn) + distance;
   if (entry.talk == nullptr || turn < INT32_MIN || turn > INT32_MAX) return kNone;
   const auto& turns = entry.talk->turns;
+  // Where every turn was kept once, its number says where it is.
+  const int64_t there = turn - turns.front().first;
+  if (there < 0 || turn > turns.back().first) return kNone;
+  if (size_t(there) < turns.size() && turns[size_t(there)].first == turn &&
+      (there == 0 || turns[size_t(there) - 1].first != turn)) {
+    return turns[size_t(there)].second;
+  }
   const auto said = std::lower_bound(turns.begin(), turns.end(), Said(int32_t(turn), 0));
   return said != turns.end() && said->first == turn ? said->second : kNone;
 }

@@ -56,7 +56,12 @@ class Entries {
     Tells tells;
     std::vector<Count> terms;    // by term
     std::vector<int8_t> vector;  // of length 127, or empty
-    uint32_t times(uint32_t term) const;
+    uint64_t sketch = 0;         // a bit of each term by its number: most terms asked for are not there
+    uint32_t times(uint32_t term) const { return (sketch >> (term % 64) & 1) != 0 ? count_of(term) : 0; }
+    void sketch_terms();  // after the last
+
+   private:
+    uint32_t count_of(uint32_t term) const;
   };
   static constexpr uint32_t kNone = UINT32_MAX;
 
@@ -86,20 +91,22 @@ class Entries {
     std::vector<Said> turns;  // ascending
   };
   using TalkName = std::pair<std::string, std::string>;  // space, session
+  using Talks = std::map<TalkName, Talk>;
 
   void count_terms(Space& space, Entry& entry, const std::string& text);
   void count_speaker(Space& space, Entry& entry, const std::string& name);
   void uncount(Space& space, const Entry& entry);
-  void place(CubeId id, Entry entry, const std::string& space, const std::string& session);
-  Status load_entry(SnapshotReader& in, bool vectors, const std::vector<std::string>& sessions,
-                    std::map<std::string, Space>::iterator space, const std::vector<uint32_t>& terms,
+  using Spaces = std::map<std::string, Space>;
+  void place(CubeId id, Entry entry, Spaces::iterator home, Talks::iterator talk);  // end(): in no session
+  Status load_entry(SnapshotReader& in, bool vectors, const std::vector<Talks::iterator>& sessions,
+                    Spaces::iterator home, const std::vector<uint32_t>& terms,
                     const std::vector<std::string>& speakers);
 
   KeyTable<CubeId> ids_;
   std::vector<Entry> entries_;  // by slot of ids_
-  std::map<std::string, Space> spaces_;
-  std::map<TalkName, Talk> talks_;
-  std::vector<std::pair<std::map<std::string, Space>::iterator, std::map<TalkName, Talk>::iterator>> homes_;
+  Spaces spaces_;
+  Talks talks_;
+  std::vector<std::pair<Spaces::iterator, Talks::iterator>> homes_;
   int64_t bytes_ = 0;
 };
 

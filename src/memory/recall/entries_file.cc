@@ -108,9 +108,12 @@ Status Entries::load(SnapshotReader& in, bool vectors) {
       speakers.resize(std::max(speakers.size(), size_t(number) + 1));
       speakers[number] = TRY(in.text(kLongestName));
     }
-    std::vector<std::string> sessions(1);
-    for (auto left = TRY(in.number<uint64_t>()); left > 0; --left)
-      sessions.push_back(TRY(in.text(kLongestName)));
+    std::vector<Talks::iterator> sessions{talks_.end()};
+    for (auto left = TRY(in.number<uint64_t>()); left > 0; --left) {
+      const auto talk = talks_.try_emplace(TalkName(name, TRY(in.text(kLongestName))));
+      if (!talk.second) return in.damaged();
+      sessions.push_back(talk.first);
+    }
     for (auto left = TRY(in.number<uint64_t>()); left > 0; --left) {
       TRY(load_entry(in, vectors, sessions, home, terms, speakers));
     }
@@ -118,8 +121,8 @@ Status Entries::load(SnapshotReader& in, bool vectors) {
   return {};
 }
 
-Status Entries::load_entry(SnapshotReader& in, bool vectors, const std::vector<std::string>& sessions,
-                           std::map<std::string, Space>::iterator home, const std::vector<uint32_t>& terms,
+Status Entries::load_entry(SnapshotReader& in, bool vectors, const std::vector<Talks::iterator>& sessions,
+                           Spaces::iterator home, const std::vector<uint32_t>& terms,
                            const std::vector<std::string>& speakers) {
   const auto size = TRY(in.number<uint32_t>());
   if (size < 17 || size > in.left()) return in.damaged();
@@ -159,9 +162,10 @@ Status Entries::load_entry(SnapshotReader& in, bool vectors, const std::vector<s
   if (!std::is_sorted(entry.terms.begin(), entry.terms.end(), by_term)) {
     std::sort(entry.terms.begin(), entry.terms.end(), by_term);
   }
+  entry.sketch_terms();
   if (speaker > 0) count_speaker(space, entry, speakers[size_t(speaker)]);
   if (vectors) entry.vector.assign(at, end);
-  place(id, std::move(entry), home->first, sessions[size_t(session)]);
+  place(id, std::move(entry), home, sessions[size_t(session)]);
   return {};
 }
 

@@ -51,9 +51,10 @@ class RecallOverStore : public Recall {
       const auto lock = indexes_->reading();
       const Entries& entries = indexes_->entries();
       std::vector<uint32_t> slots;
+      const TimeMs when = query.as_of.value_or(clock_.now_ms());
       for (const Hit& hit : TRY(indexes_->parts().front().retriever->search(asked, kCounted))) {
         const uint32_t slot = entries.find(hit.id);
-        if (slot != Entries::kNone && counts(query, entries[slot])) slots.push_back(slot);
+        if (slot != Entries::kNone && counts(query, entries[slot], when)) slots.push_back(slot);
       }
       result = run_aggregate(*plan, entries, slots);
     }
@@ -77,10 +78,9 @@ class RecallOverStore : public Recall {
   }
 
   // Whether a cube may count at all; take() asks the store once more.
-  bool counts(const RecallQuery& query, const Entries::Entry& entry) const {
+  bool counts(const RecallQuery& query, const Entries::Entry& entry, TimeMs when) const {
     const bool past = query.as_of || query.known_at;
     if (entry.closed && !past) return false;
-    const TimeMs when = query.as_of.value_or(clock_.now_ms());
     if (!query.known_at && (when < entry.valid_from || entry.valid_to <= when)) return false;
     return query.kinds.empty() || std::any_of(query.kinds.begin(), query.kinds.end(),
                                               [&](const auto& kind) { return term_key(kind) == entry.kind; });
@@ -96,9 +96,10 @@ class RecallOverStore : public Recall {
     const bool filtered = wanted.as_of || wanted.known_at || !wanted.kinds.empty();
     const int32_t pool = filtered ? kPool * kFiltered : kPool;
     const size_t most = size_t(pool) * 2;
+    const TimeMs when = wanted.as_of.value_or(clock_.now_ms());
     const auto may_count = [&](const Hit& hit) {
       const uint32_t slot = entries.find(hit.id);
-      return slot != Entries::kNone && counts(wanted, entries[slot]);
+      return slot != Entries::kNone && counts(wanted, entries[slot], when);
     };
     const Asked asked{query, question, entries};
     std::vector<Hit> hits;
@@ -237,11 +238,12 @@ class RecallOverStore : public Recall {
   }
 
   static void explain(const std::vector<Stage>& stages, std::vector<Recalled>& all) {
-    for (Recalled& one : all) {
-      for (const Stage& stage : stages) {
-        const auto found = std::find_if(stage.hits.begin(), stage.hits.end(),
-                                        [&](const Hit& hit) { return hit.id == one.header.id; });
-        if (found != stage.hits.end()) one.parts.emplace_back(stage.name, found->score);
+    KeyTable<CubeId> places;
+    for (const Recalled& one : all) places.add(one.header.id);
+    for (const Stage& stage : stages) {
+      for (const Hit& hit : stage.hits) {
+        const uint32_t place = places.find(hit.id);
+        if (place != KeyTable<CubeId>::kNone) all[place].parts.emplace_back(stage.name, hit.score);
       }
     }
   }

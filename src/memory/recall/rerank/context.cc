@@ -4,11 +4,11 @@
 // answer owns its question; what one person says in a row is one utterance; a change of speaker without a
 // question lends little. Vectors are shared likewise. What was said in no session stands alone.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <unordered_map>
 
 #include "memory/recall/rerank.h"
+#include "memory/recall/rerank/places.h"
 
 namespace varve::reranker {
 namespace {
@@ -37,59 +37,68 @@ struct Terms {
   float question_length = 0;  // of the question's vector about it
 };
 
-struct Row {
-  std::array<float, kMaxQuestionTerms> counts{};  // of each term, by length
-  float cosine = 0;
-};
-
 class Reading {
  public:
-  Reading(const Options& options, const Asked& asked, size_t expected) : options_(options), asked_(asked) {
-    rows_.reserve(expected);
-  }
+  Reading(const Options& options, const Asked& asked)
+      : options_(options), asked_(asked), width_(asked.question.terms.size()), sum_(width_) {}
 
   float score(uint32_t slot) {
     const Entries::Entry& entry = asked_.entries[slot];
     const Terms& terms = terms_in(entry);
-    Row sum = row_of(slot);
+    std::fill(sum_.begin(), sum_.end(), 0.0f);
+    cosine_ = 0;
+    lend(slot, 1, 1);
     for (int32_t side : {-1, 1}) {
       const uint32_t next = asked_.entries.beside(slot, side);
       if (next == Entries::kNone) continue;
-      lend(next, share_of(entry, asked_.entries[next], side), sum);
+      lend(next, share_of(entry, asked_.entries[next], side), options_.dense_share);
       const uint32_t second = asked_.entries.beside(slot, 2 * side);
-      if (second != Entries::kNone) lend(second, options_.second, sum);
+      if (second != Entries::kNone) lend(second, options_.second, options_.dense_share);
     }
     const double k1 = entry.talk != nullptr ? options_.k1 : options_.doc_k1;
-    double total = options_.dense * sum.cosine;
-    for (size_t i = 0; i < terms.worth.size(); ++i)
-      total += terms.worth[i].second * sum.counts[i] * (k1 + 1) / (sum.counts[i] + k1);
+    double total = options_.dense * cosine_;
+    for (size_t i = 0; i < terms.worth.size(); ++i) {
+      if (sum_[i] > 0) total += terms.worth[i].second * sum_[i] * (k1 + 1) / (sum_[i] + k1);
+    }
     return float(total);
   }
 
  private:
+  struct Row {
+    float cosine = 0;
+    bool words = false;  // any of the question's
+  };
+
   double share_of(const Entries::Entry& entry, const Entries::Entry& beside, int32_t side) const {
     if (beside.speaker == entry.speaker) return options_.same;
     return side < 0 && beside.tells.asks ? options_.question : options_.other;
   }
 
-  void lend(uint32_t from, double share, Row& to) {
-    const Row& row = row_of(from);
-    for (size_t i = 0; i < row.counts.size(); ++i) to.counts[i] += float(share) * row.counts[i];
-    to.cosine += float(share * options_.dense_share) * row.cosine;
+  void lend(uint32_t from, double share, double dense_share) {
+    const uint32_t place = row_of(from);
+    cosine_ += float(share * dense_share) * rows_[place].cosine;
+    if (!rows_[place].words) return;
+    const float* counts = counts_.data() + place * width_;
+    for (size_t i = 0; i < width_; ++i) sum_[i] += float(share) * counts[i];
   }
 
-  const Row& row_of(uint32_t slot) {
-    const auto [found, fresh] = rows_.try_emplace(slot);
-    Row& row = found->second;
-    if (!fresh) return row;
+  uint32_t row_of(uint32_t slot) {
+    const uint32_t place = places_.add(slot);
+    if (place < rows_.size()) return place;
+    Row& row = rows_.emplace_back();
+    counts_.resize(counts_.size() + width_);  // of each term, by length
     const Entries::Entry& entry = asked_.entries[slot];
     const Terms& terms = terms_in(entry);
     const double b = entry.talk != nullptr ? options_.b : options_.doc_b;
     const double length = 1 - b + b * entry.length / terms.average_length;
-    for (size_t i = 0; i < terms.worth.size(); ++i)
-      row.counts[i] = float(entry.times(terms.worth[i].first) / length);
+    for (size_t i = 0; i < terms.worth.size(); ++i) {
+      const uint32_t times = entry.times(terms.worth[i].first);
+      if (times == 0) continue;
+      counts_[place * width_ + i] = float(times / length);
+      row.words = true;
+    }
     if (options_.dense > 0 && !terms.mean.empty()) row.cosine = cosine_about(terms, entry);
-    return row;
+    return place;
   }
 
   float cosine_about(const Terms& terms, const Entries::Entry& entry) const {
@@ -102,9 +111,12 @@ class Reading {
   }
 
   const Terms& terms_in(const Entries::Entry& entry) {
+    if (entry.space == last_space_) return *last_;
     const auto [found, fresh] = terms_.try_emplace(entry.space);
     if (fresh) found->second = read_terms(*entry.space);
-    return found->second;
+    last_space_ = entry.space;
+    last_ = &found->second;
+    return *last_;
   }
 
   Terms read_terms(const Entries::Space& space) const {
@@ -140,7 +152,14 @@ class Reading {
   const Options& options_;
   const Asked& asked_;
   std::unordered_map<const Entries::Space*, Terms> terms_;
-  std::unordered_map<uint32_t, Row> rows_;
+  const Entries::Space* last_space_ = nullptr;
+  const Terms* last_ = nullptr;
+  size_t width_;  // of a row of counts
+  Places places_;
+  std::vector<Row> rows_;
+  std::vector<float> counts_;
+  std::vector<float> sum_;  // of the turn that is being read, with what is lent to it
+  float cosine_ = 0;
 };
 
 class Context : public Reranker {
@@ -148,27 +167,37 @@ class Context : public Reranker {
   explicit Context(const Options& options) : options_(options) {}
 
   Status rerank(const Asked& asked, std::vector<Hit>& hits) const override {
-    std::unordered_map<uint32_t, float> found;  // slot -> score before
-    const size_t depth = std::min(hits.size(), size_t(options_.depth));
-    found.reserve(5 * depth);
-    for (size_t i = 0; i < depth; ++i) {
+    Places found;
+    std::vector<float> before;  // by place
+    const auto keep = [&](uint32_t slot) -> float& {
+      const uint32_t place = found.add(slot);
+      if (place == before.size()) before.push_back(0);
+      return before[place];
+    };
+    std::vector<Hit> rest;
+    for (size_t i = 0; i < hits.size(); ++i) {
       const uint32_t slot = asked.entries.find(hits[i].id);
-      if (slot == Entries::kNone) continue;
-      found[slot] = hits[i].score;
+      if (i >= size_t(options_.depth) || slot == Entries::kNone) {
+        rest.push_back({hits[i].id, 0});
+        continue;
+      }
+      keep(slot) = hits[i].score;
       for (int32_t away : {-2, -1, 1, 2}) {
         const uint32_t next = asked.entries.beside(slot, away);
-        if (next != Entries::kNone) found.try_emplace(next, 0.0f);
+        if (next != Entries::kNone) keep(next);
       }
     }
-    std::vector<Hit> rest;
-    for (const Hit& hit : hits) {
+    std::erase_if(rest, [&](const Hit& hit) {
       const uint32_t slot = asked.entries.find(hit.id);
-      if (slot == Entries::kNone || !found.contains(slot)) rest.push_back({hit.id, 0});
-    }
-    Reading reading(options_, asked, 2 * found.size());
+      return slot != Entries::kNone && found.find(slot) != Entries::kNone;
+    });
+    Reading reading(options_, asked);
     hits = std::move(rest);
-    for (const auto& [slot, before] : found)
-      hits.push_back({asked.entries.id(slot), reading.score(slot) + float(options_.keep) * before});
+    hits.reserve(hits.size() + before.size());
+    for (size_t i = 0; i < before.size(); ++i) {
+      const uint32_t slot = found.slots()[i];
+      hits.push_back({asked.entries.id(slot), reading.score(slot) + float(options_.keep) * before[i]});
+    }
     sort_hits(hits);
     return {};
   }
