@@ -19,8 +19,8 @@ struct Recalled {
 };
 
 // Empty when nothing was recalled. A cube's own text cannot close the marks or begin a line that looks like
-// one.
-std::string present(const std::vector<Recalled>& recalled);
+// one. `counted`: what was counted over all memories, or empty.
+std::string present(const std::vector<Recalled>& recalled, std::string_view counted = {});
 // "2023-05-08, Caroline, session s3 turn 4": where a memory is from and when it happened.
 std::string source_of(const CubeHeader& header);
 

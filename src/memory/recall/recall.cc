@@ -60,7 +60,7 @@ class RecallOverStore : public Recall {
     }
     std::vector<Hit> evidence;
     for (CubeId id : result.cubes) evidence.push_back({id, 1});
-    result.evidence = TRY(take(who, query, evidence, {}));
+    result.evidence = TRY(take(who, query, evidence, {{"aggregate", evidence}}));
     return std::optional<Aggregate>(std::move(result));
   }
 

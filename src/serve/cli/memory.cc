@@ -98,10 +98,7 @@ void print_aggregate(const MemoryVerb& verb, const Aggregate& counted) {
         << Json(all).set("groups", groups).set("recalled", recalled_array(counted.evidence)).dump() << "\n";
     return;
   }
-  verb.console.out << counted.count << (counted.count == 1 ? " memory speaks" : " memories speak") << " of '"
-                   << printable(counted.plan.words) << "', of all there are.\n";
-  for (const auto& [name, count] : counted.groups)
-    verb.console.out << "  " << count << "  " << printable(name.empty() ? "(nobody)" : name) << "\n";
+  verb.console.out << printable(in_words(counted)) << "\n";
   print_lines(verb.console, counted.evidence);
 }
 

@@ -55,6 +55,19 @@ Json recalled_json(const Recalled& one) {
   return json.set("source", source_of(one.header));
 }
 
+Json aggregate_json(const Aggregate& counted) {
+  Json groups = Json::array(), evidence = Json::array();
+  for (const auto& [name, count] : counted.groups)
+    groups.push(Json::object().set("name", name).set("count", count));
+  for (const Recalled& one : counted.evidence) {
+    Json json = Json::object().set("id", one.header.id.text()).set("text", one.text);
+    evidence.push(json.set("source", source_of(one.header)).set("trust", to_string(one.header.trust)));
+  }
+  Json json = Json::object().set("words", counted.plan.words).set("count", counted.count);
+  json.set("says", in_words(counted)).set("groups", std::move(groups));
+  return json.set("evidence", std::move(evidence));
+}
+
 Status read_time(const Json& body, std::string_view key, std::optional<TimeMs>& out) {
   std::string text;
   TRY(Fields(body).text(key, text, 64).done());

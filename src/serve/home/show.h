@@ -17,7 +17,8 @@ Result<std::vector<std::string>> verify_receipts(CubeStore& cubes, const Princip
 // A memory as HTTP and MCP show it; with its words when it has any.
 Json memory_json(const CubeHeader& header);
 Result<Json> memory_json(const CubeStore& cubes, const Principal& who, const CubeHeader& header);
-Json recalled_json(const Recalled& one);  // with every score
+Json recalled_json(const Recalled& one);        // with every score
+Json aggregate_json(const Aggregate& counted);  // with ids for its evidence
 
 // "event_at": "2024-05-08" of a request; absent leaves `out` as it is.
 Status read_time(const Json& body, std::string_view key, std::optional<TimeMs>& out);

@@ -117,6 +117,26 @@ TEST_F(Peer, AForeignIdAndAnUnknownOneAreToldAlike) {
   }
 }
 
+TEST_F(Peer, AQuestionAboutAllMemoriesIsCounted) {
+  greet();
+  call("remember", Json::object().set("text", "I baked bread").set("event_at", "2024-05-01"));
+  call("remember", Json::object().set("text", "Bread again").set("event_at", "2024-05-02"));
+  const Json result = call("recall", Json::object().set("query", "How often was bread mentioned?"));
+  const Json counted = result["structuredContent"]["aggregate"];
+  EXPECT_EQ(counted["count"], Json(2));
+  EXPECT_EQ(counted["evidence"].as_array()[0]["text"], Json("I baked bread"));
+  EXPECT_NE(result["content"].as_array()[0]["text"].as_string().find("2 memories speak of 'bread'"),
+            std::string::npos);
+  const Json other = call("recall", Json::object().set("query", "bread"))["structuredContent"];
+  EXPECT_EQ(other.find("aggregate"), nullptr);
+  EXPECT_EQ(
+      call(
+          "recall",
+          Json::object().set("query", "bread").set("known_at", "2020-01-01"))["structuredContent"]["memories"]
+          .size(),
+      0u);
+}
+
 TEST(Sessions, BelongToWhoBeganThemAndGiveWayToNewerOnes) {
   McpSessions sessions(2);
   const std::string first = sessions.begin({"alice"}, {}), second = sessions.begin({"alice"}, {});

@@ -39,6 +39,7 @@ Json to_json(const TurnReport& report, bool words) {
   for (const auto& [name, ms] : report.stage_ms) stages.set(name, ms);
   Json out = Json::object();
   if (words) out.set("answer", report.answer);
+  if (words && !report.counted.empty()) out.set("counted", report.counted);
   out.set("turn", report.turn).set("finish", name_of(report.finish));
   out.set("prompt_tokens", report.usage.prompt_tokens).set("reused_tokens", report.usage.reused_tokens);
   out.set("generated_tokens", report.usage.generated_tokens);

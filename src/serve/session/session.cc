@@ -84,6 +84,7 @@ class Conversation : public Session {
   }
   Status find_asked_before(Work& work);
   Status gather(Work& work) const;
+  Result<std::vector<Recalled>> count(Work& work, RecallQuery& query) const;
   Result<Json> messages(const Work& work);
   void trim_recalled(Work& work) const;
   Status write_prompt(Work& work);
@@ -157,7 +158,7 @@ Result<TurnReport> Conversation::turn(std::string_view said, const TurnOptions& 
     report.stage_ms.emplace_back("answer", report.usage.decode_ms);
     watch.lap_ms();
   } else {
-    report.answer = plain_answer(user, report.recalled);
+    report.answer = plain_answer(user, report.counted, report.recalled);
     if (on_piece && !on_piece({report.answer, {}})) report.finish = Finish::cancelled;
     report.stage_ms.emplace_back("answer", watch.lap_ms());
   }
@@ -196,12 +197,25 @@ Status Conversation::gather(Work& work) const {
   TRY(recall_pinned(work));
   for (const Recalled& one : work.report.recalled) query.token_budget -= int32_t(one.text.size() / 4);
   if (parts_.engine != nullptr && query.token_budget <= 0) return {};
-  for (Recalled& one : TRY(parts_.recall.gather(who_, query))) {
+  std::vector<Recalled> found = TRY(count(work, query));
+  for (Recalled& one : TRY(parts_.recall.gather(who_, query))) found.push_back(std::move(one));
+  for (Recalled& one : found) {
     const auto same = [&](const Recalled& before) { return before.header.id == one.header.id; };
     if (std::none_of(work.report.recalled.begin(), work.report.recalled.end(), same))
       work.report.recalled.push_back(std::move(one));
   }
   return {};
+}
+
+// Of a message that asks about all memories: the count, and its evidence in half of the allowance.
+Result<std::vector<Recalled>> Conversation::count(Work& work, RecallQuery& query) const {
+  RecallQuery half = query;
+  half.token_budget = (query.token_budget + 1) / 2;
+  auto counted = TRY(parts_.recall.aggregate(who_, half));
+  if (!counted) return std::vector<Recalled>();
+  work.report.counted = in_words(*counted);
+  if (parts_.engine != nullptr) query.token_budget = std::max(1, query.token_budget - half.token_budget);
+  return std::move(counted->evidence);
 }
 
 // What a reflector keeps for every prompt (a state of this conversation, a portrait) comes before what recall
@@ -237,7 +251,7 @@ Result<Json> Conversation::messages(const Work& work) {
   } else {
     for (const Json& one : work.options.history.as_array()) all.push(one);
   }
-  std::string newest = present(work.report.recalled);
+  std::string newest = present(work.report.recalled, work.report.counted);
   if (!newest.empty()) newest += "\n\n";
   all.push(message("user", newest.append(work.user)));
   if (going_on(work)) {
@@ -250,7 +264,9 @@ Result<Json> Conversation::messages(const Work& work) {
 void Conversation::trim_recalled(Work& work) const {
   std::vector<Recalled>& recalled = work.report.recalled;
   const int32_t most = quarter(recall_tokens(work));
-  while (!recalled.empty() && prompter_->count(present(recalled)) > most) recalled.pop_back();
+  std::string& counted = work.report.counted;
+  while (!recalled.empty() && prompter_->count(present(recalled, counted)) > most) recalled.pop_back();
+  if (recalled.empty() && prompter_->count(present(recalled, counted)) > most) counted.clear();
 }
 
 // What does not fit leaves in this order: recalled words, the oldest turns. The newest message never does.
@@ -265,6 +281,8 @@ Status Conversation::write_prompt(Work& work) {
     if (size <= most) break;
     if (!recalled.empty()) {
       recalled.resize(recalled.size() / 2);
+    } else if (!work.report.counted.empty()) {
+      work.report.counted.clear();
     } else if (own_history(work) && work.first_turn < transcript_.next_turn()) {
       work.first_turn += (transcript_.next_turn() - work.first_turn + 1) / 2;
     } else {

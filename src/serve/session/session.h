@@ -24,6 +24,7 @@ struct TurnReport {  // for /why, `varve explain` and the API's `varve` object
   Finish finish = Finish::stop;
   Usage usage;
   std::vector<Recalled> recalled;  // what the answer could see (without a model: what it says)
+  std::string counted;             // over all memories, when the message asks for that; in words
   std::vector<Sampled> sampled;    // one a token, when logprobs were asked for
   std::vector<std::pair<std::string, double>> stage_ms;
   int64_t peak_bytes = 0;             // of the process, measured by the system

@@ -130,6 +130,22 @@ TEST_F(SessionTest, recalled_words_stand_in_the_newest_message_alone) {
   EXPECT_EQ(engine.prompts.back().find("4711"), std::string::npos);
 }
 
+TEST_F(SessionTest, a_question_about_all_memories_is_counted_inside_the_marks) {
+  ScriptedEngine engine([](const std::string&) { return "Fine."; });
+  auto before = session("a", &engine);
+  for (int i = 0; i < 3; ++i) ok(before->turn("I baked bread " + std::to_string(i), options, nullptr));
+  auto now = session("s", &engine);
+  const TurnReport report = ok(now->turn("How often did I mention bread?", options, nullptr));
+  EXPECT_EQ(report.counted, "3 memories speak of 'bread', of all there are.");
+  const std::string prompt = newest(engine.prompts.back());
+  EXPECT_NE(prompt.find("- [counted over all memories] 3 memories speak of 'bread'"), std::string::npos);
+  EXPECT_EQ(strip_recalled(prompt).find("counted over"), std::string::npos);
+  EXPECT_EQ(ok(now->turn("What bread?", options, nullptr)).counted, "");
+  const TurnReport plain =
+      ok(session("p", nullptr)->turn("How often did I mention oboes?", options, nullptr));
+  EXPECT_EQ(plain.answer, "0 memories speak of 'oboes', of all there are.");
+}
+
 TEST_F(SessionTest, nothing_before_the_newest_message_is_rewritten) {
   ok(session("past", nullptr)->turn("The weather was fine in town.", options, nullptr));
   ScriptedEngine engine([](const std::string&) { return "Quite so."; });

@@ -12,6 +12,7 @@ namespace {
 using Kind = AggregatePlan::Kind;
 using Group = AggregatePlan::Group;
 constexpr size_t kMostCubes = 1000;  // shown as evidence; the count is of all
+constexpr size_t kGroupsInWords = 10;
 
 // Words of the asking, not of what is asked about.
 constexpr std::array<std::string_view, 73> kAsking = {"all",
@@ -227,6 +228,17 @@ Aggregate run_aggregate(const AggregatePlan& plan, const Entries& entries, std::
   std::stable_sort(result.groups.begin(), result.groups.end(),
                    [](const auto& a, const auto& b) { return a.second > b.second; });
   return result;
+}
+
+std::string in_words(const Aggregate& counted) {
+  std::string line = std::to_string(counted.count) +
+                     (counted.count == 1 ? " memory speaks of '" : " memories speak of '") +
+                     counted.plan.words + "', of all there are";
+  for (size_t i = 0; i < std::min(counted.groups.size(), kGroupsInWords); ++i) {
+    const auto& [name, count] = counted.groups[i];
+    line += (i == 0 ? ": " : ", ") + (name.empty() ? "(nobody)" : name) + " " + std::to_string(count);
+  }
+  return line + ".";
 }
 
 }  // namespace varve

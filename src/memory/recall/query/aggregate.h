@@ -36,5 +36,7 @@ struct Aggregate {
 std::optional<AggregatePlan> read_aggregate(std::string_view text, TimeMs reference);
 // Over `slots`: every cube that has any of the words.
 Aggregate run_aggregate(const AggregatePlan& plan, const Entries& entries, std::span<const uint32_t> slots);
+// "4 memories speak of 'bread', of all there are: Ann 3, Bob 1."
+std::string in_words(const Aggregate& counted);
 
 }  // namespace varve

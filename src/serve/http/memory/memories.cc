@@ -336,6 +336,7 @@ Result<HttpReply> search_memories(Api& api, const HttpRequest& request) {
           .number("threshold", threshold, -1e9f, 1e9f)
           .done());
   TRY(read_time(body, "as_of", query.as_of));
+  TRY(read_time(body, "known_at", query.known_at));
   TRY(read_time(body, "reference_date", query.reference));
   if (query.text.empty()) return Status(Code::invalid, "'query' must say what to look for");
   query.space = scope.space;
@@ -354,8 +355,12 @@ Result<HttpReply> search_memories(Api& api, const HttpRequest& request) {
       list.push(scored);
     }
   }
-  return json_reply(
-      Json::object().set("object", "list").set(scope.spoken ? "results" : "data", std::move(list)));
+  Json reply = Json::object().set("object", "list").set(scope.spoken ? "results" : "data", std::move(list));
+  if (scope.filter.size() > 0) return json_reply(reply);  // what is counted knows no filter
+  query.limit = most;
+  if (const auto counted = TRY(api.home.recall().aggregate(request.who, query)))
+    reply.set("aggregate", aggregate_json(*counted));
+  return json_reply(reply);
 }
 
 }  // namespace varve

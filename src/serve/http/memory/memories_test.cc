@@ -96,6 +96,26 @@ TEST_F(Memories, SpeakMem0) {
   EXPECT_EQ(ask("DELETE /v1/memories/").status, 400);
 }
 
+TEST_F(Memories, AreCountedWhenTheQuestionIsAboutAllOfThem) {
+  for (const char* day : {"01", "02", "03"})
+    good("POST /v1/memories", std::string(R"({"text":"I baked bread","event_at":"2024-05-)") + day + "\"}");
+  good("POST /v1/memories", R"({"text":"bread of another","user_id":"bo"})");
+  good("POST /v1/memories", R"({"text":"bread"})", "other");
+  const Json all = good("POST /v1/memories/search",
+                        R"({"query":"how often was bread mentioned in 2024?","space":"app","limit":2})");
+  EXPECT_EQ(all["aggregate"]["count"], Json(3));
+  EXPECT_EQ(all["aggregate"]["words"], Json("bread"));
+  EXPECT_EQ(all["aggregate"]["says"], Json("3 memories speak of 'bread', of all there are."));
+  EXPECT_EQ(all["aggregate"]["evidence"].size(), 2u);
+  EXPECT_EQ(all["data"].size(), 2u);
+  const std::string bo = R"({"query":"how often was bread mentioned?","user_id":"bo")";
+  EXPECT_EQ(good("POST /v1/memories/search", bo + "}")["aggregate"]["count"], Json(1));
+  EXPECT_EQ(good("POST /v1/memories/search", bo + R"(,"agent_id":"x"})").find("aggregate"), nullptr);
+  EXPECT_EQ(good("POST /v1/memories/search", R"({"query":"bread"})").find("aggregate"), nullptr);
+  EXPECT_EQ(good("POST /v1/memories/search", R"({"query":"bread","known_at":"2020-01-01"})")["data"].size(),
+            0u);
+}
+
 TEST_F(Memories, AreUpdatedWithTheirHistoryAndAStaleVersionShowsWhatIsThere) {
   const std::string id = good("POST /v1/memories", R"({"text":"one","metadata":{"a":1}})")["id"].as_string();
   good("PUT /v1/memories/" + id + "/", R"({"text":"two","version":1})");

@@ -44,16 +44,17 @@ std::string describe(const Recalled& recalled) {
   return line;
 }
 
-std::string plain_answer(std::string_view user, std::vector<Recalled>& recalled) {
+std::string plain_answer(std::string_view user, std::string_view counted, std::vector<Recalled>& recalled) {
   // What no retriever found itself stood only beside something found: context for a model, noise for a
   // person.
   std::erase_if(recalled, [&](const Recalled& one) {
     return one.parts.empty() || same_words(one.text, user) || is_question(one.text);
   });
   if (recalled.size() > kShown) recalled.resize(kShown);
+  if (recalled.empty() && !counted.empty()) return std::string(counted);
   if (recalled.empty() && !is_question(user)) return "Noted.";
   if (recalled.empty()) return "Nothing that I remember speaks to that.";
-  std::string answer = "I remember:";
+  std::string answer = counted.empty() ? "I remember:" : std::string(counted);
   for (const Recalled& one : recalled) answer += "\n- " + describe(one);
   return answer;
 }

@@ -12,7 +12,7 @@ namespace varve {
 // "2024-05-08, you said: I like figs. (chat, turn 3)"
 std::string describe(const Recalled& recalled);
 // Questions, echoes of `user` and what only stood beside something found are no answers: they are taken
-// out of `recalled`. What asks nothing and meets nothing is noted.
-std::string plain_answer(std::string_view user, std::vector<Recalled>& recalled);
+// out of `recalled`. What asks nothing and meets nothing is noted. `counted`, over all memories, comes first.
+std::string plain_answer(std::string_view user, std::string_view counted, std::vector<Recalled>& recalled);
 
 }  // namespace varve
