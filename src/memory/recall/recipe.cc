@@ -8,9 +8,9 @@ namespace {
 // Round values near the best on conversations 1-5 of LoCoMo; 6-10 and other sets were left apart. eval/
 // prints what they are worth on each.
 constexpr std::string_view kDefault =
-    "bm25:k1=0.9,b=0.4+context:dense=0+speaker:weight=0.16+answer+session+time+feedback";
+    "bm25:k1=0.9,b=0.4+context:dense=0,depth=60+speaker:weight=0.16+answer+session+time+feedback";
 constexpr std::string_view kDefaultDense =
-    "bm25:k1=0.9,b=0.4+dense+context+speaker:weight=0.16+answer+session+time+feedback";
+    "bm25:k1=0.9,b=0.4+dense+context:depth=100+speaker:weight=0.16+answer+session+time+feedback";
 
 template <class T>
 bool knows(const Registry<T>& registry, std::string_view name) {
