@@ -8,6 +8,7 @@
 namespace varve {
 namespace {
 
+constexpr int32_t kReadAtOnce = 64;   // texts
 constexpr int32_t kPool = 200;        // candidates of each retriever
 constexpr int32_t kFiltered = 5;      // times as many where only some may count
 constexpr int32_t kCounted = 100000;  // cubes that a question about all may look at
@@ -45,7 +46,8 @@ class RecallOverStore : public Recall {
     const auto plan = read_aggregate(query.text, query.reference.value_or(clock_.now_ms()));
     if (!plan) return std::optional<Aggregate>();
     const std::vector<std::string> spaces = TRY(spaces_of(who, query));
-    const Query asked{plan->words, {}, spaces, query.as_of, 0, {}};
+    const std::string words = plan->extreme ? plan->extreme->search : plan->words;
+    const Query asked{words, {}, spaces, query.as_of, 0, {}};
     Aggregate result;
     {
       const auto lock = indexes_->reading();
@@ -58,6 +60,7 @@ class RecallOverStore : public Recall {
       }
       result = run_aggregate(*plan, entries, slots);
     }
+    if (plan->extreme && !TRY(measure(who, query, result))) return std::optional<Aggregate>();
     std::vector<Hit> evidence;
     for (CubeId id : result.cubes) evidence.push_back({id, 1});
     result.evidence = TRY(take(who, query, evidence, {{"aggregate", evidence}}));
@@ -75,6 +78,24 @@ class RecallOverStore : public Recall {
     if (!query.space.empty())
       std::erase_if(spaces, [&](const std::string& one) { return one != query.space; });
     return spaces;
+  }
+
+  // The numbers of what was found, read in parts so that no more than some of the texts are here at once.
+  Result<bool> measure(const Principal& who, RecallQuery query, Aggregate& result) const {
+    query.token_budget = 0;
+    query.limit = kReadAtOnce;
+    query.skip_session.clear();
+    std::vector<std::pair<CubeId, Number>> found;
+    for (size_t at = 0; at < result.cubes.size(); at += kReadAtOnce) {
+      std::vector<Hit> some;
+      for (size_t i = at; i < std::min(result.cubes.size(), at + kReadAtOnce); ++i)
+        some.push_back({result.cubes[i], 1});
+      for (const Recalled& one : TRY(take(who, query, some, {}))) {
+        for (Number& number : numbers_for(*result.plan.extreme, one.text, one.header.speaker))
+          found.emplace_back(one.header.id, std::move(number));
+      }
+    }
+    return rank_extreme(result, std::move(found));
   }
 
   // Whether a cube may count at all; take() asks the store once more.

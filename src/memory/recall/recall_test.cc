@@ -210,6 +210,26 @@ TEST_F(RecallTest, CountingLooksAtEveryCubeOfTheSpacesThatOneMayRead) {
   EXPECT_FALSE(recall_->aggregate({"alice"}, {.text = "Do I like bread?"})->has_value());
 }
 
+TEST_F(RecallTest, AnExtremeIsFoundOverEveryCubeWithItsEvidence) {
+  for (int i = 0; i < 200; ++i) say("alice", "I paid $" + std::to_string(10 + i) + " for lunch", "s", i);
+  say("alice", "I bought a watch for $1,299.99", "s", 300);
+  say("alice", "I bought a ring for 2000 euros", "s", 301);
+  say("alice", "Should I have bought the $9000 boat?", "s", 302);
+  say("bob", "I bought a car for $20,000");
+  const RecallQuery query{.text = "What are the two most expensive things I bought?"};
+  const auto found = recall_->aggregate({"alice"}, query);
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->values, (std::vector<std::string>{"$1,299.99", "$209"}));
+  EXPECT_EQ((*found)->count, 201);
+  ASSERT_EQ((*found)->evidence.size(), 2u);
+  EXPECT_EQ((*found)->evidence[0].text, "I bought a watch for $1,299.99");
+  EXPECT_EQ(in_words(**found),
+            "Of 201 memories with such a number for 'bought', from the greatest: $1,299.99; $209.");
+  EXPECT_EQ((*recall_->aggregate({"alice"}, {.text = "the cheapest lunch"}))->values[0], "$10");
+  EXPECT_FALSE(recall_->aggregate({"alice"}, {.text = "the longest lunch"})->has_value());
+  EXPECT_FALSE(recall_->aggregate({"carol"}, query)->has_value());
+}
+
 struct Backwards : Scorer {  // likes what was said last
   Result<std::vector<float>> score(std::string_view, std::span<const std::string_view> texts) override {
     std::vector<float> scores;

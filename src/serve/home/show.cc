@@ -56,7 +56,7 @@ Json recalled_json(const Recalled& one) {
 }
 
 Json aggregate_json(const Aggregate& counted) {
-  Json groups = Json::array(), evidence = Json::array();
+  Json groups = Json::array(), values = Json::array(), evidence = Json::array();
   for (const auto& [name, count] : counted.groups)
     groups.push(Json::object().set("name", name).set("count", count));
   for (const Recalled& one : counted.evidence) {
@@ -65,6 +65,9 @@ Json aggregate_json(const Aggregate& counted) {
   }
   Json json = Json::object().set("words", counted.plan.words).set("count", counted.count);
   json.set("says", in_words(counted)).set("groups", std::move(groups));
+  for (size_t i = 0; i < counted.values.size(); ++i)
+    values.push(Json::object().set("id", counted.cubes[i].text()).set("value", counted.values[i]));
+  if (counted.values.size() > 0) json.set("values", std::move(values));
   return json.set("evidence", std::move(evidence));
 }
 

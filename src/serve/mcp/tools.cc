@@ -134,7 +134,8 @@ constexpr std::string_view kFound = R"({"type":"object","properties":{"memories"
 "trust":{"type":"string"},"score":{"type":"number"}},"required":["id","text","source","score"]}},
 "aggregate":{"type":"object","description":"Of a question about all memories: counted over every one of them",
 "properties":{"words":{"type":"string"},"count":{"type":"integer"},"says":{"type":"string"},
-"groups":{"type":"array","items":{"type":"object"}},"evidence":{"type":"array","items":{"type":"object"}}},
+"groups":{"type":"array","items":{"type":"object"}},
+"values":{"type":"array","items":{"type":"object"}},"evidence":{"type":"array","items":{"type":"object"}}},
 "required":["words","count","says","groups","evidence"]}},"required":["memories"]})";
 
 constexpr std::string_view kAsk = R"({"type":"object","properties":{

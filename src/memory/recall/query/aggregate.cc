@@ -11,7 +11,8 @@ namespace {
 
 using Kind = AggregatePlan::Kind;
 using Group = AggregatePlan::Group;
-constexpr size_t kMostCubes = 1000;  // shown as evidence; the count is of all
+constexpr size_t kMostCubes = 1000;      // shown as evidence; the count is of all
+constexpr size_t kMostMeasured = 10000;  // read for an extreme
 constexpr size_t kGroupsInWords = 10;
 
 // Words of the asking, not of what is asked about.
@@ -169,14 +170,16 @@ bool matches(const AggregatePlan& plan, const Question& question, const Entries:
   }
   const Entries::Space& space = *entry.space;
   std::set<uint32_t> speakers;
+  const auto user = space.speakers.find("user");
+  if (plan.by_asker && user != space.speakers.end()) speakers.insert(user->second);
+  if (plan.extreme)  // its words are looked for sentence by sentence
+    return speakers.empty() || entry.speaker == 0 || speakers.contains(entry.speaker);
   for (const std::string& term : question.terms) {
     const TermKey key = term_key(term);
     for (auto [at, end] = space.names.equal_range(key); at != end; ++at) speakers.insert(at->second);
     const uint32_t number = space.keys.find(key);
     if (!space.is_name(key) && (number == Entries::kNone || entry.times(number) == 0)) return false;
   }
-  const auto user = space.speakers.find("user");
-  if (plan.by_asker && user != space.speakers.end()) speakers.insert(user->second);
   return speakers.empty() || speakers.contains(entry.speaker);
 }
 
@@ -187,13 +190,21 @@ std::optional<AggregatePlan> read_aggregate(std::string_view text, TimeMs refere
   AggregatePlan plan;
   plan.group = group_of(words);
   const auto kind = kind_of(words, plan.group);
+  plan.times = read_times(text, reference).ranges;
+  if (!kind || kind == Kind::list) plan.extreme = read_extreme(text);
+  if (plan.extreme) {
+    plan.kind = Kind::extreme;
+    plan.group = Group::none;
+    plan.words = plan.extreme->words;
+    plan.by_asker = words.any({"i", "my"});
+    return plan;
+  }
   if (!kind) return std::nullopt;
   plan.kind = *kind;
   if (plan.kind != Kind::most && plan.kind != Kind::count) plan.group = Group::none;
   if (plan.kind == Kind::first || plan.kind == Kind::last) plan.k = number_in(words);
   plan.by_asker = words.phrase("did", "i") || words.phrase("have", "i") || words.phrase("i", "said") ||
                   words.phrase("i", "mentioned");
-  plan.times = read_times(text, reference).ranges;
   for (const std::string& word : terms_of(text.substr(0, 1024), {.stem = false})) {
     const Tells tells = read_tells(word);
     if (tells.time || tells.number || std::find(kAsking.begin(), kAsking.end(), word) != kAsking.end())
@@ -221,7 +232,7 @@ Aggregate run_aggregate(const AggregatePlan& plan, const Entries& entries, std::
   });
   if (plan.kind == Kind::last) std::reverse(found.begin(), found.end());
   const bool few = plan.kind == Kind::first || plan.kind == Kind::last;
-  const size_t shown = few ? size_t(plan.k) : kMostCubes;
+  const size_t shown = few ? size_t(plan.k) : plan.extreme ? kMostMeasured : kMostCubes;
   for (size_t i = 0; i < std::min(found.size(), shown); ++i)
     result.cubes.push_back(entries.id(found[i].second));
   result.groups.assign(groups.begin(), groups.end());
@@ -230,7 +241,40 @@ Aggregate run_aggregate(const AggregatePlan& plan, const Entries& entries, std::
   return result;
 }
 
+// Kilometres and hours have no common order, nor have two currencies: the kind that most cubes have decides.
+bool rank_extreme(Aggregate& counted, std::vector<std::pair<CubeId, Number>> found) {
+  const Extreme& extreme = *counted.plan.extreme;
+  std::map<std::pair<Measure, std::string>, int64_t> kinds;
+  for (const auto& [id, number] : found) ++kinds[{number.measure, number.currency}];
+  if (kinds.empty()) return false;
+  const auto most = std::max_element(kinds.begin(), kinds.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  std::erase_if(found, [&](const auto& one) {
+    return std::pair(one.second.measure, one.second.currency) != most->first;
+  });
+  std::stable_sort(found.begin(), found.end(), [&](const auto& a, const auto& b) {
+    return extreme.greatest ? a.second.value > b.second.value : a.second.value < b.second.value;
+  });
+  counted.count = int64_t(found.size());
+  counted.cubes.clear();
+  for (size_t i = 0; i < std::min({found.size(), size_t(extreme.k), kMostCubes}); ++i) {
+    counted.cubes.push_back(found[i].first);
+    counted.values.push_back(found[i].second.words);
+  }
+  return true;
+}
+
+std::string extreme_in_words(const Aggregate& counted) {
+  std::string line = "Of " + std::to_string(counted.count) + (counted.count == 1 ? " memory" : " memories") +
+                     " with such a number for '" + counted.plan.words + "', " +
+                     (counted.plan.extreme->greatest ? "from the greatest: " : "from the least: ");
+  for (size_t i = 0; i < std::min(counted.values.size(), kGroupsInWords); ++i)
+    line += (i == 0 ? "" : "; ") + counted.values[i];
+  return line + ".";
+}
+
 std::string in_words(const Aggregate& counted) {
+  if (counted.plan.extreme) return extreme_in_words(counted);
   std::string line = std::to_string(counted.count) +
                      (counted.count == 1 ? " memory speaks of '" : " memories speak of '") +
                      counted.plan.words + "', of all there are";

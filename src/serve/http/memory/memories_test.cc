@@ -108,6 +108,11 @@ TEST_F(Memories, AreCountedWhenTheQuestionIsAboutAllOfThem) {
   EXPECT_EQ(all["aggregate"]["says"], Json("3 memories speak of 'bread', of all there are."));
   EXPECT_EQ(all["aggregate"]["evidence"].size(), 2u);
   EXPECT_EQ(all["data"].size(), 2u);
+  good("POST /v1/memories", R"({"text":"I paid $4 for bread"})");
+  good("POST /v1/memories", R"({"text":"The bread cost $7.50"})");
+  const Json dear = good("POST /v1/memories/search", R"({"query":"the most expensive bread"})")["aggregate"];
+  EXPECT_EQ(dear["count"], Json(2));
+  EXPECT_EQ(dear["values"].as_array()[0]["value"], Json("$7.50"));
   const std::string bo = R"({"query":"how often was bread mentioned?","user_id":"bo")";
   EXPECT_EQ(good("POST /v1/memories/search", bo + "}")["aggregate"]["count"], Json(1));
   EXPECT_EQ(good("POST /v1/memories/search", bo + R"(,"agent_id":"x"})").find("aggregate"), nullptr);
