@@ -6,12 +6,20 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-$(nproc)}
 
+# Quiet where it builds; where it does not, the compiler's own words.
+build() {
+  local log
+  log=$(mktemp)
+  cmake --build "$1" -j"$jobs" "${@:2}" >"$log" 2>&1 || { grep -A 20 -E '^FAILED|error:' "$log" | head -n 200; exit 1; }
+  tail -n 1 "$log"
+  rm -f "$log"
+}
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
 
 asan() {
   step "unit tests under ASan and UBSan"
   cmake --preset asan >/dev/null
-  cmake --build build/asan -j"$jobs" --target unit_tests | tail -n 1
+  build build/asan --target unit_tests
   ctest --test-dir build/asan -L unit -j"$jobs" --output-on-failure --no-tests=error
 }
 if [ "${1:-}" = asan ]; then asan; exit; fi
@@ -25,7 +33,7 @@ step "the public clients"
 npm ci --prefix tests/client --no-audit --no-fund --silent
 step "build"
 cmake --preset dev >/dev/null
-cmake --build build/dev -j"$jobs" | tail -n 1
+build build/dev
 asan
 step "all tests"
 ctest --test-dir build/dev -j"$jobs" --output-on-failure --no-tests=error

@@ -244,7 +244,7 @@ Aggregate run_aggregate(const AggregatePlan& plan, const Entries& entries, std::
 // Kilometres and hours have no common order, nor have two currencies: the kind that most cubes have decides.
 bool rank_extreme(Aggregate& counted, std::vector<std::pair<CubeId, Number>> found) {
   const Extreme& extreme = *counted.plan.extreme;
-  std::map<std::pair<Measure, std::string>, int64_t> kinds;
+  std::map<std::pair<Quantity, std::string>, int64_t> kinds;
   for (const auto& [id, number] : found) ++kinds[{number.measure, number.currency}];
   if (kinds.empty()) return false;
   const auto most = std::max_element(kinds.begin(), kinds.end(),

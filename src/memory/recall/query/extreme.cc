@@ -20,23 +20,23 @@ bool is_digit(char c) {
 struct Asks {
   std::string_view word;
   bool greatest;
-  std::vector<Measure> measures;
+  std::vector<Quantity> measures;
 };
 const std::vector<Asks>& asks() {
   static const std::vector<Asks> all = {
-      {"priciest", true, {Measure::money}},
-      {"costliest", true, {Measure::money}},
-      {"cheapest", false, {Measure::money}},
-      {"longest", true, {Measure::distance, Measure::duration}},
-      {"shortest", false, {Measure::distance, Measure::duration}},
-      {"farthest", true, {Measure::distance}},
-      {"furthest", true, {Measure::distance}},
-      {"tallest", true, {Measure::distance}},
-      {"fastest", false, {Measure::duration}},
-      {"quickest", false, {Measure::duration}},
-      {"slowest", true, {Measure::duration}},
-      {"heaviest", true, {Measure::mass}},
-      {"lightest", false, {Measure::mass}},
+      {"priciest", true, {Quantity::money}},
+      {"costliest", true, {Quantity::money}},
+      {"cheapest", false, {Quantity::money}},
+      {"longest", true, {Quantity::distance, Quantity::duration}},
+      {"shortest", false, {Quantity::distance, Quantity::duration}},
+      {"farthest", true, {Quantity::distance}},
+      {"furthest", true, {Quantity::distance}},
+      {"tallest", true, {Quantity::distance}},
+      {"fastest", false, {Quantity::duration}},
+      {"quickest", false, {Quantity::duration}},
+      {"slowest", true, {Quantity::duration}},
+      {"heaviest", true, {Quantity::mass}},
+      {"lightest", false, {Quantity::mass}},
       {"highest", true, {}},
       {"lowest", false, {}},
       {"largest", true, {}},
@@ -44,7 +44,8 @@ const std::vector<Asks>& asks() {
   };
   return all;
 }
-const std::vector<Measure> kAnyMeasure = {Measure::plain, Measure::money, Measure::mass, Measure::distance};
+const std::vector<Quantity> kAnyMeasure = {Quantity::plain, Quantity::money, Quantity::mass,
+                                           Quantity::distance};
 
 using Group = std::vector<std::string>;
 // Words that say the same; the first are of buying.
@@ -93,7 +94,7 @@ bool read_order(const Group& words, Extreme& extreme) {
   const bool least = phrase(words, "least", "expensive") || (buys && phrase(words, "the", "least"));
   if (most || least) {
     extreme.greatest = most;
-    extreme.measures = {Measure::money};
+    extreme.measures = {Quantity::money};
     return true;
   }
   for (const std::string& word : words) {  // the first one: "from highest to lowest"
@@ -101,7 +102,7 @@ bool read_order(const Group& words, Extreme& extreme) {
       if (one.word != word) continue;
       extreme.greatest = one.greatest;
       extreme.measures = !one.measures.empty()         ? one.measures
-                         : buys || has(words, "price") ? std::vector<Measure>{Measure::money}
+                         : buys || has(words, "price") ? std::vector<Quantity>{Quantity::money}
                                                        : kAnyMeasure;
       return true;
     }
@@ -194,10 +195,10 @@ std::optional<Extreme> read_extreme(std::string_view question) {
   Extreme extreme;
   if (!read_order(words, extreme)) return std::nullopt;
   for (const Number& number : read_numbers(question)) {
-    if (number.measure != Measure::plain) return std::nullopt;  // "my fastest 10 km": of some alone
+    if (number.measure != Quantity::plain) return std::nullopt;  // "my fastest 10 km": of some alone
   }
   extreme.k = how_many(words);
-  extreme.pounds_are_money = extreme.measures == std::vector<Measure>{Measure::money};
+  extreme.pounds_are_money = extreme.measures == std::vector<Quantity>{Quantity::money};
   std::string buying;
   for (const std::string& word : terms_of(question, {.stem = false})) {
     const bool order =
@@ -223,12 +224,12 @@ std::vector<Number> numbers_for(const Extreme& extreme, std::string_view text, s
       const std::string_view words = number.words;
       if (extreme.pounds_are_money && (words.ends_with("pounds") || words.ends_with("pound"))) {
         number.value /= kPound;
-        number.measure = Measure::money;
+        number.measure = Quantity::money;
         number.currency = "£";
       }
       const auto& wanted = extreme.measures;
       if (std::find(wanted.begin(), wanted.end(), number.measure) == wanted.end()) continue;
-      if (number.measure == Measure::plain && !tells(extreme, sentence, number)) continue;
+      if (number.measure == Quantity::plain && !tells(extreme, sentence, number)) continue;
       const auto same = std::find_if(best.begin(), best.end(), [&](const Number& one) {
         return one.measure == number.measure && one.currency == number.currency;
       });

@@ -15,7 +15,7 @@ namespace varve {
 struct Extreme {
   bool greatest = true;
   bool pounds_are_money = false;
-  std::vector<Measure> measures;                // the more there are of one decides
+  std::vector<Quantity> measures;               // the more there are of one decides
   std::vector<std::vector<std::string>> terms;  // stems; of each list one must be in the sentence
   int32_t k = 1;
   std::string words;   // asked about

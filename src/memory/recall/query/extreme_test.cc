@@ -20,7 +20,7 @@ TEST(Extreme, QuestionsForAnExtremeAreTold) {
   const auto bought = read_extreme("What is the most expensive thing I bought?");
   ASSERT_TRUE(bought.has_value());
   EXPECT_TRUE(bought->greatest);
-  EXPECT_EQ(bought->measures, std::vector<Measure>{Measure::money});
+  EXPECT_EQ(bought->measures, std::vector<Quantity>{Quantity::money});
   EXPECT_EQ(bought->terms.size(), 1u);
   EXPECT_EQ(read_extreme("my three highest scores")->k, 3);
   EXPECT_EQ(read_extreme("my top 5 highest scores")->k, 5);

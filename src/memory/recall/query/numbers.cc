@@ -11,80 +11,80 @@ constexpr size_t kMostText = 64 << 10, kMostNumbers = 1000, kLongest = 64;
 
 struct Unit {
   std::string_view name;
-  Measure measure;
+  Quantity measure;
   double scale;
   std::string_view currency = {};
 };
 constexpr Unit kUnits[] = {
-    {"dollar", Measure::money, 1, "$"},
-    {"dollars", Measure::money, 1, "$"},
-    {"buck", Measure::money, 1, "$"},
-    {"bucks", Measure::money, 1, "$"},
-    {"usd", Measure::money, 1, "$"},
-    {"cents", Measure::money, 0.01, "$"},
-    {"euro", Measure::money, 1, "€"},
-    {"euros", Measure::money, 1, "€"},
-    {"eur", Measure::money, 1, "€"},
-    {"gbp", Measure::money, 1, "£"},
-    {"yen", Measure::money, 1, "¥"},
-    {"rupees", Measure::money, 1, "₹"},
-    {"km", Measure::distance, 1000},
-    {"kms", Measure::distance, 1000},
-    {"kilometer", Measure::distance, 1000},
-    {"kilometers", Measure::distance, 1000},
-    {"kilometre", Measure::distance, 1000},
-    {"kilometres", Measure::distance, 1000},
-    {"mile", Measure::distance, 1609.344},
-    {"miles", Measure::distance, 1609.344},
-    {"mi", Measure::distance, 1609.344},
-    {"m", Measure::distance, 1},
-    {"meter", Measure::distance, 1},
-    {"meters", Measure::distance, 1},
-    {"metre", Measure::distance, 1},
-    {"metres", Measure::distance, 1},
-    {"yards", Measure::distance, 0.9144},
-    {"foot", Measure::distance, 0.3048},
-    {"feet", Measure::distance, 0.3048},
-    {"ft", Measure::distance, 0.3048},
-    {"cm", Measure::distance, 0.01},
-    {"inch", Measure::distance, 0.0254},
-    {"inches", Measure::distance, 0.0254},
-    {"second", Measure::duration, 1},
-    {"seconds", Measure::duration, 1},
-    {"sec", Measure::duration, 1},
-    {"secs", Measure::duration, 1},
-    {"minute", Measure::duration, 60},
-    {"minutes", Measure::duration, 60},
-    {"min", Measure::duration, 60},
-    {"mins", Measure::duration, 60},
-    {"hour", Measure::duration, 3600},
-    {"hours", Measure::duration, 3600},
-    {"hr", Measure::duration, 3600},
-    {"hrs", Measure::duration, 3600},
-    {"h", Measure::duration, 3600},
-    {"day", Measure::duration, 86400},
-    {"days", Measure::duration, 86400},
-    {"week", Measure::duration, 604800},
-    {"weeks", Measure::duration, 604800},
-    {"month", Measure::duration, 2629746},
-    {"months", Measure::duration, 2629746},
-    {"year", Measure::duration, 31556952},
-    {"years", Measure::duration, 31556952},
-    {"kg", Measure::mass, 1000},
-    {"kilo", Measure::mass, 1000},
-    {"kilos", Measure::mass, 1000},
-    {"kilogram", Measure::mass, 1000},
-    {"kilograms", Measure::mass, 1000},
-    {"gram", Measure::mass, 1},
-    {"grams", Measure::mass, 1},
-    {"g", Measure::mass, 1},
-    {"lb", Measure::mass, kPound},
-    {"lbs", Measure::mass, kPound},
-    {"pound", Measure::mass, kPound},
-    {"pounds", Measure::mass, kPound},
-    {"ounce", Measure::mass, 28.349523},
-    {"ounces", Measure::mass, 28.349523},
-    {"oz", Measure::mass, 28.349523},
+    {"dollar", Quantity::money, 1, "$"},
+    {"dollars", Quantity::money, 1, "$"},
+    {"buck", Quantity::money, 1, "$"},
+    {"bucks", Quantity::money, 1, "$"},
+    {"usd", Quantity::money, 1, "$"},
+    {"cents", Quantity::money, 0.01, "$"},
+    {"euro", Quantity::money, 1, "€"},
+    {"euros", Quantity::money, 1, "€"},
+    {"eur", Quantity::money, 1, "€"},
+    {"gbp", Quantity::money, 1, "£"},
+    {"yen", Quantity::money, 1, "¥"},
+    {"rupees", Quantity::money, 1, "₹"},
+    {"km", Quantity::distance, 1000},
+    {"kms", Quantity::distance, 1000},
+    {"kilometer", Quantity::distance, 1000},
+    {"kilometers", Quantity::distance, 1000},
+    {"kilometre", Quantity::distance, 1000},
+    {"kilometres", Quantity::distance, 1000},
+    {"mile", Quantity::distance, 1609.344},
+    {"miles", Quantity::distance, 1609.344},
+    {"mi", Quantity::distance, 1609.344},
+    {"m", Quantity::distance, 1},
+    {"meter", Quantity::distance, 1},
+    {"meters", Quantity::distance, 1},
+    {"metre", Quantity::distance, 1},
+    {"metres", Quantity::distance, 1},
+    {"yards", Quantity::distance, 0.9144},
+    {"foot", Quantity::distance, 0.3048},
+    {"feet", Quantity::distance, 0.3048},
+    {"ft", Quantity::distance, 0.3048},
+    {"cm", Quantity::distance, 0.01},
+    {"inch", Quantity::distance, 0.0254},
+    {"inches", Quantity::distance, 0.0254},
+    {"second", Quantity::duration, 1},
+    {"seconds", Quantity::duration, 1},
+    {"sec", Quantity::duration, 1},
+    {"secs", Quantity::duration, 1},
+    {"minute", Quantity::duration, 60},
+    {"minutes", Quantity::duration, 60},
+    {"min", Quantity::duration, 60},
+    {"mins", Quantity::duration, 60},
+    {"hour", Quantity::duration, 3600},
+    {"hours", Quantity::duration, 3600},
+    {"hr", Quantity::duration, 3600},
+    {"hrs", Quantity::duration, 3600},
+    {"h", Quantity::duration, 3600},
+    {"day", Quantity::duration, 86400},
+    {"days", Quantity::duration, 86400},
+    {"week", Quantity::duration, 604800},
+    {"weeks", Quantity::duration, 604800},
+    {"month", Quantity::duration, 2629746},
+    {"months", Quantity::duration, 2629746},
+    {"year", Quantity::duration, 31556952},
+    {"years", Quantity::duration, 31556952},
+    {"kg", Quantity::mass, 1000},
+    {"kilo", Quantity::mass, 1000},
+    {"kilos", Quantity::mass, 1000},
+    {"kilogram", Quantity::mass, 1000},
+    {"kilograms", Quantity::mass, 1000},
+    {"gram", Quantity::mass, 1},
+    {"grams", Quantity::mass, 1},
+    {"g", Quantity::mass, 1},
+    {"lb", Quantity::mass, kPound},
+    {"lbs", Quantity::mass, kPound},
+    {"pound", Quantity::mass, kPound},
+    {"pounds", Quantity::mass, kPound},
+    {"ounce", Quantity::mass, 28.349523},
+    {"ounces", Quantity::mass, 28.349523},
+    {"oz", Quantity::mass, 28.349523},
 };
 constexpr std::string_view kCurrencies[] = {"$", "€", "£", "¥", "₹"};
 
@@ -145,12 +145,17 @@ bool part_of_another(std::string_view text, const Number& number) {
 
 // The number whose digits begin at `at`, with its currency and unit; `end` is set where it ends.
 Number number_at(std::string_view text, size_t at) {
-  Number number{
-      .value = 0, .scale = 1, .measure = Measure::plain, .currency = {}, .words = {}, .begin = at, .end = at};
+  Number number{.value = 0,
+                .scale = 1,
+                .measure = Quantity::plain,
+                .currency = {},
+                .words = {},
+                .begin = at,
+                .end = at};
   for (std::string_view sign : kCurrencies) {
     if (!text.substr(0, at).ends_with(sign)) continue;
     number.currency = sign;
-    number.measure = Measure::money;
+    number.measure = Quantity::money;
     number.begin = at - sign.size();
   }
   std::string plain;
@@ -161,7 +166,7 @@ Number number_at(std::string_view text, size_t at) {
     if (next < text.size() && (text[next] == ' ' || text[next] == '-')) ++next;
     const std::string word = word_at(text, next);
     const double times = i == 0 ? thousands(word) : 0;
-    const Unit* unit = number.measure == Measure::money ? nullptr : unit_named(word);
+    const Unit* unit = number.measure == Quantity::money ? nullptr : unit_named(word);
     if (times == 0 && unit == nullptr) break;
     if (times != 0 && word == "k" && next != number.end) break;
     number.value *= times != 0 ? times : unit->scale;
@@ -176,10 +181,10 @@ Number number_at(std::string_view text, size_t at) {
   for (std::string_view sign : kCurrencies) {  // "300 €"
     std::string_view rest = text.substr(number.end);
     const size_t gap = rest.starts_with(' ') ? 1 : 0;
-    if (number.measure != Measure::plain || !rest.substr(gap).starts_with(sign)) continue;
+    if (number.measure != Quantity::plain || !rest.substr(gap).starts_with(sign)) continue;
     if (gap + sign.size() < rest.size() && digit(rest[gap + sign.size()])) continue;  // the next one's
     number.currency = sign;
-    number.measure = Measure::money;
+    number.measure = Quantity::money;
     number.end += gap + sign.size();
   }
   number.words = text.substr(number.begin, number.end - number.begin);
@@ -189,8 +194,8 @@ Number number_at(std::string_view text, size_t at) {
 // "1 hour 20 minutes", "2 hours and 5 minutes": one number.
 bool goes_on(std::string_view text, const Number& before, const Number& next) {
   const std::string_view between = text.substr(before.end, next.begin - before.end);
-  return before.measure == next.measure && before.measure != Measure::plain &&
-         before.measure != Measure::money && next.value < before.scale &&
+  return before.measure == next.measure && before.measure != Quantity::plain &&
+         before.measure != Quantity::money && next.value < before.scale &&
          (between == " " || between == " and " || between == ", ");
 }
 
@@ -203,7 +208,7 @@ std::vector<Number> read_numbers(std::string_view text) {
     if (!digit(text[at])) continue;
     Number number = number_at(text, at);
     at = std::max(number.end, at + 1) - 1;
-    if (number.measure == Measure::plain && part_of_another(text, number)) {
+    if (number.measure == Quantity::plain && part_of_another(text, number)) {
       while (at + 1 < text.size() && (digit(text[at + 1]) || letter(text[at + 1]))) ++at;
     } else if (!all.empty() && goes_on(text, all.back(), number)) {
       all.back().value += number.value;

@@ -8,12 +8,12 @@
 
 namespace varve {
 
-enum class Measure : uint8_t { money, distance, duration, mass, plain };
+enum class Quantity : uint8_t { money, distance, duration, mass, plain };
 
 struct Number {
   double value = 0;  // metres, seconds, grams, or of the currency
   double scale = 1;  // of its unit, the last of "1 hour 20 minutes"
-  Measure measure = Measure::plain;
+  Quantity measure = Quantity::plain;
   std::string currency;  // of money alone: "$"
   std::string words;     // as written: "$1,299.99"
   size_t begin = 0, end = 0;
