@@ -8,7 +8,7 @@
 namespace varve {
 namespace {
 
-constexpr std::string_view kFormat = "varve index 1";
+constexpr std::string_view kFormat = "varve index 2";
 constexpr std::string_view kEntries = "entries", kEnd = ".index";
 
 struct FileHead {

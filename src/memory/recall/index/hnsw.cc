@@ -105,13 +105,17 @@ class Hnsw : public VectorIndex {
   Status load(SnapshotReader& in) override;
 
  private:
+  // To fetch ahead, the library reads the word after the last link of a list. Of the lists above the ground
+  // level that word is no part of any allocation, unless each list has one to spare.
+  static constexpr size_t kSlackBytes = 4;
   // The library's table of 65,536 update locks, its random generators and the first list of visited nodes.
   static constexpr int64_t kFixedBytes = 65536 * 40 + 16384;
 
   // Vector, links and label; of one in m the links above; a lock, level, pointer, place among labels, mark.
   int64_t bytes_each() const {
     const int64_t links = int64_t(options_.m) * 4 + 4;
-    return int64_t(ground_.width) * 4 + 2 * links + 8 + (links + 16) / (options_.m - 1) + 40 + 4 + 8 + 48 + 4;
+    return int64_t(ground_.width) * 4 + 2 * links + 8 + (links + kSlackBytes + 16) / (options_.m - 1) + 40 +
+           4 + 8 + 48 + 4;
   }
   std::span<const float> vector_of(const Graph& graph, uint32_t i) const {
     return {reinterpret_cast<const float*>(graph.getDataByInternalId(i)), ground_.width};
@@ -126,6 +130,7 @@ class Hnsw : public VectorIndex {
     TRY(guarded([&] {
       made = std::make_unique<Graph>(space_.get(), room, size_t(options_.m), size_t(options_.build));
       made->setEf(size_t(options_.search));
+      made->size_links_per_element_ += kSlackBytes;
     }));
     return made;
   }

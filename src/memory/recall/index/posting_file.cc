@@ -44,6 +44,7 @@ Status PostingFile::save(SnapshotWriter& out) const {
 
 std::vector<std::byte> PostingFile::encoded(const Records& records) const {
   std::vector<std::byte> bytes(size_t(size_of(records.slots.size())));
+  if (records.slots.empty()) return bytes;
   std::byte* at = bytes.data() + sizeof(ListHead);
   std::memcpy(at, records.slots.data(), records.slots.size() * 4);
   std::memcpy(at + records.slots.size() * 4, records.halves.data(), records.halves.size() * 2);
@@ -78,6 +79,7 @@ Result<PostingFile::Records> PostingFile::read(size_t list) const {
                                            size_t(size_of(head.count)) - sizeof(head));
   if (crc_of(offsets_[list], head.count, records) != head.crc) return SnapshotReader::damaged();
   Records found;
+  if (head.count == 0) return found;
   found.slots.resize(head.count);
   found.halves.resize(head.count * width_);
   std::memcpy(found.slots.data(), records.data(), found.slots.size() * 4);
