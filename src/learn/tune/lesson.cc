@@ -9,6 +9,13 @@
 
 namespace varve {
 
+Result<KeepMode> read_keep_mode(std::string_view name) {
+  if (name == "hold") return KeepMode::hold;
+  if (name == "recompute") return KeepMode::recompute;
+  if (name == "spill") return KeepMode::spill;
+  return Status(Code::invalid, "activations are kept by hold, recompute or spill, not " + std::string(name));
+}
+
 float LessonPlan::rate_at(int64_t step) const {
   if (step <= warmup) return rate * float(step) / float(warmup);
   const double way = double(step - warmup) / double(std::max<int64_t>(1, steps - warmup));

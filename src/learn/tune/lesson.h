@@ -17,6 +17,8 @@
 
 namespace varve {
 
+Result<KeepMode> read_keep_mode(std::string_view name);  // hold, recompute or spill
+
 struct LessonPlan {
   std::string optimizer = "adamw";       // a spec of optimizers()
   float rate = 1e-3f, last_rate = 0.1f;  // the last as a part of `rate`: a cosine leads there

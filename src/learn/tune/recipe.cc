@@ -5,34 +5,70 @@
 namespace varve {
 namespace {
 
-constexpr RecipeEntry kRecipes[] = {
-    {"lora", "low-rank sums over a frozen model, scaled by alpha / rank (Hu et al. 2021)"},
-    {"rslora", "the same scaled by alpha / sqrt(rank), steady at high ranks (Kalajdzievski 2023)"},
-};
+std::string& field_of(Recipe& recipe, RecipeField field) {
+  switch (field) {
+    case RecipeField::form: return recipe.form;
+    case RecipeField::optimizer: return recipe.optimizer;
+    case RecipeField::selector: return recipe.selector;
+    case RecipeField::gradient: return recipe.gradient;
+    case RecipeField::objective: break;
+  }
+  return recipe.objective;
+}
+
+// What is given replaces what the field has of the same key.
+Status add_options(const Spec& given, std::string& field) {
+  Spec spec = TRY(parse_spec(field));
+  for (const auto& [key, value] : given.options) spec.options[key] = value;
+  field = spec.name;
+  char before = ':';
+  for (const auto& [key, value] : spec.options) field += before + key + "=" + value, before = ',';
+  return {};
+}
 
 }  // namespace
 
 std::span<const RecipeEntry> recipes() {
-  return kRecipes;
+  using F = RecipeField;
+  static const std::vector<RecipeEntry> all = {
+#define RECIPE(title, text, own, ...) {title, text, F::own, Recipe{.name = title, __VA_ARGS__}},
+#include "learn/tune/recipes.def"
+#undef RECIPE
+  };
+  return all;
 }
 
-Result<Recipe> read_recipe(std::string_view text, std::vector<std::string> on) {
+Result<Recipe> read_recipe(std::string_view text) {
   const Spec spec = TRY(parse_spec(text));
+  std::string known;
+  for (const RecipeEntry& entry : recipes()) {
+    known.append(known.empty() ? "" : ", ").append(entry.name);
+    if (entry.name != spec.name) continue;
+    Recipe recipe = entry.recipe;
+    if (!spec.options.empty()) TRY(add_options(spec, field_of(recipe, entry.own)));
+    return recipe;
+  }
+  return Status(Code::not_found, "no recipe named '" + spec.name + "'; there are " + known);
+}
+
+Status set_plan(const Recipe& recipe, LessonPlan& plan) {
+  plan.optimizer = recipe.optimizer;
+  if (!recipe.slots.empty()) plan.slots = recipe.slots;
+  if (!recipe.keep.empty()) plan.keep = TRY(read_keep_mode(recipe.keep));
+  return optimizers().make(plan.optimizer).status().with("recipe " + recipe.name);
+}
+
+Result<LowRankForm> read_low_rank(std::string_view form, std::vector<std::string> on) {
+  const Spec spec = TRY(parse_spec(form));
   int32_t rank = 16;
   float alpha = 0;
   TRY(OptionReader(spec).read("rank", rank, 1, 4096).read("alpha", alpha, 1e-6f, 1e6f).done());
   if (alpha == 0) alpha = float(2 * rank);
-  Recipe recipe{spec.name, {std::move(on), rank, 1}};
-  if (recipe.shape.on.empty()) recipe.shape.on = {"blk.*.*"};
-  if (spec.name == "lora") {
-    recipe.shape.scale = alpha / float(rank);
-  } else if (spec.name == "rslora") {
-    recipe.shape.scale = alpha / std::sqrt(float(rank));
-  } else {
-    return Status(Code::not_found, "no recipe named '" + spec.name + "'; there are lora, rslora");
-  }
-  recipe.alpha = recipe.shape.scale * float(rank);
-  return recipe;
+  if (on.empty()) on = {"blk.*.*"};
+  const float under = spec.name == "rslora" ? std::sqrt(float(rank)) : float(rank);
+  LowRankForm made{{std::move(on), rank, alpha / under}};
+  made.alpha = made.shape.scale * float(rank);
+  return made;
 }
 
 }  // namespace varve

@@ -19,7 +19,7 @@ constexpr int64_t kFloor = 24 << 20;  // of the process beside the ledger
 
 struct Options {
   LessonOptions lesson;
-  std::string model, recipe = "lora", out;
+  std::string model, out;
   std::vector<std::string> on, feeds;
   bool peft = false;
   std::string work() const { return out + ".work"; }
@@ -41,10 +41,10 @@ Result<Options> read_options(Args& args) {
   lesson.length = 512, lesson.sequences = 2;
   lesson.plan.rate = 2e-4f, lesson.plan.decay = 0, lesson.plan.steps = 200, lesson.plan.warmup = 10;
   lesson.plan.keep = KeepMode::recompute;
+  lesson.recipe = TRY(read_recipe("lora"));
   TRY(read_lesson_options(args, lesson));
   options.model = TRY(args.value("--model")).value_or("");
   options.out = TRY(args.value("-o")).value_or("");
-  if (auto text = TRY(args.value("--recipe"))) options.recipe = *text;
   if (auto text = TRY(args.value("--on"))) options.on = parts_of(*text);
   if (auto text = TRY(args.value("--feed"))) options.feeds = parts_of(*text);
   options.peft = args.flag("--peft");
@@ -64,12 +64,12 @@ struct Pupil {
   std::unique_ptr<Network> network;
 };
 
-Result<std::unique_ptr<Pupil>> pupil(const Options& options, const Recipe& recipe, Ledger& ledger) {
+Result<std::unique_ptr<Pupil>> pupil(const Options& options, const LowRankForm& form, Ledger& ledger) {
   auto made = std::make_unique<Pupil>();
   made->model = TRY(open_model(posix_env(), options.model, ledger));
   const auto mapping = TRY(posix_env().map(options.model));
   const Gguf gguf = TRY(Gguf::parse(mapping->bytes()));
-  made->source = std::make_unique<LowRankSource>(made->model->weights(), recipe.shape, made->parts);
+  made->source = std::make_unique<LowRankSource>(made->model->weights(), form.shape, made->parts);
   made->network = TRY(Network::make(TRY(read_decoder_spec(gguf)), *made->source));
   if (made->parts.size() == 0)
     return Status(Code::invalid, "no weight of the model has a role that --on names");
@@ -99,8 +99,8 @@ std::vector<LowRankFactors> factors_of(const Parts& parts) {
   return all;
 }
 
-Status write_out(const Options& options, const Recipe& recipe, const Pupil& pupil, Json lesson) {
-  const LowRankNote note{recipe.alpha, pupil.model->name(), pupil.model->fingerprint(), std::move(lesson)};
+Status write_out(const Options& options, const LowRankForm& form, const Pupil& pupil, Json lesson) {
+  const LowRankNote note{form.alpha, pupil.model->name(), pupil.model->fingerprint(), std::move(lesson)};
   const ModelShape& shape = pupil.model->shape();
   const auto factors = factors_of(pupil.parts);
   if (!options.peft) return write_low_rank_gguf(posix_env(), options.out, shape.family, factors, note);
@@ -108,7 +108,7 @@ Status write_out(const Options& options, const Recipe& recipe, const Pupil& pupi
   return write_low_rank_peft(posix_env(), options.out, factors, note, permuted);
 }
 
-Result<int> learn(const Options& options, const Recipe& recipe, Pupil& pupil, Ledger& ledger,
+Result<int> learn(const Options& options, const LowRankForm& form, Pupil& pupil, Ledger& ledger,
                   Console& console) {
   const LessonOptions& given = options.lesson;
   Json sources = Json::array();
@@ -140,10 +140,10 @@ Result<int> learn(const Options& options, const Recipe& recipe, Pupil& pupil, Le
   TRY(run_lesson(*lesson, batches, given, checkpoint, console));
   const double after = TRY(lesson->evaluate(batches, count));
   Json json = Json::object();
-  json.set("recipe", recipe.name).set("plan", given.plan.json()).set("feed", std::move(sources));
+  json.set("recipe", given.recipe.name).set("plan", given.plan.json()).set("feed", std::move(sources));
   json.set("loss_before", before).set("loss_after", after).set("ledger_peak", ledger.peak());
   json.set("resident_peak", peak_resident_bytes());
-  TRY(write_out(options, recipe, pupil, json));
+  TRY(write_out(options, form, pupil, json));
   if (TRY(posix_env().exists(spilled))) TRY(posix_env().remove(spilled));
   if (given.json) {
     console.out << json.set("adapter", options.out).dump() << "\n";
@@ -159,11 +159,15 @@ Result<int> learn(const Options& options, const Recipe& recipe, Pupil& pupil, Le
 Result<int> run_learn(Args& args, Console& console) {
   Options options = TRY(read_options(args));
   LessonOptions& lesson = options.lesson;
-  const Recipe recipe = TRY(read_recipe(options.recipe, options.on));
+  if (!lesson.recipe.adapter()) {
+    return Status(Code::unsupported, "recipe " + lesson.recipe.name +
+                                         " changes the weights themselves: it is one of varve pretrain");
+  }
+  const LowRankForm form = TRY(read_low_rank(lesson.recipe.form, options.on));
   if (lesson.threads == 0) lesson.threads = std::max(1, int(std::thread::hardware_concurrency()));
   if (lesson.budget_bytes == 0) lesson.budget_bytes = machine_bytes() / 2;
   Ledger ledger(lesson.budget_bytes - kFloor, kFloor);
-  const auto made = TRY(pupil(options, recipe, ledger));
+  const auto made = TRY(pupil(options, form, ledger));
   const int32_t rows = lesson.length * lesson.sequences;
   if (lesson.plan_only) {
     print_bytes(TRY(Lesson::bytes(*made->network, made->parts, lesson.plan, rows)),
@@ -171,7 +175,7 @@ Result<int> run_learn(Args& args, Console& console) {
     return 0;
   }
   TRY(check_budget(*made->network, made->parts, lesson, rows, ledger.limit() - ledger.used()));
-  return learn(options, recipe, *made, ledger, console);
+  return learn(options, form, *made, ledger, console);
 }
 
 }  // namespace varve

@@ -16,18 +16,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::pair<std::string_view, KeepMode> kKeeps[] = {
-    {"hold", KeepMode::hold}, {"recompute", KeepMode::recompute}, {"spill", KeepMode::spill}};
-
-Status read_keep(Args& args, KeepMode& keep) {
-  const auto text = TRY(args.value("--keep"));
-  if (!text) return {};
-  for (const auto& [name, mode] : kKeeps) {
-    if (*text == name) return keep = mode, Status();
-  }
-  return Status(Code::invalid, "--keep is hold, recompute or spill, not " + *text);
-}
-
 std::string in_time(double seconds) {
   char text[32];
   const int64_t whole = int64_t(seconds);
@@ -92,7 +80,10 @@ Status read_lesson_options(Args& args, LessonOptions& options) {
   TRY(args.number<int32_t>("--sequences", options.sequences, 1, 1 << 20));
   TRY(args.number<int32_t>("--threads", options.threads, 1, 1024));
   TRY(args.number<int64_t>("--save-every", options.save_every, 1, int64_t(1) << 40));
-  TRY(read_keep(args, plan.keep));
+  // First the recipe, then what is said besides.
+  if (auto text = TRY(args.value("--recipe"))) options.recipe = TRY(read_recipe(*text));
+  TRY(set_plan(options.recipe, plan));
+  if (auto text = TRY(args.value("--keep"))) plan.keep = TRY(read_keep_mode(*text).with("reading --keep"));
   if (auto text = TRY(args.value("--optimizer"))) plan.optimizer = *text;
   if (auto text = TRY(args.value("--slots"))) plan.slots = *text;
   if (auto text = TRY(args.value("--budget"))) options.budget_bytes = TRY(parse_bytes(*text));

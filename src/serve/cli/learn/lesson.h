@@ -2,13 +2,14 @@
 // progress.
 #pragma once
 
-#include "learn/tune/lesson.h"
+#include "learn/tune/recipe.h"
 #include "serve/cli/command.h"
 
 namespace varve {
 
 struct LessonOptions {
   LessonPlan plan;
+  Recipe recipe;
   int64_t budget_bytes = 0;  // 0: the machine's
   int32_t threads = 0;       // 0: one a core
   int64_t save_every = 100;  // steps

@@ -30,7 +30,12 @@ struct Options {
 Result<Options> read_options(Args& args) {
   Options options;
   options.lesson.length = 512, options.lesson.sequences = 4;
+  options.lesson.recipe = TRY(read_recipe("full"));
   TRY(read_lesson_options(args, options.lesson));
+  if (options.lesson.recipe.adapter()) {
+    return Status(Code::invalid,
+                  "recipe " + options.lesson.recipe.name + " needs a model to learn over: varve learn");
+  }
   FreshShape& shape = options.shape;
   TRY(args.number<int32_t>("--layers", shape.layers, 1, 1024));
   TRY(args.number<int32_t>("--width", shape.width, 8, 1 << 16));

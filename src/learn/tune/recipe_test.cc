@@ -1,0 +1,41 @@
+// Recipes as data: the table makes sense, options go to their field, what is unknown is named.
+#include "learn/tune/recipe.h"
+
+#include <gtest/gtest.h>
+
+namespace varve {
+namespace {
+
+TEST(Recipe, EachOfTheTableIsReadAndMakesAPlan) {
+  for (const RecipeEntry& entry : recipes()) {
+    const auto recipe = read_recipe(entry.name);
+    ASSERT_TRUE(recipe.ok()) << entry.name;
+    LessonPlan plan;
+    EXPECT_TRUE(set_plan(*recipe, plan).ok()) << entry.name;
+    EXPECT_EQ(plan.optimizer, recipe->optimizer);
+  }
+}
+
+TEST(Recipe, OptionsGoToTheFieldThatIsItsOwn) {
+  EXPECT_EQ(read_recipe("galore8:rank=4")->optimizer, "galore:bits=8,rank=4");
+  EXPECT_EQ(read_recipe("galore8:bits=32")->optimizer, "galore:bits=32");
+  const auto lora = read_recipe("lora:rank=8,alpha=24");
+  EXPECT_EQ(lora->optimizer, "adamw");
+  const auto form = read_low_rank(lora->form, {});
+  ASSERT_TRUE(form.ok());
+  EXPECT_EQ(form->shape.rank, 8);
+  EXPECT_EQ(form->shape.scale, 3);
+  EXPECT_EQ(read_low_rank("rslora:rank=16,alpha=24", {})->shape.scale, 6);
+}
+
+TEST(Recipe, WhatIsUnknownIsSaid) {
+  const auto none = read_recipe("alchemy");
+  EXPECT_EQ(none.code(), Code::not_found);
+  EXPECT_NE(none.status().message().find("galore"), std::string::npos);
+  LessonPlan plan;
+  EXPECT_FALSE(set_plan(*read_recipe("galore:speed=3"), plan).ok());
+  EXPECT_EQ(read_keep_mode("burn").code(), Code::invalid);
+}
+
+}  // namespace
+}  // namespace varve
