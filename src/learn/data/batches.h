@@ -23,7 +23,8 @@ struct TextBatch {
 class Batches {
  public:
   virtual ~Batches() = default;
-  virtual int32_t rows() const = 0;  // of a batch, at most
+  virtual int32_t rows() const = 0;   // of a batch, at most
+  virtual int64_t count() const = 0;  // of different batches, or pairs
   virtual Status fill(int64_t step, int32_t part, TextBatch& out) const = 0;
 };
 
@@ -42,6 +43,7 @@ class TokenWindows : public Batches {
   };
   TokenWindows(std::span<const int32_t> tokens, Shape shape) : tokens_(tokens), shape_(shape) {}
   int32_t rows() const override { return shape_.length * shape_.sequences; }
+  int64_t count() const override { return windows() / shape_.sequences; }
   int64_t windows() const { return (int64_t(tokens_.size()) - 1) / shape_.length; }
   Status fill(int64_t step, int32_t part,
               TextBatch& out) const override;  // invalid: too few tokens for a window

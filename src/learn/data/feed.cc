@@ -51,16 +51,20 @@ class ExampleMaker {
     if (json["messages"].is_array()) {
       TRY(chat(json["messages"]));
     } else if (json["prompt"].is_string() && json["completion"].is_string()) {
-      add(json["prompt"].as_string(), false, false);
-      tokens_ = as_prompt(*shape_.tokenizer, std::move(tokens_));
-      learn_.assign(tokens_.size(), 0);
-      add(json["completion"].as_string(), true, false);
-      end();
+      answer(json["prompt"].as_string(), json["completion"].as_string());
+    } else if (json["prompt"].is_string() && json["chosen"].is_string() && json["rejected"].is_string()) {
+      answer(json["prompt"].as_string(), json["chosen"].as_string());
+      TRY(feed_.append(tokens_, learn_, shape_.length));
+      tokens_.clear(), learn_.clear();
+      answer(json["prompt"].as_string(), json["rejected"].as_string());
+      ++feed_.pairs_;
     } else if (json["text"].is_string()) {
       add(json["text"].as_string(), true, false);
       end();
     } else {
-      return Status(Code::invalid, "it has neither messages, nor prompt and completion, nor text");
+      return Status(
+          Code::invalid,
+          "it has neither messages, nor prompt and completion, nor prompt, chosen and rejected, nor text");
     }
     return feed_.append(tokens_, learn_, shape_.length);
   }
@@ -84,6 +88,13 @@ class ExampleMaker {
   void add(std::string_view text, bool learn, bool parse_special) {
     shape_.tokenizer->encode(text, parse_special, tokens_);
     learn_.resize(tokens_.size(), learn ? 1 : 0);
+  }
+  void answer(const std::string& prompt, const std::string& text) {
+    add(prompt, false, false);
+    tokens_ = as_prompt(*shape_.tokenizer, std::move(tokens_));
+    learn_.assign(tokens_.size(), 0);
+    add(text, true, false);
+    end();
   }
   void end() {
     const SpecialTokens& special = shape_.tokenizer->special();
@@ -157,7 +168,20 @@ Status Feed::add(std::string_view name, std::string_view file, const FeedShape& 
                                        std::string(status.message()));
     }
   }
+  if (paired() && 2 * pairs_ != size()) {
+    return Status(Code::invalid, std::string(name) + ": pairs of answers and other examples do not mix");
+  }
   return {};
+}
+
+void append(const Feed::Example& example, TextBatch& out) {
+  out.starts.push_back(int32_t(out.tokens.size()));
+  for (size_t j = 0; j < example.tokens.size(); ++j) {
+    const bool learn = j + 1 < example.tokens.size() && example.learn[j + 1] != 0;
+    out.tokens.push_back(example.tokens[j]);
+    out.targets.push_back(learn ? example.tokens[j + 1] : -1);
+    out.weights.push_back(learn ? 1.f : 0.f);
+  }
 }
 
 PackedFeed::PackedFeed(const Feed& feed, int32_t rows, int32_t parts, uint64_t seed)
@@ -178,14 +202,7 @@ Status PackedFeed::fill(int64_t step, int32_t part, TextBatch& out) const {
   out.clear();
   const auto pack = size_t(shuffled(seed_ + 1, uint64_t(step * parts_ + part), uint64_t(packs())));
   for (uint32_t i = firsts_[pack]; i < firsts_[pack + 1]; ++i) {
-    const Feed::Example example = feed_[order_[i]];
-    out.starts.push_back(int32_t(out.tokens.size()));
-    for (size_t j = 0; j < example.tokens.size(); ++j) {
-      const bool learn = j + 1 < example.tokens.size() && example.learn[j + 1] != 0;
-      out.tokens.push_back(example.tokens[j]);
-      out.targets.push_back(learn ? example.tokens[j + 1] : -1);
-      out.weights.push_back(learn ? 1.f : 0.f);
-    }
+    append(feed_[order_[i]], out);
   }
   return {};
 }

@@ -1,5 +1,5 @@
 // Feed: examples from a file. Recognised by themselves: lines of JSON with "messages", with "prompt" and
-// "completion", or with "text"; anything else is plain text.
+// "completion", with "prompt", "chosen" and "rejected", or with "text"; anything else is plain text.
 //
 // A chat is rendered by the model's own template, and only what the assistant says is learnt, with the mark
 // that ends it; a message with "train": false is not. A template that changes earlier turns when later ones
@@ -33,6 +33,8 @@ class Feed {
   int64_t tokens() const { return int64_t(tokens_.size()); }
   int64_t learnt() const { return learnt_; }  // tokens that are to be learnt
   int64_t cut() const { return cut_; }        // examples that lost their beginning
+  // Its examples are pairs: the chosen answer, then the rejected. All of them or none.
+  bool paired() const { return pairs_ > 0; }
   struct Example {
     std::span<const int32_t> tokens;
     std::span<const uint8_t> learn;  // whether a token is to be learnt
@@ -47,13 +49,16 @@ class Feed {
   std::vector<uint8_t> learn_;
   std::vector<int64_t> ends_;
   int64_t learnt_ = 0, cut_ = 0;
+  size_t pairs_ = 0;
 };
+void append(const Feed::Example& example, TextBatch& out);  // as a document of its own
 
 // Examples packed into batches, each a document of its own; packed once, in random order by `seed`.
 class PackedFeed : public Batches {
  public:
   PackedFeed(const Feed& feed, int32_t rows, int32_t parts, uint64_t seed);
   int32_t rows() const override { return rows_; }
+  int64_t count() const override { return packs(); }
   int64_t packs() const { return int64_t(firsts_.size()) - 1; }
   Status fill(int64_t step, int32_t part, TextBatch& out) const override;
 

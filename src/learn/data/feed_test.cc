@@ -1,5 +1,5 @@
 // Feeds of every kind, good and bad, with a vocabulary of bytes.
-#include "learn/data/feed.h"
+#include "learn/data/pairs.h"
 
 #include <gtest/gtest.h>
 
@@ -49,6 +49,32 @@ TEST(Feed, LearnsOnlyWhatTheModelShouldSay) {
   EXPECT_EQ(rig.learnt(2), "----4$");
   EXPECT_EQ(rig.learnt(3), "all$");
   EXPECT_GT(rig.ledger.used(Tag::io), 0);
+}
+
+TEST(Feed, PairsAreTheChosenAndTheRejectedOneAfterTheOther) {
+  Rig rig;
+  ASSERT_TRUE(rig.add(R"({"prompt":"2+2=","chosen":"4","rejected":"five"})"
+                      "\n"
+                      R"({"prompt":"a","chosen":"b","rejected":"c"})")
+                  .ok());
+  ASSERT_TRUE(rig.feed.paired());
+  ASSERT_EQ(rig.feed.size(), 4u);
+  EXPECT_EQ(rig.learnt(0), "----4$");
+  EXPECT_EQ(rig.learnt(1), "----five$");
+  const PairedFeed pairs(rig.feed, 2, 1);
+  EXPECT_EQ(pairs.rows(), 9);
+  TextBatch chosen, rejected;
+  std::vector<int> seen(256);
+  for (int32_t pair = 0; pair < 2; ++pair) {
+    ASSERT_TRUE(pairs.fill(0, 2 * pair, chosen).ok() && pairs.fill(0, 2 * pair + 1, rejected).ok());
+    EXPECT_EQ(chosen.tokens[0], rejected.tokens[0]);
+    EXPECT_NE(chosen.tokens, rejected.tokens);
+    EXPECT_EQ(chosen.starts, std::vector<int32_t>{0});
+    ++seen[size_t(chosen.tokens[0])];
+  }
+  EXPECT_TRUE(seen['2'] == 1 && seen['a'] == 1);
+  const Status mixed = rig.add(R"({"text":"all"})");
+  EXPECT_NE(mixed.message().find("do not mix"), std::string_view::npos) << mixed.text();
 }
 
 TEST(Feed, PlainTextIsCutIntoWindows) {

@@ -72,6 +72,7 @@ class LowRank : public Leaf {
   int32_t cols() const override { return base_->cols(); }
   Status forward(Flow& flow, Rows x, Rows y, bool add) const override {
     TRY(base_->forward(flow, x, y, add));
+    if (flow.base) return {};
     const int64_t mark = flow.scratch.mark();
     flow.train.product(through(flow, x), parts_[1]->matrix(), y, true);
     flow.scratch.release(mark);

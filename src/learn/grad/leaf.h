@@ -15,6 +15,7 @@ namespace varve {
 struct Flow {
   TrainOps& train;
   Scratch& scratch;
+  bool base = false;  // what learns over a base is left out
 };
 
 class Leaf {

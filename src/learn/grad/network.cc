@@ -137,19 +137,21 @@ Status Network::check(const Lines& lines, std::span<float> nll) const {
   return {};
 }
 
-Status Network::evaluate(const Lines& lines, std::span<float> nll) {
-  return run(lines, nll, nullptr);
+Status Network::evaluate(const Lines& lines, std::span<float> nll, bool base) {
+  return run(lines, nll, nullptr, base);
 }
 
 Status Network::learn(const Lines& lines, std::span<float> nll, Sink& sink) {
-  return run(lines, nll, &sink);
+  return run(lines, nll, &sink, false);
 }
 
-Status Network::run(const Lines& lines, std::span<float> nll, Sink* sink) {
+Status Network::run(const Lines& lines, std::span<float> nll, Sink* sink, bool base) {
   TRY(check(lines, nll));
   Scratch& scratch = *scratch_;
   scratch.release(0);
-  Pass pass{lines, {*train_, scratch}, positions_of(lines.starts, lines.tokens.size()), {}, {}, {}, {}, {}};
+  Pass pass{.lines = lines,
+            .flow = {*train_, scratch, base},
+            .positions = positions_of(lines.starts, lines.tokens.size())};
   pass.x = scratch.take(pass.rows(), spec_.width);
   pass.y = scratch.take(pass.rows(), spec_.width);
   pass.d = scratch.take(pass.rows(), spec_.width);

@@ -42,8 +42,9 @@ class Network {
   Result<NetworkBytes> bytes(const NetworkPlan& plan) const;
   Status prepare(NetworkPlan plan, TrainOps& train, Ledger& ledger, std::unique_ptr<File> spill = nullptr);
 
-  // Negative log-likelihood of each target (0 where there is none). Saves nothing.
-  Status evaluate(const Lines& lines, std::span<float> nll);
+  // Negative log-likelihood of each target (0 where there is none). Saves nothing. base: of the model without
+  // what learns over it.
+  Status evaluate(const Lines& lines, std::span<float> nll, bool base = false);
   // The same, and every pair goes to the sink.
   Status learn(const Lines& lines, std::span<float> nll, Sink& sink);
 
@@ -51,7 +52,7 @@ class Network {
   struct Pass;
   Network() = default;
   Status check(const Lines& lines, std::span<float> nll) const;
-  Status run(const Lines& lines, std::span<float> nll, Sink* sink);
+  Status run(const Lines& lines, std::span<float> nll, Sink* sink, bool base);
   Status forward(Pass& pass, bool save);
   Status head(Pass& pass, std::span<float> nll, Sink* sink);
   Status head_rows(Pass& pass, Rows normed, Rows slopes, int32_t first, std::span<float> nll, Sink* sink);

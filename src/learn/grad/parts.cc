@@ -78,6 +78,7 @@ Result<std::unique_ptr<Leaf>> LowRankSource::leaf(std::string_view role, int32_t
     if (!role_matches(pattern, role)) continue;
     Part& a = parts_.add(std::string(role) + ".lora_a", shape_.rank, cols);
     Part& b = parts_.add(std::string(role) + ".lora_b", rows, shape_.rank);
+    a.over_base = b.over_base = true;
     return low_rank_leaf(std::move(leaf), a, b, shape_.scale);
   }
   return leaf;

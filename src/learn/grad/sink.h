@@ -15,7 +15,8 @@ struct Part {
   std::string role;            // "blk.3.ffn_down", "blk.3.ffn_down.lora_a"
   int32_t rows = 0, cols = 0;  // a vector is 1 x n
   std::span<float> value;
-  int32_t index = 0;  // in the order of the network's parts
+  int32_t index = 0;       // in the order of the network's parts
+  bool over_base = false;  // without it the model is what it was
 
   int64_t size() const { return int64_t(rows) * cols; }
   Matrix matrix() const { return matrix(0, rows); }

@@ -28,6 +28,7 @@ Json LessonPlan::json() const {
   json.set("optimizer", optimizer).set("rate", double(rate)).set("last_rate", double(last_rate));
   json.set("decay", double(decay)).set("clip", double(clip)).set("steps", steps).set("warmup", warmup);
   json.set("parts", int64_t(parts)).set("seed", int64_t(seed)).set("slots", slots);
+  if (objective != "sft") json.set("objective", objective);
   json.set("exact", precision == TrainOps::Precision::exact);
   return json;
 }
@@ -67,9 +68,24 @@ Result<LessonBytes> Lesson::bytes(const Network& network, const Parts& parts, co
   return bytes;
 }
 
+namespace {
+Status check_base(const Parts& parts, const LessonPlan& plan) {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].over_base) continue;
+    return Status(Code::invalid, "the objective " + plan.objective + " compares with the model as it was, " +
+                                     "and here " + parts[i].role +
+                                     " itself learns: learn an adapter, or name "
+                                     "simpo");
+  }
+  return {};
+}
+}  // namespace
+
 Result<std::unique_ptr<Lesson>> Lesson::make(Network& network, Parts& parts, LessonPlan plan, int32_t rows,
                                              ThreadPool& pool, Ledger& ledger, std::unique_ptr<File> spill) {
   auto rule = TRY(optimizers().make(plan.optimizer));
+  auto objective = TRY(objectives().make(plan.objective));
+  if (objective->needs_base()) TRY(check_base(parts, plan));
   const Codec& codec = *TRY(codec_named(plan.slots));
   TrainOps train = TRY(TrainOps::make(pool, ledger, plan.precision));
   Accumulate sink = TRY(Accumulate::make(parts, ledger));
@@ -77,7 +93,7 @@ Result<std::unique_ptr<Lesson>> Lesson::make(Network& network, Parts& parts, Les
       new Lesson(network, parts, std::move(plan), std::move(train), std::move(sink)));
   lesson->pool_ = &pool;
   lesson->units_ = units(parts, *rule);
-  lesson->rule_ = std::move(rule);
+  lesson->rule_ = std::move(rule), lesson->objective_ = std::move(objective);
   const int64_t state =
       lesson->units_.empty() ? 0 : lesson->units_.back().state + lesson->units_.back().state_bytes;
   lesson->state_ = TRY(Buffer::make(ledger, Tag::optimizer, state));
@@ -89,6 +105,7 @@ Result<std::unique_ptr<Lesson>> Lesson::make(Network& network, Parts& parts, Les
 
 // The slopes of the mean loss over all targets of the step: the parts are read once for their number.
 Result<double> Lesson::learn(const Batches& batches, Progress& progress) {
+  if (objective_->looks_first()) return learn_compared(batches, progress);
   TextBatch batch;
   double targets = 0, loss = 0;
   for (int32_t part = 0; part < plan_.parts; ++part) {
@@ -159,6 +176,7 @@ Result<Progress> Lesson::step(const Batches& batches) {
 }
 
 Result<double> Lesson::evaluate(const Batches& batches, int32_t count) {
+  if (objective_->looks_first()) return evaluate_compared(batches, count);
   TextBatch batch;
   std::vector<float> nll;
   double sum = 0, targets = 0;

@@ -13,6 +13,7 @@
 #include "learn/data/batches.h"
 #include "learn/grad/network.h"
 #include "learn/grad/parts.h"
+#include "learn/objective/objective.h"
 #include "learn/optim/optimizer.h"
 
 namespace varve {
@@ -25,7 +26,8 @@ struct LessonPlan {
   float decay = 0.1f;                    // of matrices
   float clip = 1;                        // largest norm of all gradients together; 0: none
   int64_t steps = 1000, warmup = 100;
-  int32_t parts = 1;  // batches a step
+  int32_t parts = 1;              // batches a step, or pairs
+  std::string objective = "sft";  // a spec of objectives()
   uint64_t seed = 1;
   KeepMode keep = KeepMode::hold;
   std::string slots = "bf16";  // how what is kept is encoded
@@ -45,7 +47,7 @@ struct LessonBytes {
 
 struct Progress {
   int64_t step = 0, tokens = 0;  // tokens that were learnt from, in this step
-  double loss = 0, norm = 0;     // mean over those; of the gradients, before clipping
+  double loss = 0, norm = 0;     // mean over those, or over pairs; of the gradients, before clipping
 };
 
 class Lesson {
@@ -53,7 +55,8 @@ class Lesson {
   // The parts of the network, allocated or not. invalid: an unknown optimizer or slot format.
   static Result<LessonBytes> bytes(const Network& network, const Parts& parts, const LessonPlan& plan,
                                    int32_t rows);
-  // Books everything; over_budget comes here or never. Network and parts must outlive it.
+  // Books everything; over_budget comes here or never. invalid: an objective that compares with the model as
+  // it was, where that itself learns. Network and parts must outlive it.
   static Result<std::unique_ptr<Lesson>> make(Network& network, Parts& parts, LessonPlan plan, int32_t rows,
                                               ThreadPool& pool, Ledger& ledger,
                                               std::unique_ptr<File> spill = nullptr);
@@ -62,7 +65,7 @@ class Lesson {
   const LessonPlan& plan() const { return plan_; }
   // invalid when the loss or a gradient is no number: nothing was changed by that step.
   Result<Progress> step(const Batches& batches);
-  // Mean loss over the first `count` batches.
+  // Mean loss over the first `count` batches, or pairs.
   Result<double> evaluate(const Batches& batches, int32_t count);
 
   // Values, state and place in one file, replaced as a whole: when anything fails the old one stays.
@@ -85,6 +88,9 @@ class Lesson {
         sink_(std::move(sink)) {}
   static std::vector<Unit> units(const Parts& parts, const Optimizer& rule);
   Result<double> learn(const Batches& batches, Progress& progress);
+  Result<double> learn_compared(const Batches& batches, Progress& progress);
+  Result<double> evaluate_compared(const Batches& batches, int32_t count);
+  Result<std::vector<Likelihood>> look(const Batches& batches, int64_t step, int32_t group);
   Result<double> norm();
   void apply(float scale);
   Json header(const Json& beside) const;
@@ -96,6 +102,7 @@ class Lesson {
   Accumulate sink_;
   ThreadPool* pool_ = nullptr;
   std::unique_ptr<Optimizer> rule_;
+  std::unique_ptr<Objective> objective_;
   std::vector<Unit> units_;
   Buffer state_;
   int64_t done_ = 0;

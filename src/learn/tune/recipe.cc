@@ -53,6 +53,7 @@ Result<Recipe> read_recipe(std::string_view text) {
 
 Status set_plan(const Recipe& recipe, LessonPlan& plan) {
   plan.optimizer = recipe.optimizer;
+  if (!recipe.objective.empty()) plan.objective = recipe.objective;
   if (!recipe.slots.empty()) plan.slots = recipe.slots;
   if (!recipe.keep.empty()) plan.keep = TRY(read_keep_mode(recipe.keep));
   return optimizers().make(plan.optimizer).status().with("recipe " + recipe.name);

@@ -83,6 +83,8 @@ constexpr std::string_view kLearn =
     "  --feed FILES       lines of JSON with messages, with prompt and completion, or with text;\n"
     "                     anything else is plain text\n"
     "  --recipe SPEC      as lora:rank=8,alpha=16; see 'varve list'\n"
+    "  --objective SPEC   sft, dpo:beta=.1 or simpo:beta=2,margin=1; the last two learn from pairs of "
+    "answers\n"
     "  --on ROLES         which weights, as 'blk.*.attn_q,blk.*.attn_v'; default all of the blocks\n"
     "  --peft             -o is a folder in PEFT's format\n"
     "  The options of 'varve pretrain' from --steps on; --keep recompute is the default here.\n"

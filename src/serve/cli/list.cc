@@ -2,6 +2,7 @@
 // nothing can be missing.
 #include <ostream>
 
+#include "learn/objective/objective.h"
 #include "learn/optim/optimizer.h"
 #include "learn/tune/recipe.h"
 #include "learn/world/kind.h"
@@ -53,6 +54,7 @@ Result<int> run_list(Args& args, Console& console) {
   add(all, "dialogue", world::kinds());
   for (const RecipeEntry& one : recipes()) add(all, "recipe", one.name, one.summary);
   add(all, "optimizer", optimizers());
+  add(all, "objective", objectives());
   if (json) {
     console.out << all.dump() << "\n";
     return 0;

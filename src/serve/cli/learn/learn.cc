@@ -3,7 +3,7 @@
 #include <thread>
 
 #include "core/base/process.h"
-#include "learn/data/feed.h"
+#include "learn/data/pairs.h"
 #include "learn/tune/recipe.h"
 #include "memory/parametric/low_rank.h"
 #include "run/model/arch/family.h"
@@ -89,6 +89,28 @@ Result<Feed> feed(const Options& options, const Model& model, Ledger& ledger, Js
   return all;
 }
 
+// Rows of a batch at most: of a few examples together, or of one answer of a pair.
+Result<int32_t> rows_of(const LessonOptions& lesson) {
+  const auto objective = TRY(objectives().make(lesson.plan.objective));
+  return lesson.length * (objective->sequences() > 1 ? 1 : lesson.sequences);
+}
+
+Result<std::unique_ptr<Batches>> batches_of(const Feed& examples, const LessonOptions& given) {
+  const auto objective = TRY(objectives().make(given.plan.objective));
+  if (examples.paired() != (objective->sequences() == 2)) {
+    return Status(Code::invalid, "objective " + given.plan.objective +
+                                     (examples.paired() ? " does not learn from pairs of answers: dpo and "
+                                                          "simpo do"
+                                                        : " learns from lines with prompt, chosen and "
+                                                          "rejected"));
+  }
+  if (examples.paired()) {
+    return std::unique_ptr<Batches>(new PairedFeed(examples, given.plan.parts, given.plan.seed));
+  }
+  return std::unique_ptr<Batches>(
+      new PackedFeed(examples, given.length * given.sequences, given.plan.parts, given.plan.seed));
+}
+
 std::vector<LowRankFactors> factors_of(const Parts& parts) {
   std::vector<LowRankFactors> all;
   for (size_t i = 0; i < parts.size(); i += 2) {
@@ -113,7 +135,7 @@ Result<int> learn(const Options& options, const LowRankForm& form, Pupil& pupil,
   const LessonOptions& given = options.lesson;
   Json sources = Json::array();
   const Feed examples = TRY(feed(options, *pupil.model, ledger, sources));
-  const PackedFeed batches(examples, given.length * given.sequences, given.plan.parts, given.plan.seed);
+  const auto batches = TRY(batches_of(examples, given));
   TRY(pupil.parts.allocate(ledger));
   draw_low_rank(pupil.parts, given.plan.seed);
   TRY(posix_env().make_folder(options.work()));
@@ -125,7 +147,7 @@ Result<int> learn(const Options& options, const LowRankForm& form, Pupil& pupil,
   }
   ThreadPool pool(given.threads);
   auto lesson = TRY(
-      Lesson::make(*pupil.network, pupil.parts, given.plan, batches.rows(), pool, ledger, std::move(spill)));
+      Lesson::make(*pupil.network, pupil.parts, given.plan, batches->rows(), pool, ledger, std::move(spill)));
   if (!given.fresh && TRY(posix_env().exists(checkpoint))) {
     TRY(lesson->load(posix_env(), checkpoint).status().with("going on; --fresh begins anew"));
   }
@@ -135,10 +157,10 @@ Result<int> learn(const Options& options, const LowRankForm& form, Pupil& pupil,
     if (examples.cut() > 0) console.out << "; " << examples.cut() << " lost their beginning";
     console.out << std::endl;
   }
-  const auto count = int32_t(std::min<int64_t>(batches.packs(), 16));
-  const double before = TRY(lesson->evaluate(batches, count));
-  TRY(run_lesson(*lesson, batches, given, checkpoint, console));
-  const double after = TRY(lesson->evaluate(batches, count));
+  const auto count = int32_t(std::min<int64_t>(batches->count(), 16));
+  const double before = TRY(lesson->evaluate(*batches, count));
+  TRY(run_lesson(*lesson, *batches, given, checkpoint, console));
+  const double after = TRY(lesson->evaluate(*batches, count));
   Json json = Json::object();
   json.set("recipe", given.recipe.name).set("plan", given.plan.json()).set("feed", std::move(sources));
   json.set("loss_before", before).set("loss_after", after).set("ledger_peak", ledger.peak());
@@ -168,7 +190,7 @@ Result<int> run_learn(Args& args, Console& console) {
   if (lesson.budget_bytes == 0) lesson.budget_bytes = machine_bytes() / 2;
   Ledger ledger(lesson.budget_bytes - kFloor, kFloor);
   const auto made = TRY(pupil(options, form, ledger));
-  const int32_t rows = lesson.length * lesson.sequences;
+  const int32_t rows = TRY(rows_of(lesson));
   if (lesson.plan_only) {
     print_bytes(TRY(Lesson::bytes(*made->network, made->parts, lesson.plan, rows)),
                 made->model->weights().resident_bytes(), lesson, console);

@@ -85,12 +85,14 @@ Status read_lesson_options(Args& args, LessonOptions& options) {
   TRY(set_plan(options.recipe, plan));
   if (auto text = TRY(args.value("--keep"))) plan.keep = TRY(read_keep_mode(*text).with("reading --keep"));
   if (auto text = TRY(args.value("--optimizer"))) plan.optimizer = *text;
+  if (auto text = TRY(args.value("--objective"))) plan.objective = *text;
   if (auto text = TRY(args.value("--slots"))) plan.slots = *text;
   if (auto text = TRY(args.value("--budget"))) options.budget_bytes = TRY(parse_bytes(*text));
   options.plan_only = args.flag("--plan");
   options.fresh = args.flag("--fresh");
   options.json = args.flag("--json");
   TRY(optimizers().make(plan.optimizer).status().with("reading --optimizer"));
+  TRY(objectives().make(plan.objective).status().with("reading --objective"));
   return codec_named(plan.slots).status().with("reading --slots");
 }
 
