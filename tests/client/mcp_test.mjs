@@ -50,7 +50,7 @@ async function everything(client) {
   assert.match(client.getInstructions(), /recall/);
   await client.ping();
   const { tools } = await client.listTools();  // from here the client checks results against their schemas
-  assert.deepEqual(tools.map((tool) => tool.name).sort(), ["explain", "forget", "history", "list_spaces", "recall", "remember", "update"]);
+  assert.deepEqual(tools.map((tool) => tool.name).sort(), ["conflicts", "diff", "explain", "forget", "history", "list_spaces", "recall", "remember", "restore", "settle", "update"]);
   for (const tool of tools) assert.ok(tool.description.length > 40 && tool.inputSchema.type === "object", tool.name);
 
   const made = await told(client, "remember", { text: "The spare key is under the blue pot.", event_at: "2024-05-08" });
@@ -68,6 +68,18 @@ async function everything(client) {
   assert.match(stale, /version 2.*in the drawer/s);
   const { versions } = await told(client, "history", { id: made.id });
   assert.deepEqual(versions.map((one) => one.version), [1, 2]);
+
+  const { parts } = await told(client, "diff", { id: made.id });
+  assert.ok(parts.some((one) => one.kind === "added" && /drawer/.test(one.text)));
+  assert.equal((await told(client, "restore", { id: made.id, version: 1 })).version, 3);
+  assert.match(await refused(client, "restore", { id: made.id, version: 1, base: 2 }), /version 3.*blue pot/s);
+  await told(client, "restore", { id: made.id, version: 2 });
+  const rival = await told(client, "remember", { text: "The spare key is with the neighbour.", contradicts: [made.id] });
+  const { conflicts } = await told(client, "conflicts", {});
+  assert.deepEqual(conflicts.map((one) => [one.newer.id, one.older.id]), [[rival.id, made.id]]);
+  await told(client, "settle", { newer: rival.id, older: made.id, verdict: "older" });
+  assert.deepEqual((await told(client, "conflicts", {})).conflicts, []);
+  await told(client, "forget", { id: rival.id });
 
   const { spaces } = await told(client, "list_spaces", {});
   assert.ok(spaces.some((one) => one.own));
@@ -97,6 +109,24 @@ async function everything(client) {
 }
 
 test("over stdio", async () => everything(await connect(overStdio("stdio"))));
+test("over stdio, for a server that has the home", async () => {
+  await everything(await connect(new StdioClientTransport({ command: varve, args: ["mcp", "--server", url, "--key", alice], stderr: "pipe" })));
+});
+test("over stdio, a server that is gone, began anew, or does not know the key, is told as an error", async () => {
+  const bridge = (address, key) => connect(new StdioClientTransport({ command: varve, args: ["mcp", "--server", address, "--key", key], stderr: "pipe" }));
+  await assert.rejects(bridge(url, "vk-wrong"), /key/);
+  await assert.rejects(bridge("http://127.0.0.1:9", alice), /no server answers/);
+  const [key, first] = [shop.key("again", "alice"), await shop.serve("again", [])];
+  const client = await bridge(first.url, key);
+  await told(client, "remember", { text: "The ladder is in the shed." });
+  first.child.removeAllListeners("exit");
+  const gone = new Promise((resolve) => first.child.on("exit", resolve));
+  first.child.kill("SIGTERM");
+  await gone;
+  await assert.rejects(client.ping(), /no server answers/);
+  await shop.serve("again", ["--port", new URL(first.url).port]);
+  assert.equal((await told(client, "recall", { query: "where is the ladder?" })).memories.length, 1);
+});
 test("over HTTP", async () => everything(await connect(overHttp(alice))));
 
 test("stdio without the right to write offers what changes nothing", async () => {

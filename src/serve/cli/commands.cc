@@ -17,14 +17,19 @@ constexpr std::string_view kServe =
     "  --allow-origin A,B web pages that may call\n"
     "  --max-body SIZE    of a request; default 32MiB\n";
 constexpr std::string_view kMcp =
-    "varve mcp [--read-only] ...\n\n"
+    "varve mcp [--read-only] ...\n"
+    "       varve mcp --server URL --key KEY|FILE\n\n"
     "  Speaks the Model Context Protocol on stdin and stdout: a program that offers tools to a\n"
     "  model starts it. 'varve serve' offers the same at http://ADDRESS:PORT/mcp.\n\n"
-    "  --read-only        only the tools that change nothing\n";
+    "  --read-only        only the tools that change nothing\n"
+    "  --server URL       speaks for a running 'varve serve', which has the home\n"
+    "  --key KEY|FILE     whose memory, and what may be done to it: 'varve key add NAME'\n";
 constexpr std::string_view kKey =
-    "varve key add NAME [--role read|write|admin]\n"
-    "       varve key revoke NAME\n"
-    "       varve key list\n";
+    "varve key add NAME [--role read|write|admin] [--agent AGENT] [--session ID]\n"
+    "       varve key revoke NAME [--agent AGENT] [--session ID]\n"
+    "       varve key list\n\n"
+    "  --agent AGENT      acts for NAME with what 'varve space lend' gave it, and no more\n"
+    "  --session ID       sees and writes that conversation only\n";
 constexpr std::string_view kRecall =
     "varve recall WORDS... [--limit N] [--tokens N] [--as-of DATE] [--known-at DATE] [--reference DATE]\n";
 constexpr std::string_view kRemember =

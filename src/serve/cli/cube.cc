@@ -1,13 +1,12 @@
 // varve cube: memory cubes one by one. Subcommands are a table.
-#include <algorithm>
 #include <ostream>
 
 #include "memory/cube/governance.h"
-#include "memory/plaintext/diff.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/memory.h"
 #include "serve/cli/options.h"
 #include "serve/cli/terminal/terminal.h"
+#include "serve/home/govern.h"
 #include "serve/home/show.h"
 
 namespace varve {
@@ -103,28 +102,19 @@ Result<int> diff(Args& args, Console& console) {
   TRY(args.number<uint32_t>("--to", to, 1, UINT32_MAX));
   const Opened opened = TRY(open_for(args, 1, 1, "the id of a cube"));
   const CubeId id = TRY(CubeId::parse(opened.words[0]));
-  CubeStore& cubes = opened.home->cubes();
-  const CubeHeader newer = TRY(cubes.head(opened.who, id, to));
-  const CubeHeader older =
-      TRY(cubes.head(opened.who, id, from != 0 ? from : std::max(newer.version, 2u) - 1));
-  const std::string before = TRY(words_of(opened, older, older.version)),
-                    after = TRY(words_of(opened, newer, newer.version));
-  Json parts = Json::array();
-  constexpr std::string_view kMarks[] = {"", "[-", "{+"}, kEnds[] = {"", "-]", "+}"},
-                             kKinds[] = {"same", "removed", "added"};
-  std::string shown;
-  for (const DiffPart& part : diff_texts(before, after)) {
-    const auto kind = size_t(part.kind);
-    parts.push(Json::object().set("kind", kKinds[kind]).set("text", part.text));
-    shown.append(kMarks[kind]).append(part.text).append(kEnds[kind]);
-  }
+  const Json found = TRY(diff_json(opened.home->cubes(), opened.who, id, from, to));
   if (opened.json) {
-    Json out = Json::object().set("from", int64_t(older.version)).set("to", int64_t(newer.version));
-    console.out << out.set("parts", parts).dump() << "\n";
-  } else {
-    console.out << "version " << older.version << " to " << newer.version << ", by " << newer.why << "\n"
-                << printable(shown) << "\n";
+    console.out << found.dump() << "\n";
+    return 0;
   }
+  std::string shown;
+  for (const Json& part : found["parts"].as_array()) {
+    const std::string &kind = part["kind"].as_string(), &text = part["text"].as_string();
+    shown += kind == "same" ? text : kind == "removed" ? "[-" + text + "-]" : "{+" + text + "+}";
+  }
+  console.out << "version " << found["from"].as_int() << " to " << found["to"].as_int() << ", by "
+              << found["why"].as_string() << "\n"
+              << printable(shown) << "\n";
   return 0;
 }
 

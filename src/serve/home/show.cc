@@ -78,6 +78,17 @@ Status read_time(const Json& body, std::string_view key, std::optional<TimeMs>& 
   return {};
 }
 
+Status read_rivals(const Json& body, CubeHeader& header) {
+  for (const auto& [key, ids] :
+       {std::pair("supersedes", &header.supersedes), std::pair("contradicts", &header.contradicts)}) {
+    std::vector<std::string> texts;
+    TRY(Fields(body).texts(key, texts, 64, 64).done());
+    for (const std::string& text : texts)
+      ids->push_back(TRY(CubeId::parse(text).with("reading '" + std::string(key) + "'")));
+  }
+  return {};
+}
+
 Status check_words(std::string_view text) {
   if (text.find_first_not_of(" \t\r\n") != std::string_view::npos) return {};
   return Status(Code::invalid, "'text' must say what to remember");

@@ -22,6 +22,8 @@ Json aggregate_json(const Aggregate& counted);  // with ids for its evidence
 
 // "event_at": "2024-05-08" of a request; absent leaves `out` as it is.
 Status read_time(const Json& body, std::string_view key, std::optional<TimeMs>& out);
+// "supersedes", "contradicts": ids of what a new memory takes the place of, or cannot be true beside.
+Status read_rivals(const Json& body, CubeHeader& header);
 Status check_words(std::string_view text);  // invalid: there are none
 
 }  // namespace varve

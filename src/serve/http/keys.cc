@@ -16,6 +16,12 @@ std::string new_secret() {
   return secret;
 }
 
+Status check_who(const Principal& who) {
+  TRY(check_name("principal", who.name));
+  if (!who.agent.empty()) TRY(check_name("agent", who.agent));
+  return check_text("session", who.session, kMaxNameBytes);
+}
+
 Result<Key> read_key(const Json& entry) {
   const Json &hash = entry["sha256"], &name = entry["principal"], &role = entry["role"];
   if (!hash.is_string() || !name.is_string() || !role.is_string()) {
@@ -24,9 +30,17 @@ Result<Key> read_key(const Json& entry) {
   Key key;
   key.hash = TRY(Hash256::from_hex(hash.as_string()));
   key.who.name = name.as_string();
+  if (entry["agent"].is_string()) key.who.agent = entry["agent"].as_string();
+  if (entry["session"].is_string()) key.who.session = entry["session"].as_string();
   key.role = TRY(parse_role(role.as_string()));
-  TRY(check_name("principal", key.who.name));
+  TRY(check_who(key.who));
   return key;
+}
+
+// What is not named is any.
+bool is_of(const Key& key, const Principal& who) {
+  return key.who.name == who.name && (who.agent.empty() || key.who.agent == who.agent) &&
+         (who.session.empty() || key.who.session == who.session);
 }
 
 }  // namespace
@@ -63,17 +77,17 @@ Result<std::unique_ptr<Keys>> Keys::open(Env& env, const std::string& home) {
 Status Keys::save() const {
   Json list = Json::array();
   for (const Key& key : keys_) {
-    list.push(Json::object()
-                  .set("sha256", key.hash.hex())
-                  .set("principal", key.who.name)
-                  .set("role", to_string(key.role)));
+    Json one = Json::object().set("sha256", key.hash.hex()).set("principal", key.who.name);
+    if (!key.who.agent.empty()) one.set("agent", key.who.agent);
+    if (!key.who.session.empty()) one.set("session", key.who.session);
+    list.push(one.set("role", to_string(key.role)));
   }
   const std::string text = Json::object().set("keys", std::move(list)).dump(2) + "\n";
   return write_file(env_, path_, std::as_bytes(std::span(text)));
 }
 
 Result<std::string> Keys::make(const Principal& who, Access role) {
-  TRY(check_name("principal", who.name));
+  TRY(check_who(who));
   std::string secret = new_secret();
   keys_.push_back({sha256(secret), who, role});
   Status saved = save();
@@ -86,7 +100,7 @@ Result<std::string> Keys::make(const Principal& who, Access role) {
 
 Status Keys::revoke(const Principal& who) {
   const std::vector<Key> before = keys_;
-  if (std::erase_if(keys_, [&](const Key& key) { return key.who.name == who.name; }) == 0) {
+  if (std::erase_if(keys_, [&](const Key& key) { return is_of(key, who); }) == 0) {
     return Status(Code::not_found, "'" + who.name + "' has no key");
   }
   Status saved = save();

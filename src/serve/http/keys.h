@@ -1,5 +1,6 @@
 // Keys: who may use the server. Only SHA-256 hashes of keys are kept, in keys.json of the home (mode 0600); a
-// key is shown once, when it is made. Each names a principal, whose space is its own, and a role.
+// key is shown once, when it is made. Each names a principal, whose space is its own, and a role; it may be
+// an agent's that acts for the principal, or hold for one session only.
 #pragma once
 
 #include <mutex>
@@ -29,7 +30,9 @@ class Keys {
   const std::vector<Key>& all() const { return keys_; }
   // Makes, stores and returns a new key: "vk-" and 43 characters. The only time that it can be read.
   Result<std::string> make(const Principal& who, Access role);
-  Status revoke(const Principal& who);  // every key of that principal; not_found when there is none
+  // Every key of that principal, or only those of its agent or session, where named. not_found: there is
+  // none.
+  Status revoke(const Principal& who);
   // Compares with every key in constant time.
   std::optional<Key> find(std::string_view secret) const;
 

@@ -44,6 +44,25 @@ TEST(Keys, AreFoundAgainAfterReopeningAndOnlyTheirHashesAreKept) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(Keys, MayBeAnAgentsOrOfOneSession) {
+  const TempFolder folder;
+  std::string agents, sessions;
+  {
+    auto keys = Keys::open(posix_env(), folder.path());
+    ASSERT_TRUE(keys.ok());
+    agents = *(*keys)->make({"alice", "helper"}, Access::write);
+    sessions = *(*keys)->make({"alice", "", "s 1"}, Access::read);
+    EXPECT_EQ((*keys)->make({"alice", "No Such"}, Access::read).code(), Code::invalid);
+  }
+  auto keys = Keys::open(posix_env(), folder.path());
+  ASSERT_TRUE(keys.ok());
+  EXPECT_EQ((*keys)->find(agents)->who.agent, "helper");
+  EXPECT_EQ((*keys)->find(sessions)->who.session, "s 1");
+  ASSERT_TRUE((*keys)->revoke({"alice", "helper"}).ok());
+  EXPECT_FALSE((*keys)->find(agents).has_value());
+  EXPECT_TRUE((*keys)->find(sessions).has_value());
+}
+
 TEST(Keys, OfWhichAnyPartIsWrongAreRefused) {
   const TempFolder folder;
   auto keys = Keys::open(posix_env(), folder.path());

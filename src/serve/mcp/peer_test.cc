@@ -117,6 +117,33 @@ TEST_F(Peer, AForeignIdAndAnUnknownOneAreToldAlike) {
   }
 }
 
+TEST_F(Peer, OldVersionsComeBackAndConflictsAreSettled) {
+  greet();
+  const auto remember = [&](const Json& more) {
+    return call("remember", more)["structuredContent"]["id"].as_string();
+  };
+  const std::string older = remember(Json::object().set("text", "Ana lives in Ghent"));
+  const std::string newer = remember(
+      Json::object().set("text", "Ana lives in Bruges").set("contradicts", Json::array().push(older)));
+  const auto open = [&] {
+    return call("conflicts", Json::object())["structuredContent"]["conflicts"].size();
+  };
+  EXPECT_EQ(open(), 1u);
+  Json verdict = Json::object().set("newer", newer).set("older", older).set("verdict", "newer");
+  EXPECT_EQ(call("settle", verdict, "bob")["isError"], Json(true));
+  EXPECT_EQ(call("settle", verdict)["isError"], Json(false));
+  EXPECT_EQ(open(), 0u);
+
+  call("update", Json::object().set("id", newer).set("text", "Ana lives in Lier"));
+  EXPECT_EQ(call("diff", Json::object().set("id", newer))["structuredContent"]["parts"].size(), 3u);
+  const Json stale =
+      call("restore", Json::object().set("id", newer).set("version", 1).set("base", 1))["content"];
+  EXPECT_NE(stale.as_array()[0]["text"].as_string().find("now: Ana lives in Lier"), std::string::npos);
+  const Json back = call("restore", Json::object().set("id", newer).set("version", 1));
+  EXPECT_EQ(back["structuredContent"]["version"], Json(3));
+  EXPECT_EQ(call("restore", Json::object().set("id", newer).set("version", 1), "bob")["isError"], Json(true));
+}
+
 TEST_F(Peer, AQuestionAboutAllMemoriesIsCounted) {
   greet();
   call("remember", Json::object().set("text", "I baked bread").set("event_at", "2024-05-01"));

@@ -9,15 +9,6 @@ namespace {
 
 constexpr size_t kMaxQuery = 64 << 10, kMaxText = kMaxPlaintextBytes;
 
-Result<CubeId> id_of(const Json& arguments) {
-  std::string text;
-  TRY(Fields(arguments).text("id", text, 64).done());
-  if (text.empty()) return Status(Code::invalid, "'id' must say which memory");
-  auto id = CubeId::parse(text);
-  if (!id.ok()) return Status(Code::not_found, "no memory has this id; recall shows ids");
-  return id;
-}
-
 Result<Json> remember(const McpCaller& caller, const Json& arguments) {
   CubeDraft draft;
   CubeHeader& header = draft.header;
@@ -34,6 +25,7 @@ Result<Json> remember(const McpCaller& caller, const Json& arguments) {
           .text("trust", trust, 16)
           .done());
   TRY(read_time(arguments, "event_at", header.event));
+  TRY(read_rivals(arguments, header));
   header.trust = std::min(TRY(parse_trust(trust)), Trust::model);
   header.why = "remembered over MCP";
   TRY(check_words(draft.payload));
@@ -80,11 +72,11 @@ Result<Json> explain(const McpCaller& caller, const Json& arguments) {
 }
 
 Result<Json> forget(const McpCaller& caller, const Json& arguments) {
-  return to_json(TRY(caller.home.forget(caller.who, TRY(id_of(arguments)), "forgotten over MCP")));
+  return to_json(TRY(caller.home.forget(caller.who, TRY(mcp_memory_id(arguments)), "forgotten over MCP")));
 }
 
 Result<Json> update(const McpCaller& caller, const Json& arguments) {
-  const CubeId id = TRY(id_of(arguments));
+  const CubeId id = TRY(mcp_memory_id(arguments));
   const CubeHeader now = TRY(caller.home.cubes().head(caller.who, id));
   CubeDraft draft{.header = now, .payload = {}};
   draft.header.supersedes.clear();
@@ -99,34 +91,16 @@ Result<Json> update(const McpCaller& caller, const Json& arguments) {
   TRY(read_time(arguments, "event_at", draft.header.event));
   TRY(check_words(draft.payload));
   auto revised = caller.home.cubes().revise(caller.who, id, uint32_t(seen), std::move(draft), why);
-  if (revised.code() == Code::conflict) {
-    const std::string text = TRY(caller.home.cubes().payload(caller.who, id));
-    return Status(Code::conflict,
-                  std::string(std::move(revised).status().message()) + "; its words are now: " + text);
-  }
-  TRY(std::move(revised));
-  return memory_json(TRY(caller.home.cubes().head(caller.who, id)));
+  return mcp_revised(caller, id, std::move(revised));
 }
 
 Result<Json> history(const McpCaller& caller, const Json& arguments) {
-  const CubeId id = TRY(id_of(arguments));
+  const CubeId id = TRY(mcp_memory_id(arguments));
   Json versions = Json::array();
   for (const CubeHeader& header : TRY(caller.home.cubes().history(caller.who, id)))
     versions.push(TRY(memory_json(caller.home.cubes(), caller.who, header)));
   return Json::object().set("versions", std::move(versions));
 }
-
-Result<Json> list_spaces(const McpCaller& caller, const Json&) {
-  Json spaces = Json::array();
-  for (const std::string& space : TRY(caller.home.cubes().readable_spaces(caller.who)))
-    spaces.push(Json::object().set("space", space).set("own", space == caller.who.name));
-  return Json::object().set("spaces", std::move(spaces));
-}
-
-constexpr std::string_view kMemory = R"({"type":"object","properties":{"id":{"type":"string"},
-"version":{"type":"integer"},"space":{"type":"string"},"kind":{"type":"string"},
-"recorded_at":{"type":"string"}},
-"required":["id","version","space"]})";
 
 constexpr std::string_view kFound = R"({"type":"object","properties":{"memories":{"type":"array","items":
 {"type":"object","properties":{"id":{"type":"string"},"text":{"type":"string"},
@@ -172,9 +146,13 @@ constexpr McpTool kTools[] = {
 "speaker":{"type":"string","maxLength":256,"default":"user","description":"Who said it"},
 "space":{"type":"string","description":"A shared space; by default the user's own"},
 "trust":{"type":"string","enum":["model","outside"],"default":"model",
-"description":"outside: for what a tool or a web page says"}},
+"description":"outside: for what a tool or a web page says"},
+"supersedes":{"type":"array","items":{"type":"string"},
+"description":"Ids of memories whose place this takes"},
+"contradicts":{"type":"array","items":{"type":"string"},
+"description":"Ids of memories that cannot be true beside this; both are kept until the user settles it"}},
 "required":["text"],"additionalProperties":false})",
-     .output = kMemory,
+     .output = kMcpMemory,
      .writes = true,
      .run = remember},
     {.name = "recall",
@@ -206,7 +184,7 @@ constexpr McpTool kTools[] = {
 "event_at":{"type":"string","description":"When it happened, as 2024-05-08"},
 "why":{"type":"string","maxLength":4096,"description":"Why it changes, for the history"}},
 "required":["id","text"],"additionalProperties":false})",
-     .output = kMemory,
+     .output = kMcpMemory,
      .writes = true,
      .run = update},
     {.name = "history",
@@ -217,14 +195,6 @@ constexpr McpTool kTools[] = {
          R"({"type":"object","properties":{"versions":{"type":"array","items":{"type":"object"}}},
 "required":["versions"]})",
      .run = history},
-    {.name = "list_spaces",
-     .title = "List spaces",
-     .description = "The spaces whose memories you may read: the user's own, and those shared with them.",
-     .input = R"({"type":"object","properties":{},"additionalProperties":false})",
-     .output = R"({"type":"object","properties":{"spaces":{"type":"array","items":{"type":"object",
-"properties":{"space":{"type":"string"},"own":{"type":"boolean"}},"required":["space","own"]}}},
-"required":["spaces"]})",
-     .run = list_spaces},
     {.name = "explain",
      .title = "Explain",
      .description = "Recall with every score shown: why each memory was found, by which retriever, and where "
@@ -267,12 +237,36 @@ Result<Json> run_checked(const McpTool& tool, const McpCaller& caller, const Jso
 
 }  // namespace
 
+Result<CubeId> mcp_memory_id(const Json& arguments) {
+  std::string text;
+  TRY(Fields(arguments).text("id", text, 64).done());
+  if (text.empty()) return Status(Code::invalid, "'id' must say which memory");
+  auto id = CubeId::parse(text);
+  if (!id.ok()) return Status(Code::not_found, "no memory has this id; recall shows ids");
+  return id;
+}
+
+Result<Json> mcp_revised(const McpCaller& caller, CubeId id, Result<uint32_t> revised) {
+  const CubeStore& cubes = caller.home.cubes();
+  if (revised.code() == Code::conflict) {
+    return Status(Code::conflict, std::string(std::move(revised).status().message()) +
+                                      "; its words are now: " + TRY(cubes.payload(caller.who, id)));
+  }
+  TRY(std::move(revised));
+  return memory_json(TRY(cubes.head(caller.who, id)));
+}
+
 std::span<const McpTool> mcp_tools() {
-  return kTools;
+  static const std::vector<McpTool> all = [] {
+    std::vector<McpTool> tools(std::begin(kTools), std::end(kTools));
+    tools.insert(tools.end(), mcp_govern_tools().begin(), mcp_govern_tools().end());
+    return tools;
+  }();
+  return all;
 }
 
 const McpTool* find_mcp_tool(std::string_view name) {
-  for (const McpTool& tool : kTools) {
+  for (const McpTool& tool : mcp_tools()) {
     if (tool.name == name) return &tool;
   }
   return nullptr;

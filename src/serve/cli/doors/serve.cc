@@ -80,23 +80,31 @@ Result<int> run_serve(Args& args, Console& console) {
 Result<int> run_key(Args& args, Console& console) {
   const HomeOptions settings = TRY(home_options(args, false));
   const std::string role = TRY(args.value("--role")).value_or("write");
+  Principal who{.name = "", .agent = TRY(args.value("--agent")).value_or("")};
+  who.session = TRY(args.value("--session")).value_or("");
   const std::vector<std::string> words = TRY(args.rest(1, 2, "add NAME, revoke NAME or list"));
   const std::string folder = settings.folder.empty() ? TRY(default_folder()) : settings.folder;
   TRY(posix_env().make_folder(folder));
   const std::unique_ptr<Keys> keys = TRY(Keys::open(posix_env(), folder));
   if (words[0] == "list" && words.size() == 1) {
-    for (const Key& key : keys->all()) console.out << key.who.name << " " << to_string(key.role) << "\n";
+    for (const Key& key : keys->all()) {
+      console.out << key.who.name << " " << to_string(key.role);
+      if (!key.who.agent.empty()) console.out << ", agent " << key.who.agent;
+      if (!key.who.session.empty()) console.out << ", session " << key.who.session;
+      console.out << "\n";
+    }
     return 0;
   }
   if (words.size() != 2 || (words[0] != "add" && words[0] != "revoke")) {
     return Status(Code::invalid, "say 'varve key add NAME', 'varve key revoke NAME' or 'varve key list'");
   }
+  who.name = words[1];
   if (words[0] == "revoke") {
-    TRY(keys->revoke({words[1]}));
+    TRY(keys->revoke(who));
     console.out << "revoked; a running server forgets it when it starts again\n";
     return 0;
   }
-  const std::string secret = TRY(keys->make({words[1]}, TRY(parse_role(role))));
+  const std::string secret = TRY(keys->make(who, TRY(parse_role(role))));
   console.out << "A key for " << words[1] << ", shown this once: " << secret << "\n";
   return 0;
 }

@@ -1,5 +1,4 @@
 // varve space, conflicts, audit: who may do what where, what contradicts, what was done.
-#include <array>
 #include <charconv>
 #include <ostream>
 
@@ -8,6 +7,7 @@
 #include "serve/cli/memory.h"
 #include "serve/cli/options.h"
 #include "serve/cli/terminal/terminal.h"
+#include "serve/home/govern.h"
 
 namespace varve {
 namespace {
@@ -19,16 +19,6 @@ std::string space_of(const Opened& opened, const std::string& name) {
   return name.starts_with(':') ? opened.who.name + name : name;
 }
 
-Json to_json(const Space& space) {
-  const SpaceRules& rules = space.rules;
-  Json out =
-      Json::object().set("space", space.name).set("owner", space.owner).set("role", role(space.rights));
-  out.set("cubes", space.cubes).set("active_bytes", space.active_bytes).set("cap_bytes", rules.cap_bytes);
-  out.set("evicted", rules.drop ? "dropped" : "archived").set("evidence_evicted", rules.evidence);
-  out.set("half_life_days", double(rules.half_life_ms) / double(kDayMs));
-  return out.set("secrets", to_string(rules.secrets)).set("personal", to_string(rules.personal));
-}
-
 Result<int> said(const Opened& opened, Console& console, const Json& json, const std::string& words) {
   console.out << (opened.json ? json.dump() : words) << "\n";
   return 0;
@@ -38,7 +28,7 @@ Result<int> list(Args& args, Console& console) {
   const Opened opened = TRY(open_for(args, 0, 0, "no more words"));
   Json all = Json::array();
   for (const Space& space : TRY(opened.home->cubes().governance().spaces(opened.who))) {
-    all.push(to_json(space));
+    all.push(space_json(space));
     if (opened.json) continue;
     console.out << space.name << "  " << (space.owner == opened.who.name ? "owner" : role(space.rights))
                 << "  " << space.cubes << " memories, " << format_bytes(space.active_bytes);
@@ -63,11 +53,10 @@ Result<int> show(Args& args, Console& console) {
   const Opened opened = TRY(open_for(args, 1, 1, "a space"));
   const std::string name = space_of(opened, opened.words[0]);
   Governance& govern = opened.home->cubes().governance();
-  Json grants = Json::array(), shown;
-  for (const Grant& one : TRY(govern.grants(opened.who, name)))
-    grants.push(Json::object().set("principal", one.principal).set("role", role(one.rights)));
+  const Json grants = TRY(grants_json(govern, opened.who, name));
+  Json shown;
   for (const Space& space : TRY(govern.spaces(opened.who))) {
-    if (space.name == name) shown = to_json(space).set("grants", grants);
+    if (space.name == name) shown = space_json(space).set("grants", grants);
   }
   if (opened.json) return said(opened, console, shown, "");
   for (const auto& [key, value] : shown.as_object()) {
@@ -79,20 +68,10 @@ Result<int> show(Args& args, Console& console) {
   return 0;
 }
 
-Result<uint8_t> rights_of(const std::string& role) {
-  constexpr std::array<std::pair<std::string_view, uint8_t>, 3> kRoles{{{"reader", uint8_t(Right::read)},
-                                                                        {"writer", uint8_t(Right::write)},
-                                                                        {"admin", uint8_t(Right::admin)}}};
-  for (const auto& [name, rights] : kRoles) {
-    if (role == name) return rights;
-  }
-  return Status(Code::invalid, "a role is reader, writer or admin");
-}
-
 Result<int> grant(Args& args, Console& console) {
   const Opened opened = TRY(open_for(args, 3, 3, "a space, whom, and as what: reader, writer or admin"));
   const std::string space = space_of(opened, opened.words[0]);
-  TRY(opened.home->cubes().grant(opened.who, space, opened.words[1], TRY(rights_of(opened.words[2]))));
+  TRY(opened.home->cubes().grant(opened.who, space, opened.words[1], TRY(parse_rights(opened.words[2]))));
   return said(opened, console, Json::object().set("granted", space),
               opened.words[1] + " is " + opened.words[2] + " of " + space + " now.");
 }
@@ -108,8 +87,7 @@ Result<int> revoke(Args& args, Console& console) {
 Result<int> lend(Args& args, Console& console) {
   const Opened opened =
       TRY(open_for(args, 1, 2, "an agent, and as what it acts: reader, writer, admin; none takes it back"));
-  const bool none = opened.words.size() == 1 || opened.words[1] == "none";
-  const uint8_t rights = none ? uint8_t(0) : TRY(rights_of(opened.words[1]));
+  const uint8_t rights = TRY(parse_rights(opened.words.size() == 1 ? "none" : opened.words[1]));
   TRY(opened.home->cubes().governance().lend(opened.who, opened.words[0], rights));
   return said(
       opened, console, Json::object().set("agent", opened.words[0]).set("role", role(rights)),
@@ -227,16 +205,11 @@ Result<int> run_audit(Args& args, Console& console) {
   Json all = Json::array();
   for (const JournalEntry& one : TRY(opened.home->cubes().governance().audit(opened.who, query))) {
     const std::string who = one.agent.empty() ? one.principal : one.agent + " for " + one.principal;
-    const std::string cube = one.cube == CubeId{} ? "" : one.cube.text();
-    Json json = Json::object().set("entry", one.sequence).set("time", format_time(one.time)).set("who", who);
-    json.set("action", one.action)
-        .set("space", one.space)
-        .set("cube", cube)
-        .set("version", int64_t(one.version));
-    all.push(json.set("detail", one.detail).set("hash", one.hash.hex()));
+    all.push(entry_json(one));
     if (opened.json) continue;
     console.out << one.sequence << "  " << format_time(one.time) << "  " << who << "  " << one.action << "  "
-                << one.space << "  " << cube << (cube.empty() ? "" : " v" + std::to_string(one.version))
+                << one.space << "  "
+                << (one.cube == CubeId{} ? "" : one.cube.text() + " v" + std::to_string(one.version))
                 << one.detail << "  " << one.hash.hex().substr(0, 12) << "\n";
   }
   if (opened.json) console.out << all.dump() << "\n";

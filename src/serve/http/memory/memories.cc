@@ -1,8 +1,8 @@
 // /v1/memories: plaintext memory over HTTP. Rights are the store's: a foreign or unknown id is "not found"
 // alike. A request that speaks mem0's words is answered in them (docs/http.md).
 #include <algorithm>
-#include <charconv>
 
+#include "memory/cube/governance.h"
 #include "memory/plaintext/evidence.h"
 #include "serve/home/fields.h"
 #include "serve/home/show.h"
@@ -30,24 +30,8 @@ Status read_draft(const Json& body, CubeDraft& draft) {
   return check_words(draft.payload);
 }
 
-Result<CubeId> id_of(std::string_view text) {
-  auto id = CubeId::parse(text);
-  // What is no id names nothing; the answer is the same as for an unknown one.
-  if (!id.ok()) return Status(Code::not_found, "no memory has this id");
-  return id;
-}
 Result<CubeId> id_of(const HttpRequest& request) {
-  return id_of(request.named.at("id"));
-}
-
-// Of a query string, where every number is text.
-Status number_in(const Json& query, std::string_view key, int32_t& out, int32_t most) {
-  const std::string text = query[key].is_string() ? query[key].as_string() : std::string();
-  if (text.empty()) return {};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (error == std::errc() && end == text.data() + text.size() && out >= 1 && out <= most) return {};
-  return Status(Code::invalid,
-                "'" + std::string(key) + "' must be a whole number from 1 to " + std::to_string(most));
+  return memory_id(request.named.at("id"));
 }
 
 Result<Json> shown(Api& api, const Principal& who, const CubeHeader& header, const Scope& scope) {
@@ -235,6 +219,7 @@ Result<HttpReply> post_memory(Api& api, const HttpRequest& request) {
   draft.header.session = scope.run;
   draft.header.labels = labels_of(scope);
   TRY(read_draft(body, draft));
+  TRY(read_rivals(body, draft.header));
   const CubeId id = TRY(api.home.cubes().put(request.who, std::move(draft)));
   return json_reply(TRY(shown(api, request.who, TRY(api.home.cubes().head(request.who, id)), scope)), 201);
 }
@@ -267,10 +252,18 @@ Result<HttpReply> post_memories_list(Api& api, const HttpRequest& request) {
 }
 
 Result<HttpReply> get_memory(Api& api, const HttpRequest& request) {
-  const CubeHeader header = TRY(api.home.cubes().head(request.who, TRY(id_of(request))));
+  const Json query = query_json(request);
+  const CubeId id = TRY(id_of(request));
+  int32_t version = 0;
+  std::optional<TimeMs> known_at;
+  TRY(number_in(query, "version", version, std::numeric_limits<int32_t>::max()));
+  TRY(read_time(query, "known_at", known_at));
+  const CubeStore& cubes = api.home.cubes();
+  const CubeHeader header = TRY(known_at ? api.home.cubes().governance().as_of(request.who, id, *known_at)
+                                         : cubes.head(request.who, id, uint32_t(version)));
   if (header.life == Life::erased)
     return Status(Code::not_found, "this memory was erased; its history says when");
-  return json_reply(TRY(memory_json(api.home.cubes(), request.who, header)));
+  return json_reply(TRY(memory_json(cubes, request.who, header)));
 }
 
 // New words become a new version; the old one stays in the history. "version", when given, is the one that
@@ -293,15 +286,7 @@ Result<HttpReply> update_memory(Api& api, const HttpRequest& request, CubeId id,
   }
   TRY(read_draft(body, draft));
   auto revised = api.home.cubes().revise(request.who, id, uint32_t(seen), std::move(draft), why);
-  if (revised.ok() || revised.code() == Code::conflict) {
-    const CubeHeader header = TRY(api.home.cubes().head(request.who, id));
-    Json current = TRY(memory_json(api.home.cubes(), request.who, header));
-    if (revised.ok()) return json_reply(current);
-    HttpReply reply = error_reply(std::move(revised).status());
-    const Json error = TRY(parse_json(reply.body));
-    return json_reply(Json(error).set("current", std::move(current)), reply.status);
-  }
-  return std::move(revised).status();
+  return revised_reply(api, request.who, id, std::move(revised));
 }
 
 Result<HttpReply> put_memory(Api& api, const HttpRequest& request) {

@@ -29,7 +29,11 @@ class Memories : public testing::Test {
     }
     request.body = body;
     request.who = {who};
-    request.role = Access::write;
+    if (const size_t at = who.find('+'); at != std::string::npos)
+      request.who = {who.substr(0, at), who.substr(at + 1)};  // an agent of somebody
+    if (const size_t at = who.find('/'); at != std::string::npos)
+      request.who = {who.substr(0, at), "", who.substr(at + 1)};  // one conversation of somebody
+    request.role = Access::admin;
     auto route = find_route(request);
     if (!route.ok()) return error_reply(std::move(route).status());
     auto reply = (*route)->answer(api, request);
@@ -142,6 +146,100 @@ TEST_F(Memories, AreUpdatedWithTheirHistoryAndAStaleVersionShowsWhatIsThere) {
   EXPECT_EQ(history.as_array()[1]["new_memory"], Json("two"));
   EXPECT_EQ(history.as_array()[2]["text"], Json("two"));
   EXPECT_EQ(history.as_array()[2]["labels"]["metadata"]["a"], Json(2));
+}
+
+TEST_F(Memories, ComeBackInAnOldVersionAndShowWhatChanged) {
+  const std::string id = good("POST /v1/memories", R"({"text":"the key is blue"})")["id"].as_string();
+  good("PUT /v1/memories/" + id, R"({"text":"the key is red","why":"painted"})");
+  const Json diff = good("GET /v1/memories/" + id + "/diff");
+  EXPECT_EQ(diff["why"], Json("painted"));
+  std::string changed;
+  for (const Json& part : diff["parts"].as_array()) {
+    if (part["kind"] != Json("same"))
+      changed += part["kind"].as_string() + " " + part["text"].as_string() + ";";
+  }
+  EXPECT_EQ(changed, "removed blue;added red;");
+  EXPECT_EQ(good("GET /v1/memories/" + id + "?version=1")["text"], Json("the key is blue"));
+  const HttpReply stale = ask("POST /v1/memories/" + id + "/restore", R"({"version":1,"base":1})");
+  EXPECT_EQ(stale.status, 409);
+  EXPECT_EQ((*parse_json(stale.body))["current"]["text"], Json("the key is red"));
+  const Json back = good("POST /v1/memories/" + id + "/restore", R"({"version":1,"base":2})");
+  EXPECT_EQ(back["text"], Json("the key is blue"));
+  EXPECT_EQ(back["version"], Json(3));
+  EXPECT_EQ(ask("POST /v1/memories/" + id + "/restore", "{}").status, 400);
+  EXPECT_EQ(ask("GET /v1/memories/" + id + "/diff", "", "bob").status, 404);
+  EXPECT_EQ(ask("GET /v1/memories/" + id + "?known_at=2000-01-01").status, 404);
+}
+
+TEST_F(Memories, ThatContradictAreBothKeptUntilSomebodySettlesIt) {
+  const std::string older = good("POST /v1/memories", R"({"text":"Ana lives in Ghent"})")["id"].as_string();
+  const std::string newer =
+      good("POST /v1/memories", R"({"text":"Ana lives in Bruges","contradicts":[")" + older + "\"]}")["id"]
+          .as_string();
+  const Json pairs = good("GET /v1/memories/conflicts")["data"];
+  ASSERT_EQ(pairs.size(), 1u);
+  EXPECT_EQ(pairs.as_array()[0]["newer"]["text"], Json("Ana lives in Bruges"));
+  EXPECT_EQ(pairs.as_array()[0]["older"]["life"], Json("expired"));
+  EXPECT_EQ(good("GET /v1/memories/conflicts", "", "bob")["data"].size(), 0u);
+  const std::string both = R"({"newer":")" + newer + R"(","older":")" + older + R"(","verdict":)";
+  EXPECT_EQ(ask("POST /v1/memories/conflicts", both + R"("perhaps"})").status, 400);
+  EXPECT_EQ(ask("POST /v1/memories/conflicts", both + R"("older"})", "bob").status, 404);
+  const Json settled = good("POST /v1/memories/conflicts", both + R"("older"})");
+  EXPECT_EQ(settled["older"]["life"], Json("active"));
+  EXPECT_EQ(settled["newer"]["life"], Json("expired"));
+  EXPECT_EQ(good("GET /v1/memories/conflicts")["data"].size(), 0u);
+}
+
+TEST_F(Memories, AreSharedAndCappedByTheRulesOfTheirSpace) {
+  EXPECT_EQ(ask("GET /v1/spaces/app:club", "", "bob").status, 404);
+  const Json made =
+      good("PUT /v1/spaces/app:club", R"({"secrets":"redact","cap_bytes":200,"half_life_days":30})");
+  EXPECT_EQ(made["cap_bytes"], Json(200));
+  EXPECT_EQ(good("PUT /v1/spaces/app:club", R"({"evicted":"archived"})")["secrets"], Json("redact"));
+  EXPECT_EQ(
+      good("PUT /v1/spaces/app:club/grants/bob", R"({"role":"writer"})")["grants"].as_array()[0]["role"],
+      Json("writer"));
+  const Json kept =
+      good("POST /v1/memories", R"({"text":"the wifi password: hunter2hunter2","space":"app:club"})", "bob");
+  EXPECT_EQ(kept["text"].as_string().find("hunter2"), std::string::npos);
+  for (int i = 0; i < 8; ++i)
+    good("POST /v1/memories",
+         R"({"text":"a note of about forty bytes, number )" + std::to_string(i) + R"(","space":"app:club"})");
+  EXPECT_LE(good("GET /v1/spaces/app:club")["active_bytes"].as_int(), 200);
+  good("POST /v1/spaces/app:club/tend");
+  EXPECT_EQ(ask("PUT /v1/spaces/app:club", R"({"cap_bytes":1})", "bob").status, 403);
+  EXPECT_EQ(ask("PUT /v1/spaces/app:club", R"({"cap_bytes":-1})").status, 400);
+  good("DELETE /v1/spaces/app:club/grants/bob");
+  EXPECT_EQ(ask("GET /v1/spaces/app:club", "", "bob").status, 404);
+  EXPECT_GE(good("GET /v1/audit?space=app:club&limit=3")["data"].size(), 3u);
+}
+
+TEST_F(Memories, OfAgentsAndSessionsAreNoMoreThanWasLent) {
+  good("POST /v1/memories", R"({"text":"my figs","session":"s1","agent_id":"cook"})");
+  good("POST /v1/memories", R"({"text":"my dates","session":"s2","user_id":"bo"})");
+  EXPECT_EQ(good("GET /v1/memories", "", "app+helper")["data"].size(), 0u);
+  good("PUT /v1/agents/helper", R"({"role":"reader"})");
+  EXPECT_EQ(good("GET /v1/agents")["data"].as_array()[0]["agent"], Json("helper"));
+  EXPECT_EQ(good("GET /v1/memories", "", "app+helper")["data"].size(), 2u);
+  EXPECT_EQ(ask("POST /v1/memories", R"({"text":"x"})", "app+helper").status, 403);
+  EXPECT_EQ(ask("PUT /v1/agents/other", R"({"role":"admin"})", "app+helper").status, 403);
+  good("DELETE /v1/agents/helper");
+  EXPECT_EQ(good("POST /v1/memories/search", R"({"query":"figs"})", "app+helper")["data"].size(), 0u);
+
+  EXPECT_EQ(texts(good("GET /v1/memories", "", "app/s1")["data"], "text"), Texts{"my figs"});
+  EXPECT_EQ(good("POST /v1/memories/search", R"({"query":"dates"})", "app/s1")["data"].size(), 0u);
+  const auto counted = [&](const std::string& word) {
+    return good("POST /v1/memories/search", R"({"query":"how often was )" + word + R"( mentioned?"})",
+                "app/s1")["aggregate"]["count"];
+  };
+  EXPECT_EQ(counted("figs"), Json(1));
+  EXPECT_NE(counted("dates"), Json(1));
+  std::string names;
+  const Json entities = good("GET /v1/entities");
+  for (const Json& one : entities["results"].as_array())
+    names += one["type"].as_string() + " " + one["id"].as_string() + ";";
+  EXPECT_EQ(names, "agent cook;run s1;run s2;user bo;");
+  EXPECT_EQ(good("DELETE /v2/entities/user/bo")["erased"].size(), 1u);
 }
 
 TEST_F(Memories, BadInputIsOneClearError) {

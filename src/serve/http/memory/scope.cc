@@ -1,6 +1,7 @@
 #include "serve/http/memory/scope.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "core/base/hash.h"
 #include "serve/home/fields.h"
@@ -78,6 +79,31 @@ std::string labels_of(const Scope& scope) {
   }
   if (scope.metadata.size() > 0) labels.set("metadata", scope.metadata);
   return labels.size() > 0 ? labels.dump() : std::string();
+}
+
+Result<CubeId> memory_id(std::string_view text) {
+  auto id = CubeId::parse(text);
+  if (!id.ok()) return Status(Code::not_found, "no memory has this id");
+  return id;
+}
+
+Status number_in(const Json& query, std::string_view key, int32_t& out, int32_t most) {
+  const std::string text = query[key].is_string() ? query[key].as_string() : std::string();
+  if (text.empty()) return {};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (error == std::errc() && end == text.data() + text.size() && out >= 1 && out <= most) return {};
+  return Status(Code::invalid,
+                "'" + std::string(key) + "' must be a whole number from 1 to " + std::to_string(most));
+}
+
+Result<HttpReply> revised_reply(Api& api, const Principal& who, CubeId id, Result<uint32_t> revised) {
+  if (!revised.ok() && revised.code() != Code::conflict) return std::move(revised).status();
+  const CubeStore& cubes = api.home.cubes();
+  Json current = TRY(memory_json(cubes, who, TRY(cubes.head(who, id))));
+  if (revised.ok()) return json_reply(current);
+  HttpReply reply = error_reply(std::move(revised).status());
+  const Json error = TRY(parse_json(reply.body));
+  return json_reply(Json(error).set("current", std::move(current)), reply.status);
 }
 
 Json mem0_json(const CubeHeader& header, const std::string& text) {
