@@ -55,6 +55,7 @@ class KvPool : public std::enable_shared_from_this<KvPool> {
 
   Result<std::vector<KvPagePtr>> take(int64_t pages);  // all of them or none
   int64_t booked_bytes() const;
+  Ledger& ledger() const { return ledger_; }
 
   const KvShape shape;
   const Codec& codec;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "run/model/block/project.h"
 
@@ -55,6 +56,28 @@ std::vector<Segment> output_segments(const Batch& batch) {
   return segments;
 }
 
+std::string describe(const RopeTable& rope) {
+  if (rope.kind == RopeKind::none) return "none";
+  char text[256];
+  std::snprintf(text, sizeof(text), "%s dim=%d base=%.9g scale=%.9g",
+                rope.kind == RopeKind::halves ? "halves" : "adjacent", rope.dim, double(rope.base),
+                double(rope.scale));
+  std::string all = text;
+  if (rope.attention_factor != 1 || rope.yarn_extension != 1 || !rope.factors.empty()) {
+    std::snprintf(text, sizeof(text), " factor=%.9g yarn=%.9g,%.9g,%.9g,%d factors=%s",
+                  double(rope.attention_factor), double(rope.yarn_extension), double(rope.yarn_beta_fast),
+                  double(rope.yarn_beta_slow), rope.original_context, rope.factors.c_str());
+    all += text;
+  }
+  return all;
+}
+
+std::string positions_of(const DecoderSpec& spec) {
+  std::string all = describe(spec.rope);
+  const bool local = std::any_of(spec.layers.begin(), spec.layers.end(), [](auto& one) { return one.local; });
+  return local ? all + "; local " + describe(spec.rope_local) : all;
+}
+
 }  // namespace
 
 ModelShape shape_of(const DecoderSpec& spec) {
@@ -68,7 +91,8 @@ ModelShape shape_of(const DecoderSpec& spec) {
           .kv = {.layers = int32_t(spec.layers.size()),
                  .kv_heads = spec.kv_heads,
                  .key_dim = spec.key_dim,
-                 .value_dim = spec.value_dim}};
+                 .value_dim = spec.value_dim},
+          .positions = positions_of(spec)};
 }
 
 Decoder::Decoder(DecoderSpec spec, std::unique_ptr<WeightStore> store, ModelIdentity identity, bool to_embed)

@@ -27,6 +27,7 @@ struct ModelShape {
   int32_t context = 0;              // tokens that the model was trained for
   Readout readout = Readout::last;  // how rows of hidden() become the vector of a text
   KvShape kv;
+  std::string positions;  // how keys hold theirs, as "halves dim=64 base=10000": saved KV must agree in it
 };
 
 // One forward pass: the rows of several sequences, each with its own KvCache (already reserved).

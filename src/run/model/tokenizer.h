@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/hash.h"
 #include "core/base/status.h"
 #include "core/budget/ledger.h"
 #include "core/format/gguf.h"
@@ -53,6 +54,9 @@ std::vector<Token> as_prompt(const Tokenizer& tokenizer, std::vector<Token> toke
 std::vector<Token> tokenize_prompt(const Tokenizer& tokenizer, std::string_view text);
 // The text of tokens: decode() of each, without the space that encoding put before the first.
 std::string detokenize(const Tokenizer& tokenizer, std::span<const Token> tokens, bool show_special = false);
+
+// Of every token's piece and the special ones: KV is saved by token, and is of no use where those differ.
+Hash256 tokenizer_hash(const Tokenizer& tokenizer);
 
 // Bytes that end inside a character are held back until the rest comes.
 class Utf8Stream {

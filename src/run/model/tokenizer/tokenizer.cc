@@ -33,6 +33,24 @@ std::string detokenize(const Tokenizer& tokenizer, std::span<const Token> tokens
   return text;
 }
 
+Hash256 tokenizer_hash(const Tokenizer& tokenizer) {
+  Sha256 hash;
+  std::string all;
+  for (Token token = 0; token < tokenizer.size(); ++token) {
+    const size_t before = all.size();
+    tokenizer.decode(token, true, all);
+    const uint32_t length = uint32_t(all.size() - before) * 2 + (tokenizer.is_control(token) ? 1 : 0);
+    all.append(reinterpret_cast<const char*>(&length), sizeof(length));
+    if (all.size() < 1 << 16) continue;
+    hash.add(all);
+    all.clear();
+  }
+  const SpecialTokens& special = tokenizer.special();
+  const int32_t ids[] = {special.bos.value_or(-1), special.eos.value_or(-1), special.add_bos, special.add_eos,
+                         special.space_prefix};
+  return hash.add(all).add(std::as_bytes(std::span(ids))).finish();
+}
+
 std::string Utf8Stream::push(std::string_view bytes) {
   held_ += bytes;
   const std::string_view all = held_;
