@@ -20,7 +20,8 @@ struct StepAt {
   int64_t step = 1;           // the first is 1
   float rate = 0, decay = 0;  // decay: of the weight, per unit of rate
   uint64_t seed = 0;
-  uint64_t place = 0;  // of the values among all that learn: where random numbers differ
+  uint64_t place = 0;     // of the values among all that learn: where random numbers differ
+  std::span<float> work;  // work_bytes() of room, full of anything
 };
 
 class Optimizer {
@@ -31,6 +32,7 @@ class Optimizer {
   virtual bool element_by_element() const { return true; }
   static constexpr int32_t kRun = 1 << 15;
   virtual int64_t state_bytes(ParamShape shape) const = 0;
+  virtual int64_t work_bytes(ParamShape) const { return 0; }  // while it steps
   // A state begins as zeros and belongs to one parameter; it is all that lasts, and what a checkpoint holds.
   virtual void step(ParamShape shape, std::span<float> param, std::span<const float> gradient,
                     std::span<std::byte> state, const StepAt& at) const = 0;

@@ -54,17 +54,24 @@ std::vector<Lesson::Unit> Lesson::units(const Parts& parts, const Optimizer& rul
   return all;
 }
 
+int64_t Lesson::room(std::span<const Unit> units, const Optimizer& rule) {
+  int64_t most = 0;
+  for (const Unit& unit : units) most = std::max(most, rule.work_bytes(unit.shape));
+  return most;
+}
+
 Result<LessonBytes> Lesson::bytes(const Network& network, const Parts& parts, const LessonPlan& plan,
-                                  int32_t rows) {
+                                  int32_t rows, int threads) {
   const auto rule = TRY(optimizers().make(plan.optimizer));
   const Codec& codec = *TRY(codec_named(plan.slots));
   const auto layers = int32_t(network.spec().layers.size());
   const NetworkBytes needed =
       TRY(network.bytes(plan_layers(network.score(), layers, rows, plan.keep, codec)));
   LessonBytes bytes{.weights = parts.values() * 4, .gradients = parts.values() * 4};
-  for (const Unit& unit : units(parts, *rule)) bytes.optimizer += unit.state_bytes;
+  const std::vector<Unit> all = units(parts, *rule);
+  for (const Unit& unit : all) bytes.optimizer += unit.state_bytes;
   bytes.activations = needed.kept, bytes.spilled = needed.spilled, bytes.logits = needed.logits;
-  bytes.working = needed.working + TrainOps::work_bytes();
+  bytes.working = needed.working + TrainOps::work_bytes() + Rooms::bytes(room(all, *rule), threads);
   return bytes;
 }
 
@@ -93,6 +100,7 @@ Result<std::unique_ptr<Lesson>> Lesson::make(Network& network, Parts& parts, Les
       new Lesson(network, parts, std::move(plan), std::move(train), std::move(sink)));
   lesson->pool_ = &pool;
   lesson->units_ = units(parts, *rule);
+  TRY(lesson->rooms_.make(ledger, room(lesson->units_, *rule), pool.threads()));
   lesson->rule_ = std::move(rule), lesson->objective_ = std::move(objective);
   const int64_t state =
       lesson->units_.empty() ? 0 : lesson->units_.back().state + lesson->units_.back().state_bytes;
@@ -144,13 +152,15 @@ void Lesson::apply(float scale) {
     const auto n = size_t(unit.shape.size());
     const auto gradient = sink_.of(*unit.part).subspan(size_t(unit.first), n);
     if (scale != 1) kernels().scale(gradient.data(), scale, n);
+    const Rooms::Room room(rooms_);
     rule_->step(unit.shape, unit.part->value.subspan(size_t(unit.first), n), gradient,
                 state_.bytes().subspan(size_t(unit.state), size_t(unit.state_bytes)),
                 {.step = done_ + 1,
                  .rate = rate,
                  .decay = unit.part->rows > 1 ? plan_.decay : 0,
                  .seed = plan_.seed,
-                 .place = uint64_t(i)});
+                 .place = uint64_t(i),
+                 .work = room.floats()});
     std::fill(gradient.begin(), gradient.end(), 0.f);
   });
 }

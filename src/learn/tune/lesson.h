@@ -15,6 +15,7 @@
 #include "learn/grad/parts.h"
 #include "learn/objective/objective.h"
 #include "learn/optim/optimizer.h"
+#include "learn/tune/rooms.h"
 
 namespace varve {
 
@@ -54,7 +55,7 @@ class Lesson {
  public:
   // The parts of the network, allocated or not. invalid: an unknown optimizer or slot format.
   static Result<LessonBytes> bytes(const Network& network, const Parts& parts, const LessonPlan& plan,
-                                   int32_t rows);
+                                   int32_t rows, int threads = 1);
   // Books everything; over_budget comes here or never. invalid: an objective that compares with the model as
   // it was, where that itself learns. Network and parts must outlive it.
   static Result<std::unique_ptr<Lesson>> make(Network& network, Parts& parts, LessonPlan plan, int32_t rows,
@@ -87,6 +88,7 @@ class Lesson {
         train_(std::move(train)),
         sink_(std::move(sink)) {}
   static std::vector<Unit> units(const Parts& parts, const Optimizer& rule);
+  static int64_t room(std::span<const Unit> units, const Optimizer& rule);
   Result<double> learn(const Batches& batches, Progress& progress);
   Result<double> learn_compared(const Batches& batches, Progress& progress);
   Result<double> evaluate_compared(const Batches& batches, int32_t count);
@@ -104,6 +106,7 @@ class Lesson {
   std::unique_ptr<Optimizer> rule_;
   std::unique_ptr<Objective> objective_;
   std::vector<Unit> units_;
+  Rooms rooms_;  // of the optimizer at work, one a thread
   Buffer state_;
   int64_t done_ = 0;
 };

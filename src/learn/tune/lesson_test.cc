@@ -42,7 +42,7 @@ struct Class {  // a network and its lesson, of which nothing outside depends on
     network = std::move(Network::make(spec, source)).value();
     EXPECT_TRUE(parts.allocate(ledger).ok());
     draw_values(parts, 2, 1);
-    bytes = Lesson::bytes(*network, parts, plan, batches.rows()).value();
+    bytes = Lesson::bytes(*network, parts, plan, batches.rows(), threads).value();
     lesson = std::move(Lesson::make(*network, parts, plan, batches.rows(), pool, ledger)).value();
   }
   std::vector<double> run(int64_t until) {
@@ -69,7 +69,14 @@ struct Class {  // a network and its lesson, of which nothing outside depends on
 
 TEST(Lesson, LearnsATextByEveryOptimizer) {
   for (const std::string& name : optimizers().names()) {
-    Class one({}, 1, name == "galore" ? "galore:rank=8,scale=1" : name.c_str());
+    const bool low = name == "galore" || name == "qgalore" || name == "natural_galore";
+    Class one({}, 1,
+              (name + (low                                 ? ":rank=8,scale=1"
+                       : name == "dct" || name == "cosmos" ? ":rank=8"
+                                                           : ""))
+                  .c_str());
+    EXPECT_EQ(one.bytes.optimizer, one.ledger.used(Tag::optimizer)) << name;
+    EXPECT_EQ(one.bytes.total(), one.ledger.used()) << name;
     const auto losses = one.run(60);
     const bool plain = name == "sgd";  // a hundred times too slow at this rate
     EXPECT_LT(losses.back(), plain ? losses.front() : 0.5 * losses.front()) << name;
@@ -78,7 +85,9 @@ TEST(Lesson, LearnsATextByEveryOptimizer) {
 }
 
 TEST(Lesson, StoppedAndResumedItIsTheSameToTheBit) {
-  for (const char* optimizer : {"adamw", "adam8", "galore:rank=8,gap=7"}) {
+  for (const char* optimizer :
+       {"adamw", "adam8", "galore:rank=8,gap=7", "qgalore:rank=8,gap=3", "natural_galore:rank=8,gap=7",
+        "dct:rank=8,gap=4", "frugal:gap=6", "frugal:gap=6,leading=1,rank=8", "cosmos:rank=8"}) {
     Class whole({}, 2, optimizer);
     whole.run(20);
     MemoryEnv env;

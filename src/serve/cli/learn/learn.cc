@@ -192,7 +192,7 @@ Result<int> run_learn(Args& args, Console& console) {
   const auto made = TRY(pupil(options, form, ledger));
   const int32_t rows = TRY(rows_of(lesson));
   if (lesson.plan_only) {
-    print_bytes(TRY(Lesson::bytes(*made->network, made->parts, lesson.plan, rows)),
+    print_bytes(TRY(Lesson::bytes(*made->network, made->parts, lesson.plan, rows, lesson.threads)),
                 made->model->weights().resident_bytes(), lesson, console);
     return 0;
   }

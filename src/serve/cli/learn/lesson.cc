@@ -123,7 +123,7 @@ void print_bytes(const LessonBytes& bytes, int64_t base, const LessonOptions& op
 
 Status check_budget(const Network& network, const Parts& parts, const LessonOptions& options, int32_t rows,
                     int64_t room) {
-  const LessonBytes bytes = TRY(Lesson::bytes(network, parts, options.plan, rows));
+  const LessonBytes bytes = TRY(Lesson::bytes(network, parts, options.plan, rows, options.threads));
   if (bytes.total() <= room) return {};
   std::string hint;
   for (const auto& [keep, optimizer] : {std::pair("hold", "adam8"), std::pair("recompute", "adamw"),
@@ -131,7 +131,7 @@ Status check_budget(const Network& network, const Parts& parts, const LessonOpti
     LessonPlan other = options.plan;
     other.keep = std::string_view(keep) == "hold" ? KeepMode::hold : KeepMode::recompute,
     other.optimizer = optimizer;
-    const int64_t total = TRY(Lesson::bytes(network, parts, other, rows)).total();
+    const int64_t total = TRY(Lesson::bytes(network, parts, other, rows, options.threads)).total();
     if (total > room) continue;
     hint = std::string("; --keep ") + keep + " --optimizer " + optimizer + " takes " + format_bytes(total);
     break;

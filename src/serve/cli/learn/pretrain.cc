@@ -188,7 +188,8 @@ Result<int> run_pretrain(Args& args, Console& console) {
   const auto model = TRY(model_of(options));
   const int32_t rows = lesson.length * lesson.sequences;
   if (lesson.plan_only) {
-    print_bytes(TRY(Lesson::bytes(*model->network, model->parts, lesson.plan, rows)), 0, lesson, console);
+    print_bytes(TRY(Lesson::bytes(*model->network, model->parts, lesson.plan, rows, lesson.threads)), 0,
+                lesson, console);
     return 0;
   }
   TRY(check_budget(*model->network, model->parts, lesson, rows, lesson.budget_bytes - kFloor));
