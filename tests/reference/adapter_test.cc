@@ -10,7 +10,7 @@ namespace varve {
 namespace {
 
 struct DenseDelta : Delta {
-  void add(Ops& ops, Scratch&, Rows x, Rows y) const override { ops.matmul(x, matrix, y, true); }
+  void add(Ops& ops, Scratch&, Rows x, Rows y, float) const override { ops.matmul(x, matrix, y, true); }
   int64_t scratch_bytes(int32_t) const override { return 0; }
   std::vector<float> values;
   Matrix matrix;

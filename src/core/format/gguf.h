@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -119,8 +120,11 @@ class GgufWriter {
   GgufWriter& add(std::string name, uint32_t type, std::vector<int64_t> shape,
                   std::span<const std::byte> bytes);
   Status write(Env& env, const std::string& path) const;  // through a temporary file: whole or not at all
+  Result<std::vector<std::byte>> bytes() const;           // what write() would write
 
  private:
+  using Take = std::function<Status(std::span<const std::byte>)>;
+  Status emit(const Take& take) const;
   uint32_t version_;
   std::map<std::string, GgufValue, std::less<>> metadata_;
   std::vector<std::pair<GgufTensor, std::span<const std::byte>>> tensors_;

@@ -114,11 +114,6 @@ Result<int64_t> alignment_of(const std::map<std::string, GgufValue, std::less<>>
   return invalid("no power of two from 8 on:", "general.alignment");
 }
 
-Status pad(Replacement& file, int64_t bytes) {
-  const std::vector<std::byte> zeros(static_cast<size_t>(bytes));
-  return file.append(zeros);
-}
-
 }  // namespace
 
 GgufWriter& GgufWriter::set(std::string key, GgufValue value) {
@@ -152,7 +147,7 @@ GgufWriter& GgufWriter::add(std::string name, uint32_t type, std::vector<int64_t
   return *this;
 }
 
-Status GgufWriter::write(Env& env, const std::string& path) const {
+Status GgufWriter::emit(const Take& take) const {
   if (version_ != 2 && version_ != 3) {
     return Status(Code::unsupported,
                   "GGUF version " + std::to_string(version_) + " cannot be written; 2 and 3 can");
@@ -178,15 +173,29 @@ Status GgufWriter::write(Env& env, const std::string& path) const {
     offset = aligned(offset + tensor.bytes, alignment);
   }
 
+  auto padded = [&](std::span<const std::byte> bytes) -> Status {
+    TRY(take(bytes));
+    const auto size = int64_t(bytes.size());
+    return take(std::vector<std::byte>(size_t(aligned(size, alignment) - size)));
+  };
+  TRY(padded(head.bytes()));
+  for (const auto& [tensor, bytes] : tensors_) TRY(padded(bytes));
+  return {};
+}
+
+Status GgufWriter::write(Env& env, const std::string& path) const {
   Replacement file = TRY(Replacement::begin(env, path));
-  TRY(file.append(head.bytes()));
-  const auto head_bytes = int64_t(head.bytes().size());
-  TRY(pad(file, aligned(head_bytes, alignment) - head_bytes));
-  for (const auto& [tensor, bytes] : tensors_) {
-    TRY(file.append(bytes));
-    TRY(pad(file, aligned(tensor.bytes, alignment) - tensor.bytes));
-  }
+  TRY(emit([&](std::span<const std::byte> bytes) { return file.append(bytes); }));
   return file.commit();
+}
+
+Result<std::vector<std::byte>> GgufWriter::bytes() const {
+  std::vector<std::byte> all;
+  TRY(emit([&](std::span<const std::byte> bytes) {
+    all.insert(all.end(), bytes.begin(), bytes.end());
+    return Status();
+  }));
+  return all;
 }
 
 }  // namespace varve

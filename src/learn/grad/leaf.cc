@@ -11,6 +11,12 @@ Matrix Part::matrix(int32_t first, int32_t count) const {
   return {kF32, rows_of, count, cols};
 }
 
+Status Leaf::gather(Flow& flow, std::span<const int32_t> rows, Rows out) const {
+  const WeightPin table = TRY(rows_of(0, this->rows()));
+  flow.train.ops().gather(*table, rows, out);
+  return {};
+}
+
 namespace {
 
 class Dense : public Leaf {
@@ -51,11 +57,16 @@ class Frozen : public Leaf {
     return {};
   }
   Result<WeightPin> rows_of(int32_t first, int32_t count) const override {
-    auto weight = std::make_shared<WeightPin>(TRY(store_.pin(id_)));
-    Matrix part = **weight;
-    const auto row = size_t(part.codec->bytes_for(part.cols));
-    part.bytes = part.bytes.subspan(size_t(first) * row, size_t(count) * row), part.rows = count;
-    return WeightPin(part, std::move(weight));
+    return store_.pin_rows(id_, first, count);
+  }
+  Status gather(Flow& flow, std::span<const int32_t> rows, Rows out) const override {
+    if (!store_.streams()) return Leaf::gather(flow, rows, out);
+    constexpr int32_t kFirst[] = {0};
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const WeightPin row = TRY(store_.pin_rows(id_, rows[i], 1));
+      flow.train.ops().gather(*row, kFirst, out.slice(int32_t(i), 1));
+    }
+    return {};
   }
 
  private:

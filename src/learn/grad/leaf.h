@@ -30,6 +30,8 @@ class Leaf {
   virtual int64_t scratch_bytes(int32_t) const { return 0; }  // by rows
   // Rows of the weight as a matrix, for the embedding and the head; null where the expression is none.
   virtual Result<WeightPin> rows_of(int32_t first, int32_t count) const = 0;
+  // out[i] = the weight's row rows[i].
+  virtual Status gather(Flow& flow, std::span<const int32_t> rows, Rows out) const;
 };
 
 // A norm's weight or a bias: frozen, learning or absent.

@@ -166,8 +166,7 @@ Status Network::run(const Lines& lines, std::span<float> nll, Sink* sink, bool b
 }
 
 Status Network::forward(Pass& pass, bool save) {
-  const WeightPin table = TRY(embedding_->rows_of(0, spec_.vocabulary));
-  train_->ops().gather(*table, pass.lines.tokens, pass.x);
+  TRY(embedding_->gather(pass.flow, pass.lines.tokens, pass.x));
   if (spec_.embedding_scale != 1) train_->ops().scale(pass.x, spec_.embedding_scale);
   for (size_t i = 0; i < scores_.size(); ++i) {
     const int64_t mark = pass.flow.scratch.mark();

@@ -1,8 +1,9 @@
 #include "memory/parametric/merge.h"
 
 #include <algorithm>
+#include <map>
 
-#include "memory/parametric/low_rank_file.h"
+#include "memory/parametric/adapter_kind.h"
 #include "run/model/arch/family.h"
 #include "run/model/fingerprint.h"
 
@@ -10,6 +11,11 @@ namespace varve {
 namespace {
 
 constexpr int64_t kPiece = 4 << 20;  // bytes on their way
+
+struct Change {
+  std::unique_ptr<WeightDelta> delta;
+  float strength;
+};
 
 class Merge {
  public:
@@ -25,8 +31,8 @@ class Merge {
     return {};
   }
 
-  // room: as many encoded rows as fit a piece, and one row of floats.
-  Status change(const WeightEntry& entry, const LowRankFactors& by, float scale) {
+  // room: as many encoded rows as fit a piece.
+  Status change(const WeightEntry& entry, std::span<const Change> changes) {
     TRY(copy(entry.offset));
     const int64_t row_bytes = entry.codec->bytes_for(entry.cols);
     const int64_t at_once = std::max<int64_t>(1, kPiece / row_bytes);
@@ -38,7 +44,7 @@ class Merge {
       for (int64_t i = 0; i < count; ++i) {
         const auto own = rows.subspan(size_t(i * row_bytes), size_t(row_bytes));
         entry.codec->decode(own, row);
-        add(by, size_t(first + i), scale, row);
+        for (const Change& one : changes) one.delta->merge(int32_t(first + i), one.strength, row);
         entry.codec->encode(row, own);
       }
       TRY(to_.append(rows));
@@ -48,71 +54,51 @@ class Merge {
   }
 
  private:
-  static void add(const LowRankFactors& by, size_t index, float scale, std::vector<float>& row) {
-    for (size_t r = 0; r < size_t(by.rank); ++r) {
-      const float factor = scale * by.b[index * size_t(by.rank) + r];
-      const float* a = by.a.data() + r * row.size();
-      for (size_t j = 0; j < row.size(); ++j) row[j] += factor * a[j];
-    }
-  }
   const File& from_;
   Replacement& to_;
   std::span<std::byte> room_;
   int64_t at_ = 0;
 };
 
-struct Change {
-  const WeightEntry* entry;
-  const LowRankFactors* by;
-};
-
-Result<std::vector<Change>> changes_of(const std::vector<WeightEntry>& entries, const LowRankFile& adapter) {
-  std::vector<Change> all;
-  for (const LowRankFactors& one : adapter.factors) {
-    const auto entry =
-        std::find_if(entries.begin(), entries.end(), [&](const auto& e) { return e.role == one.role; });
-    if (entry == entries.end() || entry->stack != 1 || entry->rows != one.rows || entry->cols != one.cols) {
-      return Status(Code::invalid, "the model has no " + one.role + " of the adapter's shape");
-    }
-    all.push_back({&*entry, &one});
-  }
-  std::sort(all.begin(), all.end(),
-            [](const auto& a, const auto& b) { return a.entry->offset < b.entry->offset; });
-  const auto twice = std::adjacent_find(all.begin(), all.end(),
-                                        [](const auto& a, const auto& b) { return a.entry == b.entry; });
-  if (twice != all.end()) return Status(Code::invalid, "the adapter has " + twice->entry->role + " twice");
-  return all;
-}
-
 }  // namespace
 
-Status merge_low_rank(Env& env, const std::string& base, const std::string& adapter, const std::string& out,
-                      Ledger& ledger) {
-  std::vector<WeightEntry> entries;
-  HeadCounts permuted;
+Result<BaseModel> look_at_model(Env& env, const std::string& path) {
+  const auto mapping = TRY(env.map(path));
+  const Gguf gguf = TRY(Gguf::parse(mapping->bytes()).with("reading " + path));
+  const DecoderSpec spec = TRY(read_decoder_spec(gguf).with("reading " + path));
+  return BaseModel{spec.family, model_fingerprint(mapping->bytes(), gguf),
+                   permuted_heads(spec.family, spec.heads, spec.kv_heads)};
+}
+
+Status merge_adapters(Env& env, const std::string& base, std::span<const MergeShare> shares,
+                      const std::string& out, Ledger& ledger) {
+  std::unique_ptr<WeightStore> store;
   Hash256 fingerprint;
   {
     const auto mapping = TRY(env.map(base));
     const Gguf gguf = TRY(Gguf::parse(mapping->bytes()).with("reading " + base));
-    entries = TRY(list_weights(gguf));
-    const DecoderSpec spec = TRY(read_decoder_spec(gguf));
-    permuted = permuted_heads(spec.family, spec.heads, spec.kv_heads);
+    store = TRY(open_streamed_weights(env, base, gguf, ledger));
     fingerprint = model_fingerprint(mapping->bytes(), gguf);
   }
-  const LowRankFile file = TRY(read_low_rank(env, adapter, permuted, ledger));
-  if (file.note.fingerprint && *file.note.fingerprint != fingerprint) {
-    return Status(Code::invalid, adapter + " was made for another model than " + base);
-  }
-  const std::vector<Change> changes = TRY(changes_of(entries, file));
+  std::map<int64_t, std::pair<const WeightEntry*, std::vector<Change>>> changes;  // in the order of the file
   int64_t widest = kPiece;
-  for (const Change& one : changes) widest = std::max(widest, one.entry->codec->bytes_for(one.entry->cols));
+  for (const MergeShare& share : shares) {
+    TRY(check_base(share.file.note, share.name, fingerprint, base));
+    AdapterDeltas deltas = TRY(deltas_of(share.file, *store).with("merging " + share.name));
+    for (auto& [id, delta] : deltas.of) {
+      const WeightEntry& entry = store->entries()[id];
+      auto& place = changes[entry.offset];
+      place.first = &entry;
+      place.second.push_back({std::move(delta), share.strength});
+      widest = std::max(widest, entry.codec->bytes_for(entry.cols));
+    }
+  }
   Buffer room = TRY(Buffer::make(ledger, Tag::io, widest));
   const auto from = TRY(env.open(base, Open::read));
   Replacement to = TRY(Replacement::begin(env, out));
   Merge merge(*from, to, room.bytes());
-  for (const Change& one : changes) {
-    TRY(merge.change(*one.entry, *one.by, file.note.alpha / float(one.by->rank))
-            .with("merging " + one.by->role));
+  for (const auto& [offset, one] : changes) {
+    TRY(merge.change(*one.first, one.second).with("merging " + one.first->role));
   }
   TRY(merge.copy(TRY(from->size())));
   return to.commit();

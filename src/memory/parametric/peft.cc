@@ -6,7 +6,7 @@
 
 #include "core/format/safetensors.h"
 #include "math/codec/codec.h"
-#include "memory/parametric/low_rank_file.h"
+#include "memory/parametric/peft.h"
 
 namespace varve {
 namespace {
@@ -45,6 +45,7 @@ Result<const Codec*> codec_of(const std::string& dtype) {
 struct Config {
   float alpha = 8;
   bool root = false;  // the product is scaled by alpha / sqrt(rank)
+  std::string base;
 };
 
 Result<Config> read_config(Env& env, const std::string& path) {
@@ -64,8 +65,49 @@ Result<Config> read_config(Env& env, const std::string& path) {
   }
   Config config;
   if (json["lora_alpha"].is_number()) config.alpha = float(json["lora_alpha"].as_double());
+  if (json["base_model_name_or_path"].is_string()) config.base = json["base_model_name_or_path"].as_string();
   config.root = json["use_rslora"].is_bool() && json["use_rslora"].as_bool();
   return config;
+}
+
+Result<AdapterTensor> head_of(const SafeTensor& tensor, const std::string& path) {
+  const bool is_a = tensor.name.ends_with(kA), is_b = tensor.name.ends_with(kB);
+  const std::string_view name(tensor.name);
+  const std::string role = is_a || is_b ? role_of_peft(name.substr(0, name.size() - kA.size())) : "";
+  if (role.empty()) {
+    return Status(Code::unsupported, path + ": " + tensor.name + " is no half of a pair that is known here");
+  }
+  const auto& shape = tensor.shape;
+  if (shape.size() != 2 || std::min(shape[0], shape[1]) < 1 || std::max(shape[0], shape[1]) > INT32_MAX) {
+    return Status(Code::invalid, path + ": " + tensor.name + " is no matrix");
+  }
+  return AdapterTensor{role, is_a ? "lora_a" : "lora_b", int32_t(shape[0]), int32_t(shape[1]), {}};
+}
+
+// What write_adapter_peft() leaves beside the tensors.
+Status read_own(const SafeTensors& tensors, AdapterNote& note) {
+  const auto& own = tensors.metadata();
+  if (const auto found = own.find("varve.base_model"); found != own.end()) {
+    note.fingerprint = TRY(Hash256::from_hex(found->second));
+  }
+  if (const auto found = own.find("varve.lesson"); found != own.end()) {
+    note.lesson = TRY(parse_json(found->second));
+  }
+  return {};
+}
+
+Status decode_turned(const SafeTensor& tensor, std::span<const std::byte> file, HeadCounts permuted,
+                     AdapterTensor& to, std::span<float> own) {
+  const Codec& codec = *TRY(codec_of(tensor.dtype));
+  const auto rows = size_t(to.rows), cols = size_t(to.cols), row = size_t(codec.bytes_for(to.cols));
+  const int32_t heads = to.name == "lora_b" ? heads_of(to.role, permuted) : 0;
+  if (heads > 0 && rows % size_t(2 * heads) != 0) return Status(Code::invalid, to.role + " has odd heads");
+  const auto bytes = file.subspan(size_t(tensor.offset), size_t(tensor.bytes));
+  for (size_t i = 0; i < rows; ++i) {
+    codec.decode(bytes.subspan(row_there(i, rows, heads) * row, row), own.subspan(i * cols, cols));
+  }
+  to.values = own;
+  return {};
 }
 
 }  // namespace
@@ -97,85 +139,72 @@ std::string role_of_peft(std::string_view name) {
   return {};
 }
 
-Result<LowRankFile> read_peft(Env& env, const std::string& path, HeadCounts permuted, Ledger& ledger) {
+Result<AdapterFile> read_peft(Env& env, const std::string& path, HeadCounts permuted, Ledger& ledger) {
   const Config config = TRY(read_config(env, path));
   const auto mapping = TRY(env.map(path + "/adapter_model.safetensors"));
   const SafeTensors tensors = TRY(SafeTensors::parse(mapping->bytes()).with("reading " + path));
+  AdapterFile file;
   int64_t values = 0;
-  for (const SafeTensor& tensor : tensors.tensors()) {
-    if (tensor.shape.size() != 2) return Status(Code::invalid, path + ": " + tensor.name + " is no matrix");
-    values += tensor.shape[0] * tensor.shape[1];
-  }
-  LowRankFile file;
-  file.values = TRY(Buffer::make(ledger, Tag::io, values * 4).with("reading " + path));
-  std::span<float> free(reinterpret_cast<float*>(file.values.bytes().data()), size_t(values));
-  auto decoded = [&](const SafeTensor& tensor, int32_t heads) -> Result<std::span<const float>> {
-    const Codec& codec = *TRY(codec_of(tensor.dtype));
-    const auto rows = size_t(tensor.shape[0]), cols = size_t(tensor.shape[1]),
-               row = size_t(codec.bytes_for(int64_t(cols)));
-    const auto bytes = mapping->bytes().subspan(size_t(tensor.offset), size_t(tensor.bytes));
-    const auto own = free.first(rows * cols);
-    free = free.subspan(own.size());
-    for (size_t i = 0; i < rows; ++i) {
-      codec.decode(bytes.subspan(row_there(i, rows, heads) * row, row), own.subspan(i * cols, cols));
-    }
-    return std::span<const float>(own);
-  };
   int32_t rank = 0;
-  for (const SafeTensor& a : tensors.tensors()) {
-    if (a.name.ends_with(kB)) continue;
-    const std::string name = a.name.substr(0, a.name.size() - std::min(a.name.size(), kA.size()));
-    const std::string role = role_of_peft(name);
-    const SafeTensor* b = tensors.find(name + std::string(kB));
-    if (!a.name.ends_with(kA) || role.empty() || b == nullptr || a.shape[0] != b->shape[1] ||
-        a.shape[0] < 1 || a.shape[0] > INT32_MAX || a.shape[1] > INT32_MAX || b->shape[0] > INT32_MAX) {
-      return Status(Code::unsupported, path + ": " + a.name + " is no half of a pair that is known here");
-    }
-    const int32_t heads = heads_of(role, permuted);
-    if (heads > 0 && b->shape[0] % (2 * heads) != 0)
-      return Status(Code::invalid, path + ": " + role + " has odd heads");
-    LowRankFactors& one = file.factors.emplace_back();
-    one.role = role, one.rank = int32_t(a.shape[0]), one.cols = int32_t(a.shape[1]),
-    one.rows = int32_t(b->shape[0]);
-    one.a = TRY(decoded(a, 0));
-    one.b = TRY(decoded(*b, heads));
-    rank = one.rank;
+  for (const SafeTensor& tensor : tensors.tensors()) {
+    AdapterTensor& one = file.tensors.emplace_back(TRY(head_of(tensor, path)));
+    if (one.name == "lora_a") rank = one.rows;
+    values += int64_t(one.rows) * one.cols;
   }
-  if (file.factors.empty()) return Status(Code::invalid, path + " holds no pair of factors");
+  if (rank == 0) return Status(Code::invalid, path + " holds no pair of factors");
+  file.values = TRY(Buffer::make(ledger, Tag::weights, values * 4).with("reading " + path));
+  std::span<float> free(reinterpret_cast<float*>(file.values.bytes().data()), size_t(values));
+  for (size_t i = 0; i < file.tensors.size(); ++i) {
+    const auto own = free.first(size_t(file.tensors[i].rows) * size_t(file.tensors[i].cols));
+    free = free.subspan(own.size());
+    TRY(decode_turned(tensors.tensors()[i], mapping->bytes(), permuted, file.tensors[i], own).with(path));
+  }
+  TRY(read_own(tensors, file.note).with("reading " + path));
+  file.note.base = config.base;
   file.note.alpha = config.root ? config.alpha * std::sqrt(float(rank)) : config.alpha;
   return file;
 }
 
-Status write_low_rank_peft(Env& env, const std::string& path, std::span<const LowRankFactors> factors,
-                           const LowRankNote& note, HeadCounts permuted) {
+Status write_adapter_peft(Env& env, const std::string& path, const AdapterFile& file, HeadCounts permuted) {
+  if (file.note.kind != "lora") {
+    return Status(Code::unsupported, "PEFT's files hold lora, this adapter is of the kind " + file.note.kind +
+                                         "; a GGUF file holds it");
+  }
   SafeTensorsWriter writer;
   Json targets = Json::array();
   std::vector<std::vector<float>> turned;  // kept until they are written
-  turned.reserve(factors.size());
-  for (const LowRankFactors& one : factors) {
+  turned.reserve(file.tensors.size());
+  int32_t rank = 0;
+  for (const AdapterTensor& one : file.tensors) {
     const std::string name = peft_name(one.role);
     if (name.empty()) return Status(Code::unsupported, "PEFT has no name for " + one.role);
     const std::string module = name.substr(name.rfind('.') + 1);
     const auto& all = targets.as_array();
     if (std::find(all.begin(), all.end(), Json(module)) == all.end()) targets.push(module);
-    std::vector<float>& b = turned.emplace_back(one.b.size());
-    const auto rank = size_t(one.rank), rows = size_t(one.rows);
-    for (size_t i = 0; i < rows; ++i) {
-      std::copy_n(&one.b[i * rank], rank, &b[row_there(i, rows, heads_of(one.role, permuted)) * rank]);
+    if (one.name == "lora_a") {
+      rank = one.rows;
+      writer.add(name + std::string(kA), "F32", {one.rows, one.cols}, std::as_bytes(one.values));
+      continue;
     }
-    writer.add(name + std::string(kA), "F32", {one.rank, one.cols}, std::as_bytes(one.a));
-    writer.add(name + std::string(kB), "F32", {one.rows, one.rank}, std::as_bytes(std::span(b)));
+    std::vector<float>& b = turned.emplace_back(one.values.size());
+    const auto rows = size_t(one.rows), cols = size_t(one.cols);
+    for (size_t i = 0; i < rows; ++i) {
+      std::copy_n(&one.values[i * cols], cols, &b[row_there(i, rows, heads_of(one.role, permuted)) * cols]);
+    }
+    writer.add(name + std::string(kB), "F32", {one.rows, one.cols}, std::as_bytes(std::span(b)));
   }
   Json config = Json::object();
-  config.set("peft_type", "LORA").set("task_type", "CAUSAL_LM").set("base_model_name_or_path", note.base);
-  config.set("r", factors.empty() ? 0 : factors[0].rank).set("lora_alpha", double(note.alpha));
+  config.set("peft_type", "LORA").set("task_type", "CAUSAL_LM");
+  config.set("base_model_name_or_path", file.note.base);
+  config.set("r", rank).set("lora_alpha", double(file.note.alpha));
   config.set("target_modules", std::move(targets)).set("lora_dropout", 0.0).set("bias", "none");
-  config.set("use_rslora", false)
-      .set("use_dora", false)
-      .set("fan_in_fan_out", false)
-      .set("inference_mode", true);
+  for (const char* off : {"use_rslora", "use_dora", "fan_in_fan_out"}) config.set(off, false);
+  config.set("inference_mode", true);
   TRY(env.make_folder(path));
-  TRY(writer.set("format", "pt").write(env, path + "/adapter_model.safetensors"));
+  writer.set("format", "pt");
+  if (file.note.fingerprint) writer.set("varve.base_model", file.note.fingerprint->hex());
+  if (!file.note.lesson.is_null()) writer.set("varve.lesson", file.note.lesson.dump());
+  TRY(writer.write(env, path + "/adapter_model.safetensors"));
   const std::string text = config.dump(2) + "\n";
   return write_file(env, path + "/adapter_config.json", std::as_bytes(std::span(text)));
 }

@@ -9,7 +9,8 @@ namespace varve {
 class Delta {
  public:
   virtual ~Delta() = default;
-  virtual void add(Ops& ops, Scratch& scratch, Rows x, Rows y) const = 0;  // y += delta(x)
+  // y += strength * delta(x); y holds what the weight alone gave, without its bias.
+  virtual void add(Ops& ops, Scratch& scratch, Rows x, Rows y, float strength) const = 0;
   virtual int64_t scratch_bytes(int32_t rows) const = 0;
 };
 

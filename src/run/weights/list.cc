@@ -63,6 +63,16 @@ Result<std::vector<WeightEntry>> list_weights(const Gguf& gguf) {
   return entries;
 }
 
+Result<WeightPin> WeightStore::pin_rows(WeightId id, int32_t first, int32_t count) const {
+  const WeightEntry& entry = entries()[id];
+  CHECK(entry.stack == 1 && first >= 0 && count > 0 && first + count <= entry.rows, "rows of one matrix");
+  auto whole = std::make_shared<WeightPin>(TRY(pin(id)));
+  Matrix part = **whole;
+  const auto row = size_t(part.codec->bytes_for(part.cols));
+  part.bytes = part.bytes.subspan(size_t(first) * row, size_t(count) * row), part.rows = count;
+  return WeightPin(part, std::move(whole));
+}
+
 bool role_matches(std::string_view pattern, std::string_view role) {
   auto next = [](std::string_view& rest) {
     const size_t dot = rest.find('.');

@@ -51,7 +51,10 @@ class WeightStore {
   virtual WeightId find(std::string_view role) const = 0;  // kNoWeight when absent
   virtual Result<WeightPin> pin(WeightId id,
                                 int32_t of_stack = 0) const = 0;  // waits for the disk if it must
-  virtual void hint(std::span<const WeightId> next) const = 0;    // never waits
+  // Some rows of a matrix that is no stack. A store that streams reads these alone.
+  virtual Result<WeightPin> pin_rows(WeightId id, int32_t first, int32_t count) const;
+  virtual bool streams() const { return false; }                // then few rows at a time cost less than all
+  virtual void hint(std::span<const WeightId> next) const = 0;  // never waits
   virtual int64_t resident_bytes() const = 0;
 };
 
@@ -62,6 +65,14 @@ class WeightStore {
 Result<std::unique_ptr<WeightStore>> open_resident_weights(Env& env, const std::string& path,
                                                            const Gguf& gguf, Ledger& ledger,
                                                            int64_t working_bytes = 0);
+
+// Leaves the weights in the file and reads a matrix when it is pinned; vectors are read once. `keep_bytes`
+// are booked, besides: what was used last stays in them, so that a pass forth and back reads the more of
+// them only once; 0, or too few, books what a pass needs at least. A pin that finds no room among others
+// that are held is over_budget.
+Result<std::unique_ptr<WeightStore>> open_streamed_weights(Env& env, const std::string& path,
+                                                           const Gguf& gguf, Ledger& ledger,
+                                                           int64_t keep_bytes = 0);
 
 // What the tensors of a file are, in the order of the file; ids are indices. No byte of them is read.
 Result<std::vector<WeightEntry>> list_weights(const Gguf& gguf);

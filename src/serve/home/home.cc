@@ -11,7 +11,7 @@
 #include <set>
 
 #include "core/base/process.h"
-#include "memory/parametric/low_rank.h"
+#include "memory/parametric/stored_adapter.h"
 #include "memory/reflect/again.h"
 #include "memory/reflect/recipe.h"
 #include "memory/reflect/reflect.h"
@@ -177,7 +177,7 @@ Status Wired::start_model() {
     grown_floor_ = TRY(ledger_.reserve(Tag::scratch, grown).with("booking what is small at the model"));
   if (!options_.adapter.empty()) {
     options_.engine.adapter =
-        TRY(LowRankAdapter::open(env_, options_.adapter, *model, ledger_).with("the setting 'adapter'"));
+        TRY(StoredAdapter::open(env_, options_.adapter, *model, ledger_).with("the setting 'adapter'"));
   }
   return start_smaller_steps(std::move(model));
 }

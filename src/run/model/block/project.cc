@@ -12,13 +12,13 @@ Result<WeightPin> pin_if(const WeightStore& store, WeightId id) {
 Status project(Step& step, const WeightStore& store, const Affine& affine, Rows x, Rows y) {
   const WeightPin weight = TRY(store.pin(affine.weight)), bias = TRY(pin_if(store, affine.bias));
   step.ops.matmul(x, *weight, y);
-  if (!(*bias).empty()) step.ops.add_bias(y, *bias);
   for (const Segment& segment : step.segments) {
     const Delta* delta = segment.adapter == nullptr ? nullptr : segment.adapter->on(affine.weight);
     if (delta == nullptr) continue;
     delta->add(step.ops, step.scratch, x.slice(segment.first, segment.rows),
-               y.slice(segment.first, segment.rows));
+               y.slice(segment.first, segment.rows), 1);
   }
+  if (!(*bias).empty()) step.ops.add_bias(y, *bias);
   return {};
 }
 

@@ -5,7 +5,7 @@
 #include "core/base/process.h"
 #include "learn/data/pairs.h"
 #include "learn/tune/recipe.h"
-#include "memory/parametric/low_rank.h"
+#include "memory/parametric/adapter_file.h"
 #include "run/model/arch/family.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/learn/lesson.h"
@@ -111,23 +111,30 @@ Result<std::unique_ptr<Batches>> batches_of(const Feed& examples, const LessonOp
       new PackedFeed(examples, given.length * given.sequences, given.plan.parts, given.plan.seed));
 }
 
-std::vector<LowRankFactors> factors_of(const Parts& parts) {
-  std::vector<LowRankFactors> all;
-  for (size_t i = 0; i < parts.size(); i += 2) {
-    const Part &a = parts[i], &b = parts[i + 1];
-    all.push_back({a.role.substr(0, a.role.size() - std::string_view(".lora_a").size()), a.rows, b.rows,
-                   a.cols, a.value, b.value});
+// Parts are named as the tensors of their recipe's kind: "blk.0.attn_q.lora_a".
+AdapterFile adapter_of(const LowRankForm& form, const Pupil& pupil, Json lesson) {
+  AdapterFile file;
+  file.note = {.kind = "lora",
+               .alpha = form.alpha,
+               .base = pupil.model->name(),
+               .family = pupil.model->shape().family,
+               .fingerprint = pupil.model->fingerprint(),
+               .lesson = std::move(lesson)};
+  for (size_t i = 0; i < pupil.parts.size(); ++i) {
+    const Part& part = pupil.parts[i];
+    const size_t dot = part.role.rfind('.');
+    file.tensors.push_back(
+        {part.role.substr(0, dot), part.role.substr(dot + 1), part.rows, part.cols, part.value});
   }
-  return all;
+  return file;
 }
 
 Status write_out(const Options& options, const LowRankForm& form, const Pupil& pupil, Json lesson) {
-  const LowRankNote note{form.alpha, pupil.model->name(), pupil.model->fingerprint(), std::move(lesson)};
+  const AdapterFile file = adapter_of(form, pupil, std::move(lesson));
+  if (!options.peft) return write_adapter_gguf(posix_env(), options.out, file);
   const ModelShape& shape = pupil.model->shape();
-  const auto factors = factors_of(pupil.parts);
-  if (!options.peft) return write_low_rank_gguf(posix_env(), options.out, shape.family, factors, note);
-  const HeadCounts permuted = permuted_heads(shape.family, shape.heads, shape.kv.kv_heads);
-  return write_low_rank_peft(posix_env(), options.out, factors, note, permuted);
+  return write_adapter_peft(posix_env(), options.out, file,
+                            permuted_heads(shape.family, shape.heads, shape.kv.kv_heads));
 }
 
 Result<int> learn(const Options& options, const LowRankForm& form, Pupil& pupil, Ledger& ledger,

@@ -21,7 +21,10 @@ Result<int> run_merge(Args& args, Console& console) {
   }
   if (TRY(posix_env().exists(out))) return Status(Code::exists, out + " is there already; name another file");
   Ledger ledger(budget - kFloor, kFloor);
-  TRY(merge_low_rank(posix_env(), model, adapter, out, ledger));
+  const BaseModel base = TRY(look_at_model(posix_env(), model));
+  const AdapterFile file = TRY(read_adapter(posix_env(), adapter, base.permuted, ledger));
+  const MergeShare share{file, adapter, 1};
+  TRY(merge_adapters(posix_env(), model, {&share, 1}, out, ledger));
   console.out << "Wrote " << out << "\n";
   return 0;
 }
