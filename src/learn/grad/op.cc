@@ -114,8 +114,7 @@ class Gate : public Op {
  public:
   explicit Gate(GateOp op) : op_(op) {}
   Status forward(Frame& f) const override {
-    f.flow.train.ops().copy(f[Slot::gate], f[Slot::act]);
-    f.flow.train.ops().activate_times(op_.kind, f[Slot::act], f[Slot::up]);
+    f.flow.train.ops().activate_times(op_.kind, f[Slot::gate], f[Slot::up], f[Slot::act]);
     return {};
   }
   Status backward(Frame& f, Sink&) const override {

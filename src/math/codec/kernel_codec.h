@@ -2,6 +2,7 @@
 // is its encode(). Blocks are packed one after another.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -43,6 +44,20 @@ class BlockCodec : public KernelCodec<f> {
       Block block{};
       encode_block(values.data() + at, block);
       std::memcpy(to, &block, sizeof(block));
+    }
+  }
+};
+
+// A 16-bit float: encode() is a kernel, too.
+template <Format f, void (*Kernels::*kernel)(const float*, size_t, uint16_t*)>
+class HalfCodec : public KernelCodec<f> {
+ public:
+  void encode(std::span<const float> values, std::span<std::byte> bytes) const override {
+    std::array<uint16_t, 256> part;  // the bytes may be unaligned
+    for (size_t at = 0; at < values.size(); at += part.size()) {
+      const size_t n = std::min(part.size(), values.size() - at);
+      (kernels().*kernel)(values.data() + at, n, part.data());
+      std::memcpy(bytes.data() + 2 * at, part.data(), 2 * n);
     }
   }
 };

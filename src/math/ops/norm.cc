@@ -85,6 +85,17 @@ void Ops::activate_times(Activation kind, Rows gate, Rows up) {
   });
 }
 
+void Ops::activate_times(Activation kind, Rows gate, Rows up, Rows out) {
+  CHECK(gate.count() == up.count() && gate.width() == up.width() && out.count() == gate.count() &&
+            out.width() == gate.width(),
+        "shapes of a gate");
+  each_row(gate, 8 * gate.width(), [&](int32_t i) {
+    float* to = RowsAccess::row(out, i);
+    std::copy_n(RowsAccess::row(gate, i), gate.width(), to);
+    kernels().activate[size_t(kind)](to, RowsAccess::row(up, i), size_t(gate.width()));
+  });
+}
+
 void Ops::soft_cap(Rows x, float cap) {
   each_row(x, 8 * x.width(),
            [&](int32_t i) { kernels().soft_cap(RowsAccess::row(x, i), cap, size_t(x.width())); });

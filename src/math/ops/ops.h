@@ -78,10 +78,11 @@ class Ops {
   // The same in two steps, where the same rows rotate more than once: out [n][dim]. back: the transpose.
   void rope_angles(const RopeSpec& spec, std::span<const int32_t> positions, Rows out);
   void rotate(Rows x, int32_t heads, const RopeSpec& spec, Rows angles, bool back);
-  void activate(Activation kind, Rows x);                    // in place
-  void activate_times(Activation kind, Rows gate, Rows up);  // gate = act(gate) * up
-  void add(Rows x, Rows y);                                  // y += x
-  void copy(Rows x, Rows y);                                 // y = x
+  void activate(Activation kind, Rows x);                              // in place
+  void activate_times(Activation kind, Rows gate, Rows up);            // gate = act(gate) * up
+  void activate_times(Activation kind, Rows gate, Rows up, Rows out);  // out = act(gate) * up
+  void add(Rows x, Rows y);                                            // y += x
+  void copy(Rows x, Rows y);                                           // y = x
   void scale(Rows x, float factor);
   void soft_cap(Rows x, float cap);
   void clamp(Rows x, float low, float high);

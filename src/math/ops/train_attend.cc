@@ -1,6 +1,7 @@
 // Attention without a cache, forth and back, in blocks of 64 x 64 (Dao et al. 2022): the probabilities are
-// never held, the log of their sum is. A task owns all that it writes: forth a block of queries of a head,
-// back a KV head of a document with all its query heads.
+// never held, the log of their sum is. A task owns all that it writes: forth a stretch of queries of a head,
+// back a KV head of a document with all its query heads. What is read more than once is packed once a
+// stretch.
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -13,7 +14,9 @@ namespace varve {
 namespace {
 
 constexpr int32_t kBlock = 64;
-constexpr size_t kWide = kMaxTrainHeadDim;
+constexpr int32_t kStretch = 8;         // blocks of queries that share a packed block of keys
+constexpr int32_t kRoom = kBlock * 64;  // values of a packed block of a head 64 wide
+constexpr int32_t kWide = kMaxTrainHeadDim;
 constexpr float kNone = -std::numeric_limits<float>::infinity();
 
 struct View {  // rows of floats
@@ -29,24 +32,27 @@ struct Piece {
   Factor factor;
   const uint16_t* tiles = nullptr;
 };
+// Where a piece is packed.
+template <int32_t values>
+struct alignas(64) Room {
+  uint16_t tiles[size_t(values)];
+};
 
-// The products of blocks, in either precision, with room for the packed factors of one task.
-class Blocks {
- public:
-  explicit Blocks(bool exact) : exact_(exact) {}
+// The products of blocks, in either precision.
+struct Blocks {
+  bool exact;
 
-  Piece make(int slot, Pack how, View from, int32_t size, int32_t depth) {
+  Piece make(uint16_t* room, Pack how, View from, int32_t size, int32_t depth) const {
     Piece piece{{how, size, depth, from.at, from.stride, nullptr}, nullptr};
-    if (exact_) return piece;
-    uint16_t* to = room_[slot].tiles;
+    if (exact) return piece;
     const int64_t apart = tiles(depth, kTileDepth) * int64_t(kTileValues);
-    pack_rows(piece.factor, {0, tiles(size, kTileSize), 0, depth, apart}, to);
-    piece.tiles = to;
+    pack_rows(piece.factor, {0, tiles(size, kTileSize), 0, depth, apart}, room);
+    piece.tiles = room;
     return piece;
   }
   void multiply(const Piece& left, const Piece& right, View out, bool add) const {
     const Factor &a = left.factor, &b = right.factor;
-    if (!exact_) {
+    if (!exact) {
       kernels().multiply(left.tiles, size_t(a.size), right.tiles, size_t(b.size),
                          size_t(tiles(a.depth, kTileDepth)), out.at, size_t(out.stride), add);
       return;
@@ -64,79 +70,103 @@ class Blocks {
   static float value(const Factor& f, int64_t size, int64_t depth) {
     return f.deep_rows() ? f.from[depth * f.stride + size] : f.from[size * f.stride + depth];
   }
-  struct alignas(64) Room {
-    uint16_t tiles[kBlock * kWide];
-  };
-  bool exact_;
-  Room room_[10];
 };
 
-struct Shape {
-  int32_t heads, key, value, window;
-  float scale;
+// Queries of one document, [first, end), few enough blocks that all their packed rows have room.
+struct Stretch {
+  int32_t start, first, end;  // start: of the document
+  int32_t blocks() const { return (end - first + kBlock - 1) / kBlock; }
+  int32_t query(int32_t block) const { return first + block * kBlock; }
+  int32_t queries(int32_t block) const { return std::min(kBlock, end - query(block)); }
 };
-
-// Which keys of a block a query sees: [first, end).
-struct Seen {
-  int32_t first, end;
-};
-Seen seen(int32_t query, int32_t keys, int32_t count, int32_t start, int32_t window) {
-  const int32_t from = window > 0 ? std::max(start, query - window + 1) : start;
-  return {std::clamp(from - keys, 0, count), std::clamp(query + 1 - keys, 0, count)};
+int32_t stretch_rows(const DocumentAttention& spec) {
+  const int32_t dim = std::max({spec.key_dim, spec.value_dim, 64});
+  return kBlock * std::max(1, kStretch * 64 / dim);
 }
-int32_t first_key(int32_t query, int32_t start, int32_t window) {
-  const int32_t from = window > 0 ? std::max(start, query - window + 1) : start;
+// Of tiles that are whole: what a head of this width takes of a Room of kStretch blocks.
+int32_t block_room(int32_t dim) {
+  return kBlock * int32_t(tiles(dim, kTileDepth)) * int32_t(kTileDepth);
+}
+
+// Which keys of a block each query of another sees.
+struct Seen {
+  int32_t first[kBlock], end[kBlock];
+  Seen(const DocumentAttention& spec, int32_t start, int32_t query, int32_t queries, int32_t key,
+       int32_t keys) {
+    for (int32_t i = 0; i < queries; ++i) {
+      const int32_t from = spec.window > 0 ? std::max(start, query + i - spec.window + 1) : start;
+      first[i] = std::clamp(from - key, 0, keys);
+      end[i] = std::max(first[i], std::clamp(query + i + 1 - key, 0, keys));
+    }
+  }
+};
+// The block of keys that the first of these queries sees first.
+int32_t first_key(const DocumentAttention& spec, int32_t query, int32_t start) {
+  const int32_t from = spec.window > 0 ? std::max(start, query - spec.window + 1) : start;
   return start + (from - start) / kBlock * kBlock;
 }
 
 struct Forward {
   const DocumentAttention& spec;
   Rows q, k, v, out, log_sums;
+  Blocks blocks;
 
   struct Running {
-    float largest[kBlock], sum[kBlock];
+    float largest[kStretch * kBlock], sum[kStretch * kBlock];
     alignas(64) float scores[kBlock * kBlock];
-    alignas(64) float values[kBlock * kWide];
+    Room<kStretch * kRoom> queries;
+    Room<kBlock * kWide> keys, values;
+    Room<kRoom> packed;
+  };
+  struct Keys {
+    int32_t key, keys;
+    Piece turned, values;
   };
 
-  // Scores become exponentials; what was summed so far shrinks to the new maximum.
-  void soften(Running& now, int32_t row, Seen keys) const {
-    const Kernels& k_ = kernels();
-    float* scores = now.scores + row * kBlock;
-    std::fill_n(scores, keys.first, 0.f);
-    std::fill(scores + keys.end, scores + kBlock, 0.f);
-    if (keys.first >= keys.end) return;
-    const auto n = size_t(keys.end - keys.first);
-    k_.scale(scores + keys.first, spec.scale, n);
-    const float largest = std::max(now.largest[row], k_.max(scores + keys.first, n));
-    const float shrink = now.sum[row] == 0 ? 0 : std::exp(now.largest[row] - largest);
-    now.sum[row] = now.sum[row] * shrink + k_.exp_sum(scores + keys.first, largest, n);
-    now.largest[row] = largest;
-    if (shrink != 1) k_.scale(now.values + size_t(row) * kWide, shrink, size_t(spec.value_dim));
+  // One block of queries against one of keys; the output's rows hold what was summed so far.
+  void block(Running& now, const Stretch& at, int32_t b, int32_t head, const Piece& queries,
+             const Keys& keys) const {
+    const int32_t query = at.query(b), n = at.queries(b);
+    blocks.multiply(queries, keys.turned, {now.scores, kBlock}, false);
+    const Seen seen(spec, at.start, query, n, keys.key, keys.keys);
+    float shrink[kBlock];
+    kernels().soften(now.scores, kBlock, size_t(n), size_t(keys.keys), {seen.first, seen.end}, spec.scale,
+                     {now.largest + b * kBlock, now.sum + b * kBlock, shrink});
+    const View to = view(out, query, head * spec.value_dim);
+    for (int32_t i = 0; i < n; ++i) {
+      if (shrink[i] != 1) kernels().scale(to.at + i * to.stride, shrink[i], size_t(spec.value_dim));
+    }
+    blocks.multiply(blocks.make(now.packed.tiles, Pack::left, {now.scores, kBlock}, n, keys.keys),
+                    keys.values, to, true);
   }
 
-  void block(Blocks& blocks, int32_t head, int32_t start, int32_t query, int32_t rows) const {
-    const int32_t kv = head / (spec.heads / spec.kv_heads);
+  void stretch(const Stretch& at, int32_t head) const {
+    const int32_t kv = head / (spec.heads / spec.kv_heads), rows = at.end - at.first;
     Running now;
-    std::fill_n(now.largest, kBlock, kNone);
-    std::fill_n(now.sum, kBlock, 0.f);
-    std::fill_n(now.values, kBlock * kWide, 0.f);
-    const Piece queries = blocks.make(0, Pack::left, view(q, query, head * spec.key_dim), rows, spec.key_dim);
-    for (int32_t key = first_key(query, start, spec.window); key < query + rows; key += kBlock) {
-      const int32_t keys = std::min(kBlock, query + rows - key);
-      blocks.multiply(queries,
-                      blocks.make(1, Pack::right_turned, view(k, key, kv * spec.key_dim), keys, spec.key_dim),
-                      {now.scores, kBlock}, false);
-      for (int32_t i = 0; i < rows; ++i) soften(now, i, seen(query + i, key, keys, start, spec.window));
-      blocks.multiply(blocks.make(2, Pack::left, {now.scores, kBlock}, rows, keys),
-                      blocks.make(3, Pack::right, view(v, key, kv * spec.value_dim), spec.value_dim, keys),
-                      {now.values, int64_t(kWide)}, true);
+    std::fill_n(now.largest, rows, kNone);
+    std::fill_n(now.sum, rows, 0.f);
+    Piece queries[kStretch];
+    for (int32_t b = 0; b < at.blocks(); ++b) {
+      queries[b] = blocks.make(now.queries.tiles + b * block_room(spec.key_dim), Pack::left,
+                               view(q, at.query(b), head * spec.key_dim), at.queries(b), spec.key_dim);
+    }
+    for (int32_t i = at.first; i < at.end; ++i) {
+      std::fill_n(RowsAccess::row(out, i) + head * spec.value_dim, spec.value_dim, 0.f);
+    }
+    for (int32_t key = first_key(spec, at.first, at.start); key < at.end; key += kBlock) {
+      Keys keys{key, std::min(kBlock, at.end - key), {}, {}};
+      keys.turned = blocks.make(now.keys.tiles, Pack::right_turned, view(k, key, kv * spec.key_dim),
+                                keys.keys, spec.key_dim);
+      keys.values = blocks.make(now.values.tiles, Pack::right, view(v, key, kv * spec.value_dim),
+                                spec.value_dim, keys.keys);
+      for (int32_t b = std::max(0, (key - at.first) / kBlock); b < at.blocks(); ++b) {
+        if (first_key(spec, at.query(b), at.start) <= key) block(now, at, b, head, queries[b], keys);
+      }
     }
     for (int32_t i = 0; i < rows; ++i) {
-      float* to = RowsAccess::row(out, query + i) + head * spec.value_dim;
-      std::copy_n(now.values + size_t(i) * kWide, spec.value_dim, to);
-      kernels().scale(to, 1 / now.sum[i], size_t(spec.value_dim));
-      RowsAccess::row(log_sums, query + i)[head] = now.largest[i] + std::log(now.sum[i]);
+      kernels().scale(RowsAccess::row(out, at.first + i) + head * spec.value_dim, 1 / now.sum[i],
+                      size_t(spec.value_dim));
+      RowsAccess::row(log_sums, at.first + i)[head] = now.largest[i] + std::log(now.sum[i]);
     }
   }
 };
@@ -144,76 +174,86 @@ struct Forward {
 struct Backward {
   const DocumentAttention& spec;
   const TrainOps::AttendBack& rows;
+  Blocks blocks;
 
-  struct Room {
+  struct Working {
+    float log_sums[kStretch * kBlock], shifts[kStretch * kBlock];
     alignas(64) float p[kBlock * kBlock];
     alignas(64) float d[kBlock * kBlock];
-    alignas(64) float keys[kBlock * kWide];
-    alignas(64) float values[kBlock * kWide];
+    Room<kStretch * kRoom> queries, turned_queries, slopes, turned_slopes;
+    Room<kBlock * kWide> keys, turned_keys, values;
+    Room<kRoom> packed;
+  };
+  struct Queries {  // of a block, each as the left and the right factor
+    Piece q, deep_q, d, deep_d;
+  };
+  struct Keys {
+    int32_t key, keys, kv;
+    Piece turned, deep, values;
   };
 
   // A block of queries of one head against a block of keys: dq of the queries, dk and dv of the keys.
-  struct Place {
-    int32_t head, kv, start, query, queries, key, keys;
-  };
-  void block(Blocks& blocks, Room& room, const Place& at) const {
-    const Kernels& k = kernels();
-    const View q = view(rows.q, at.query, at.head * spec.key_dim);
-    const View key = view(rows.k, at.key, at.kv * spec.key_dim);
-    const View d = view(rows.d, at.query, at.head * spec.value_dim);
-    blocks.multiply(blocks.make(0, Pack::left, q, at.queries, spec.key_dim),
-                    blocks.make(1, Pack::right_turned, key, at.keys, spec.key_dim), {room.p, kBlock}, false);
-    blocks.multiply(blocks.make(2, Pack::left, d, at.queries, spec.value_dim),
-                    blocks.make(3, Pack::right_turned, view(rows.v, at.key, at.kv * spec.value_dim), at.keys,
-                                spec.value_dim),
-                    {room.d, kBlock}, false);
-    for (int32_t i = 0; i < at.queries; ++i) {
-      float *p = room.p + i * kBlock, *dp = room.d + i * kBlock;
-      const Seen some = seen(at.query + i, at.key, at.keys, at.start, spec.window);
-      const int32_t end = std::max(some.first, some.end);
-      for (float* x : {p, dp}) {
-        std::fill_n(x, some.first, 0.f);
-        std::fill(x + end, x + kBlock, 0.f);
-      }
-      const auto n = size_t(end - some.first);
-      k.scale(p + some.first, spec.scale, n);
-      k.exp_sum(p + some.first, RowsAccess::row(rows.log_sums, at.query + i)[at.head], n);
-      const float shift = k.dot(RowsAccess::row(rows.out, at.query + i) + at.head * spec.value_dim,
-                                RowsAccess::row(rows.d, at.query + i) + at.head * spec.value_dim, nullptr,
-                                size_t(spec.value_dim));
-      k.softmax_back(p + some.first, shift, spec.scale, n, dp + some.first);
-    }
-    blocks.multiply(blocks.make(4, Pack::left_turned, {room.p, kBlock}, at.keys, at.queries),
-                    blocks.make(5, Pack::right, d, spec.value_dim, at.queries), {room.values, int64_t(kWide)},
-                    true);
-    blocks.multiply(blocks.make(6, Pack::left_turned, {room.d, kBlock}, at.keys, at.queries),
-                    blocks.make(7, Pack::right, q, spec.key_dim, at.queries), {room.keys, int64_t(kWide)},
-                    true);
-    blocks.multiply(blocks.make(8, Pack::left, {room.d, kBlock}, at.queries, at.keys),
-                    blocks.make(9, Pack::right, key, spec.key_dim, at.keys),
-                    view(rows.dq, at.query, at.head * spec.key_dim), true);
+  void block(Working& now, const Stretch& at, int32_t b, int32_t head, const Queries& queries,
+             const Keys& keys) const {
+    const int32_t query = at.query(b), n = at.queries(b);
+    blocks.multiply(queries.q, keys.turned, {now.p, kBlock}, false);
+    blocks.multiply(queries.d, keys.values, {now.d, kBlock}, false);
+    const Seen seen(spec, at.start, query, n, keys.key, keys.keys);
+    kernels().soften_back(now.p, now.d, kBlock, size_t(n), size_t(keys.keys), {seen.first, seen.end},
+                          spec.scale, {now.log_sums + b * kBlock, now.shifts + b * kBlock});
+    uint16_t* room = now.packed.tiles;
+    blocks.multiply(blocks.make(room, Pack::left_turned, {now.p, kBlock}, keys.keys, n), queries.deep_d,
+                    view(rows.dv, keys.key, keys.kv * spec.value_dim), true);
+    blocks.multiply(blocks.make(room, Pack::left_turned, {now.d, kBlock}, keys.keys, n), queries.deep_q,
+                    view(rows.dk, keys.key, keys.kv * spec.key_dim), true);
+    blocks.multiply(blocks.make(room, Pack::left, {now.d, kBlock}, n, keys.keys), keys.deep,
+                    view(rows.dq, query, head * spec.key_dim), true);
   }
 
-  void document(Blocks& blocks, Room& room, int32_t kv, int32_t start, int32_t end) const {
-    const int32_t group = spec.heads / spec.kv_heads;
-    for (int32_t i = start; i < end; ++i) {
-      std::fill_n(RowsAccess::row(rows.dq, i) + kv * group * spec.key_dim, group * spec.key_dim, 0.f);
+  Queries pack(Working& now, const Stretch& at, int32_t b, int32_t head) const {
+    const View q = view(rows.q, at.query(b), head * spec.key_dim);
+    const View d = view(rows.d, at.query(b), head * spec.value_dim);
+    const int32_t n = at.queries(b), key = b * block_room(spec.key_dim),
+                  value = b * block_room(spec.value_dim);
+    return {blocks.make(now.queries.tiles + key, Pack::left, q, n, spec.key_dim),
+            blocks.make(now.turned_queries.tiles + key, Pack::right, q, spec.key_dim, n),
+            blocks.make(now.slopes.tiles + value, Pack::left, d, n, spec.value_dim),
+            blocks.make(now.turned_slopes.tiles + value, Pack::right, d, spec.value_dim, n)};
+  }
+
+  void stretch(Working& now, const Stretch& at, int32_t head) const {
+    Queries queries[kStretch];
+    for (int32_t b = 0; b < at.blocks(); ++b) queries[b] = pack(now, at, b, head);
+    for (int32_t i = 0; i < at.end - at.first; ++i) {
+      const int32_t row = at.first + i, value = head * spec.value_dim;
+      now.log_sums[i] = RowsAccess::row(rows.log_sums, row)[head];
+      now.shifts[i] = kernels().dot(RowsAccess::row(rows.out, row) + value,
+                                    RowsAccess::row(rows.d, row) + value, nullptr, size_t(spec.value_dim));
+      std::fill_n(RowsAccess::row(rows.dq, row) + head * spec.key_dim, spec.key_dim, 0.f);
     }
-    for (int32_t key = start; key < end; key += kBlock) {
-      const int32_t keys = std::min(kBlock, end - key);
-      std::fill_n(room.keys, kBlock * kWide, 0.f);
-      std::fill_n(room.values, kBlock * kWide, 0.f);
-      for (int32_t head = kv * group; head < (kv + 1) * group; ++head) {
-        for (int32_t query = key; query < end; query += kBlock) {
-          if (first_key(query, start, spec.window) > key) break;
-          block(blocks, room, {head, kv, start, query, std::min(kBlock, end - query), key, keys});
-        }
+    const int32_t kv = head / (spec.heads / spec.kv_heads);
+    for (int32_t key = first_key(spec, at.first, at.start); key < at.end; key += kBlock) {
+      Keys keys{key, std::min(kBlock, at.end - key), kv, {}, {}, {}};
+      const View k = view(rows.k, key, kv * spec.key_dim), v = view(rows.v, key, kv * spec.value_dim);
+      keys.turned = blocks.make(now.turned_keys.tiles, Pack::right_turned, k, keys.keys, spec.key_dim);
+      keys.deep = blocks.make(now.keys.tiles, Pack::right, k, spec.key_dim, keys.keys);
+      keys.values = blocks.make(now.values.tiles, Pack::right_turned, v, keys.keys, spec.value_dim);
+      for (int32_t b = std::max(0, (key - at.first) / kBlock); b < at.blocks(); ++b) {
+        if (first_key(spec, at.query(b), at.start) <= key) block(now, at, b, head, queries[b], keys);
       }
-      for (int32_t i = 0; i < keys; ++i) {
-        std::copy_n(room.keys + size_t(i) * kWide, spec.key_dim,
-                    RowsAccess::row(rows.dk, key + i) + kv * spec.key_dim);
-        std::copy_n(room.values + size_t(i) * kWide, spec.value_dim,
-                    RowsAccess::row(rows.dv, key + i) + kv * spec.value_dim);
+    }
+  }
+
+  void document(int32_t kv, int32_t start, int32_t end) const {
+    for (int32_t i = start; i < end; ++i) {
+      std::fill_n(RowsAccess::row(rows.dk, i) + kv * spec.key_dim, spec.key_dim, 0.f);
+      std::fill_n(RowsAccess::row(rows.dv, i) + kv * spec.value_dim, spec.value_dim, 0.f);
+    }
+    Working now;
+    const int32_t group = spec.heads / spec.kv_heads, step = stretch_rows(spec);
+    for (int32_t head = kv * group; head < (kv + 1) * group; ++head) {
+      for (int32_t first = start; first < end; first += step) {
+        stretch(now, {start, first, std::min(end, first + step)}, head);
       }
     }
   }
@@ -230,14 +270,14 @@ void check_spec(const DocumentAttention& spec, Rows q, Rows k, Rows v) {
         "where documents begin");
 }
 
-struct Unit {  // a document, or a block of its queries
-  int32_t start, end, query;
-};
-std::vector<Unit> units(std::span<const int32_t> starts, int32_t rows, int32_t step) {
-  std::vector<Unit> all;
+// All documents in pieces of `step` rows.
+std::vector<Stretch> stretches(std::span<const int32_t> starts, int32_t rows, int32_t step) {
+  std::vector<Stretch> all;
   for (size_t i = 0; i < starts.size(); ++i) {
     const int32_t end = i + 1 < starts.size() ? starts[i + 1] : rows;
-    for (int32_t query = starts[i]; query < end; query += step) all.push_back({starts[i], end, query});
+    for (int32_t first = starts[i]; first < end; first += step) {
+      all.push_back({starts[i], first, std::min(end, first + step)});
+    }
   }
   return all;
 }
@@ -246,28 +286,20 @@ std::vector<Unit> units(std::span<const int32_t> starts, int32_t rows, int32_t s
 
 void TrainOps::attend(const DocumentAttention& spec, Rows q, Rows k, Rows v, Rows out, Rows log_sums) {
   check_spec(spec, q, k, v);
-  const std::vector<Unit> all = units(spec.starts, q.count(), kBlock);
-  const Forward forward{spec, q, k, v, out, log_sums};
-  const bool exact = precision_ == Precision::exact;
-  pool_.run(int64_t(all.size()), [&](int64_t task) {
-    Blocks blocks(exact);
-    const Unit& unit = all[size_t(task)];
-    for (int32_t head = 0; head < spec.heads; ++head) {
-      forward.block(blocks, head, unit.start, unit.query, std::min(kBlock, unit.end - unit.query));
-    }
+  const std::vector<Stretch> all = stretches(spec.starts, q.count(), stretch_rows(spec));
+  const Forward forward{spec, q, k, v, out, log_sums, {precision_ == Precision::exact}};
+  pool_.run(int64_t(all.size()) * spec.heads, [&](int64_t task) {
+    forward.stretch(all[size_t(task / spec.heads)], int32_t(task % spec.heads));
   });
 }
 
 void TrainOps::attend_back(const DocumentAttention& spec, const AttendBack& rows) {
   check_spec(spec, rows.q, rows.k, rows.v);
-  const std::vector<Unit> all = units(spec.starts, rows.q.count(), rows.q.count());
-  const Backward backward{spec, rows};
-  const bool exact = precision_ == Precision::exact;
-  pool_.run(int64_t(all.size()) * spec.kv_heads, [&](int64_t task) {
-    const Unit& unit = all[size_t(task / spec.kv_heads)];
-    Blocks blocks(exact);
-    Backward::Room room;
-    backward.document(blocks, room, int32_t(task % spec.kv_heads), unit.start, unit.end);
+  const std::vector<Stretch> documents = stretches(spec.starts, rows.q.count(), rows.q.count());
+  const Backward backward{spec, rows, {precision_ == Precision::exact}};
+  pool_.run(int64_t(documents.size()) * spec.kv_heads, [&](int64_t task) {
+    const Stretch& one = documents[size_t(task / spec.kv_heads)];
+    backward.document(int32_t(task % spec.kv_heads), one.start, one.end);
   });
 }
 

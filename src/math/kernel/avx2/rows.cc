@@ -153,6 +153,39 @@ void scale(float* x, float factor, size_t n) {
   }
 }
 
+// What a row does not see is 0.
+void clear_unseen(float* x, size_t first, size_t end, size_t cols) {
+  for (size_t j = 0; j < first; ++j) x[j] = 0;
+  for (size_t j = end; j < cols; ++j) x[j] = 0;
+}
+
+void soften(float* scores, size_t stride, size_t rows, size_t cols, const SeenRange& seen, float factor,
+            const Softening& to) {
+  for (size_t i = 0; i < rows; ++i, scores += stride) {
+    const auto first = size_t(seen.first[i]), n = size_t(seen.end[i]) - first;
+    scale(scores + first, factor, n);
+    const float before = to.largest[i], here = max(scores + first, n);
+    const float largest = here > before ? here : before;
+    float grown = before;
+    to.shrink[i] = to.sum[i] == 0 ? 1 : exp_sum(&grown, largest, 1);
+    to.sum[i] = to.sum[i] * to.shrink[i] + exp_sum(scores + first, largest, n);
+    to.largest[i] = largest;
+    clear_unseen(scores, first, first + n, cols);
+  }
+}
+
+void soften_back(float* p, float* d, size_t stride, size_t rows, size_t cols, const SeenRange& seen,
+                 float factor, const Softened& by) {
+  for (size_t i = 0; i < rows; ++i, p += stride, d += stride) {
+    const auto first = size_t(seen.first[i]), n = size_t(seen.end[i]) - first;
+    scale(p + first, factor, n);
+    exp_sum(p + first, by.log_sums[i], n);
+    for (size_t j = first; j < first + n; ++j) d[j] = p[j] * (d[j] - by.shifts[i]) * factor;
+    clear_unseen(p, first, first + n, cols);
+    clear_unseen(d, first, first + n, cols);
+  }
+}
+
 }  // namespace
 
 void override_avx2_rows(Kernels& table) {
@@ -165,6 +198,8 @@ void override_avx2_rows(Kernels& table) {
   table.soft_cap = soft_cap;
   table.max = max;
   table.exp_sum = exp_sum;
+  table.soften = soften;
+  table.soften_back = soften_back;
   table.scale = scale;
 }
 

@@ -169,16 +169,66 @@ void activate_back(float* x, float* times, const float* d, size_t n) {
   }
 }
 
-// No fused products from here on: the bits are the oracle's.
-void softmax_back(const float* p, float shift, float factor, size_t n, float* d) {
-  for (size_t i = 0; i < n; i += 16) {
-    const __mmask16 mask = up_to(n - i);
-    const __m512 from = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, d + i), all(shift));
-    const __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, p + i), from);
-    _mm512_mask_storeu_ps(d + i, mask, _mm512_mul_ps(v, all(factor)));
+// The columns of a block that a row sees, 16 to a mask.
+struct Columns {
+  uint64_t bits;
+  Columns(int32_t first, int32_t end)
+      : bits((end >= 64 ? ~uint64_t(0) : (uint64_t(1) << end) - 1) & ~uint64_t(0) << (first & 63)) {
+    if (first >= end) bits = 0;
+  }
+  __mmask16 operator[](size_t at) const { return __mmask16(bits >> at); }
+};
+
+void soften(float* scores, size_t stride, size_t rows, size_t cols, const SeenRange& seen, float factor,
+            const Softening& to) {
+  alignas(64) float before[64], sums[64];
+  for (size_t i = 0; i < rows; ++i, scores += stride) {
+    const Columns columns(seen.first[i], seen.end[i]);
+    __m512 v[4], largest = all(-__builtin_inff()), sum = _mm512_setzero_ps();
+    for (size_t j = 0; j < cols; j += 16) {
+      const __m512 x = _mm512_mul_ps(_mm512_loadu_ps(scores + j), all(factor));
+      v[j / 16] = _mm512_mask_mov_ps(all(-__builtin_inff()), columns[j], x);
+      largest = _mm512_max_ps(v[j / 16], largest);
+    }
+    before[i] = to.largest[i];
+    const float reduced = _mm512_reduce_max_ps(largest);
+    const float shift = columns.bits != 0 && !(reduced < before[i]) ? reduced : before[i];
+    for (size_t j = 0; j < cols; j += 16) {
+      const __m512 e = _mm512_maskz_mov_ps(columns[j], exp_of(_mm512_sub_ps(v[j / 16], all(shift))));
+      _mm512_storeu_ps(scores + j, e);
+      sum = _mm512_add_ps(sum, e);
+    }
+    to.largest[i] = shift;
+    sums[i] = _mm512_reduce_add_ps(sum);
+  }
+  for (size_t i = 0; i < rows; i += 16) {
+    const __mmask16 mask = up_to(rows - i);
+    const __m512 sum = _mm512_maskz_loadu_ps(mask, to.sum + i);
+    const __mmask16 some = _mm512_mask_cmp_ps_mask(mask, sum, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    const __m512 grown =
+        _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, before + i), _mm512_maskz_loadu_ps(mask, to.largest + i));
+    const __m512 shrink = _mm512_mask_mov_ps(all(1), some, exp_of(grown));
+    _mm512_mask_storeu_ps(to.shrink + i, mask, shrink);
+    _mm512_mask_storeu_ps(to.sum + i, mask,
+                          _mm512_fmadd_ps(sum, shrink, _mm512_maskz_loadu_ps(mask, sums + i)));
   }
 }
 
+void soften_back(float* p, float* d, size_t stride, size_t rows, size_t cols, const SeenRange& seen,
+                 float factor, const Softened& by) {
+  for (size_t i = 0; i < rows; ++i, p += stride, d += stride) {
+    const Columns columns(seen.first[i], seen.end[i]);
+    for (size_t j = 0; j < cols; j += 16) {
+      const __m512 x = _mm512_fmsub_ps(_mm512_loadu_ps(p + j), all(factor), all(by.log_sums[i]));
+      const __m512 e = _mm512_maskz_mov_ps(columns[j], exp_of(x));
+      const __m512 from = _mm512_sub_ps(_mm512_loadu_ps(d + j), all(by.shifts[i]));
+      _mm512_storeu_ps(p + j, e);
+      _mm512_storeu_ps(d + j, _mm512_maskz_mul_ps(columns[j], _mm512_mul_ps(e, from), all(factor)));
+    }
+  }
+}
+
+// No fused products from here on: the bits are the oracle's.
 float dot(const float* a, const float* b, const float* times, size_t n) {
   __m512 sum = _mm512_setzero_ps();
   for (size_t i = 0; i < n; i += 16) {
@@ -242,7 +292,8 @@ void override_avx512_rows(Kernels& table) {
   table.scale = scale;
   table.activate_back[size_t(Activation::silu)] = activate_back<silu_slope>;
   table.activate_back[size_t(Activation::gelu_tanh)] = activate_back<gelu_tanh_slope>;
-  table.softmax_back = softmax_back;
+  table.soften = soften;
+  table.soften_back = soften_back;
   table.dot = dot;
   table.normalize_back = normalize_back;
   table.adam = adam;

@@ -23,6 +23,14 @@ __m512i pair_row(__m512 first, __m512 second) {
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
+void encode_bf16(const float* x, size_t n, uint16_t* out) {
+  for (size_t i = 0; i < n; i += 16) {
+    const __mmask16 mask = up_to(n - i);
+    _mm256_mask_storeu_epi16(out + i, mask,
+                             _mm512_cvtepi32_epi16(rounded(_mm512_maskz_loadu_ps(mask, x + i))));
+  }
+}
+
 // 16 x 16 of 32 bits, turned: pairs, fours, then eights and halves change places.
 inline void turn(__m512i* v) {
   __m512i t[16];
@@ -109,6 +117,7 @@ void multiply(const uint16_t* left, size_t rows, const uint16_t* right, size_t c
 }  // namespace
 
 void override_avx512_tiles(Kernels& table) {
+  table.encode_bf16 = encode_bf16;
   table.pack = pack;
   table.multiply = multiply;
 }

@@ -1,5 +1,6 @@
 // What learning does to a row. Plain float arithmetic, element by element: the same bits on every ISA, but
 // for the exponentials and dot().
+#include <algorithm>
 #include <cmath>
 
 #include "math/kernel/generic/generic.h"
@@ -40,8 +41,33 @@ void activate_back(float* x, float* times, const float* d, size_t n) {
   }
 }
 
-void softmax_back(const float* p, float shift, float factor, size_t n, float* d) {
-  for (size_t i = 0; i < n; ++i) d[i] = p[i] * (d[i] - shift) * factor;
+void soften(float* scores, size_t stride, size_t rows, size_t cols, const SeenRange& seen, float factor,
+            const Softening& to) {
+  for (size_t i = 0; i < rows; ++i, scores += stride) {
+    const auto first = size_t(seen.first[i]), end = size_t(seen.end[i]);
+    float largest = to.largest[i];
+    for (size_t j = first; j < end; ++j) largest = std::max(largest, scores[j] * factor);
+    double sum = 0;
+    for (size_t j = 0; j < cols; ++j) {
+      const bool one = j >= first && j < end;
+      scores[j] = one ? float(std::exp(double(scores[j] * factor - largest))) : 0;
+      sum += double(scores[j]);
+    }
+    to.shrink[i] = to.sum[i] == 0 ? 1 : float(std::exp(double(to.largest[i] - largest)));
+    to.sum[i] = to.sum[i] * to.shrink[i] + float(sum);
+    to.largest[i] = largest;
+  }
+}
+
+void soften_back(float* p, float* d, size_t stride, size_t rows, size_t cols, const SeenRange& seen,
+                 float factor, const Softened& by) {
+  for (size_t i = 0; i < rows; ++i, p += stride, d += stride) {
+    for (size_t j = 0; j < cols; ++j) {
+      const bool one = j >= size_t(seen.first[i]) && j < size_t(seen.end[i]);
+      p[j] = one ? float(std::exp(double(p[j] * factor - by.log_sums[i]))) : 0;
+      d[j] = one ? p[j] * (d[j] - by.shifts[i]) * factor : 0;
+    }
+  }
 }
 
 float dot(const float* a, const float* b, const float* times, size_t n) {
@@ -76,7 +102,8 @@ void add_back(Kernels& table) {
   table.activate_back[size_t(Activation::gelu_tanh)] = activate_back<gelu_tanh>;
   table.activate_back[size_t(Activation::gelu_erf)] = activate_back<gelu_erf>;
   table.activate_back[size_t(Activation::relu)] = activate_back<relu>;
-  table.softmax_back = softmax_back;
+  table.soften = soften;
+  table.soften_back = soften_back;
   table.dot = dot;
   table.normalize_back = normalize_back;
   table.adam = adam;

@@ -231,6 +231,10 @@ void encode_f16(const float* x, size_t n, uint16_t* out) {
   for (size_t i = 0; i < n; ++i) out[i] = f32_to_f16(x[i]);
 }
 
+void encode_bf16(const float* x, size_t n, uint16_t* out) {
+  for (size_t i = 0; i < n; ++i) out[i] = f32_to_bf16(x[i]);
+}
+
 template <class Block, Format format>
 void add(Kernels& table) {
   table.decode[size_t(format)] = decode<Block, format>;
@@ -249,6 +253,7 @@ void add_formats(Kernels& table) {
   table.stream_f32[size_t(Format::f16)] = stream_f32<Format::f16>;
   table.stream_f32[size_t(Format::bf16)] = stream_f32<Format::bf16>;
   table.encode_f16 = encode_f16;
+  table.encode_bf16 = encode_bf16;
   add<BlockQ8_0, Format::q8_0>(table);
   add<BlockQ4_0, Format::q4_0>(table);
   add<BlockQ4_1, Format::q4_1>(table);
