@@ -1,5 +1,6 @@
 #include "memory/recall/index/posting_file.h"
 
+#include "core/base/checksum.h"
 #include "core/base/hash.h"
 
 namespace varve {
@@ -11,7 +12,7 @@ struct ListHead {
 
 uint32_t crc_of(int64_t offset, uint32_t count, std::span<const std::byte> records) {
   const int64_t before[] = {offset, count};
-  return crc32c(records, crc32c(std::as_bytes(std::span(before))));
+  return crc32c_of_quarters(records, crc32c(std::as_bytes(std::span(before))));
 }
 
 }  // namespace
@@ -28,70 +29,71 @@ Result<std::unique_ptr<PostingFile>> PostingFile::open(Env& env, SnapshotReader&
   if (name.find('/') != std::string::npos) return in.damaged();
   std::unique_ptr<PostingFile> made(new PostingFile(env, folder + "/" + name, width));
   TRY(in.array(made->counts_));
+  made->offsets_.reserve(made->counts_.size());
   for (const uint32_t count : made->counts_) {
     made->offsets_.push_back(made->end_);
     made->end_ += made->size_of(count);
   }
   made->file_ = TRY(env.open(made->path_, Open::write));
   if (TRY(made->file_->size()) != made->end_) return in.damaged();
+  made->saved_ = true;
   return made;
 }
 
-Status PostingFile::save(SnapshotWriter& out) const {
-  TRY(out.text(std::string_view(path_).substr(path_.find_last_of('/') + 1)));
+Status PostingFile::save(SnapshotWriter& out) {
+  TRY(file_->sync());
+  saved_ = true;
+  TRY(out.text(name()));
   return out.array(counts_);
 }
 
-std::vector<std::byte> PostingFile::encoded(const Records& records) const {
-  std::vector<std::byte> bytes(size_t(size_of(records.slots.size())));
-  if (records.slots.empty()) return bytes;
+PostingFile::View PostingFile::view_of(const std::byte* records, size_t count) const {
+  const auto* slots = reinterpret_cast<const uint32_t*>(records);
+  const auto* places = reinterpret_cast<const Places*>(slots + count);
+  return {
+      {slots, count}, {places, count}, {reinterpret_cast<const uint16_t*>(places + count), count * width_}};
+}
+
+std::vector<std::byte> PostingFile::encoded(int64_t offset, const View& records) const {
+  const auto count = uint32_t(records.slots.size());
+  std::vector<std::byte> bytes(size_t(size_of(count)));
   std::byte* at = bytes.data() + sizeof(ListHead);
-  std::memcpy(at, records.slots.data(), records.slots.size() * 4);
-  std::memcpy(at + records.slots.size() * 4, records.halves.data(), records.halves.size() * 2);
+  const auto put = [&](std::span<const std::byte> part) {
+    if (!part.empty()) std::memcpy(at, part.data(), part.size());
+    at += part.size();
+  };
+  put(std::as_bytes(records.slots));
+  put(std::as_bytes(records.places));
+  put(std::as_bytes(records.halves));
+  const ListHead head{count, crc_of(offset, count, std::span(bytes).subspan(sizeof(ListHead)))};
+  std::memcpy(bytes.data(), &head, sizeof(head));
   return bytes;
 }
 
-Status PostingFile::append(const Records& records) {
-  std::vector<std::byte> bytes = encoded(records);
-  const auto count = uint32_t(records.slots.size());
-  const ListHead head{count, crc_of(end_, count, std::span(bytes).subspan(sizeof(ListHead)))};
-  std::memcpy(bytes.data(), &head, sizeof(head));
+Status PostingFile::append(const View& records) {
+  const std::vector<std::byte> bytes = encoded(end_, records);
   TRY(file_->write(end_, bytes));
   offsets_.push_back(end_);
-  counts_.push_back(count);
+  counts_.push_back(uint32_t(records.slots.size()));
   end_ += int64_t(bytes.size());
   return {};
 }
 
-Status PostingFile::finish() {
-  offsets_.shrink_to_fit();
-  counts_.shrink_to_fit();
-  return file_->sync();
-}
-
-Result<PostingFile::Records> PostingFile::read(size_t list) const {
-  std::vector<std::byte> bytes(size_t(size_of(counts_[list])));
-  TRY(file_->read(offsets_[list], bytes));
+Result<PostingFile::View> PostingFile::read(size_t list, std::vector<std::byte>& room) const {
+  const auto size = size_t(size_of(counts_[list]));
+  if (room.size() < size) room.resize(size);
+  TRY(file_->read(offsets_[list], std::span(room).first(size)));
   ListHead head;
-  std::memcpy(&head, bytes.data(), sizeof(head));
+  std::memcpy(&head, room.data(), sizeof(head));
   if (head.count > counts_[list]) return SnapshotReader::damaged();
-  const std::span<const std::byte> records(bytes.data() + sizeof(head),
+  const std::span<const std::byte> records(room.data() + sizeof(head),
                                            size_t(size_of(head.count)) - sizeof(head));
   if (crc_of(offsets_[list], head.count, records) != head.crc) return SnapshotReader::damaged();
-  Records found;
-  if (head.count == 0) return found;
-  found.slots.resize(head.count);
-  found.halves.resize(head.count * width_);
-  std::memcpy(found.slots.data(), records.data(), found.slots.size() * 4);
-  std::memcpy(found.halves.data(), records.data() + found.slots.size() * 4, found.halves.size() * 2);
-  return found;
+  return view_of(records.data(), head.count);
 }
 
-Status PostingFile::shrink(size_t list, const Records& left) {
-  std::vector<std::byte> bytes = encoded(left);
-  const auto count = uint32_t(left.slots.size());
-  const ListHead head{count, crc_of(offsets_[list], count, std::span(bytes).subspan(sizeof(ListHead)))};
-  std::memcpy(bytes.data(), &head, sizeof(head));
+Status PostingFile::shrink(size_t list, const View& left) {
+  std::vector<std::byte> bytes = encoded(offsets_[list], left);
   bytes.resize(size_t(size_of(counts_[list])));  // zeros over what was there
   TRY(file_->write(offsets_[list], bytes));
   return file_->sync();

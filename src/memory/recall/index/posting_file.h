@@ -2,6 +2,7 @@
 // then read at any place; a list may lose records in place, never gain any.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,33 +14,57 @@ namespace varve {
 
 class PostingFile {
  public:
-  struct Records {  // of one list: slots, and for each a row of f16
+  static constexpr size_t kCopies = 4;
+  using Places = std::array<uint32_t, kCopies>;  // the lists that a vector lies in: its own, then the others
+
+  struct View {  // of one list: for each vector its slot, its lists and a row of f16
+    std::span<const uint32_t> slots;
+    std::span<const Places> places;
+    std::span<const uint16_t> halves;
+  };
+  struct Records {
     std::vector<uint32_t> slots;
+    std::vector<Places> places;
     std::vector<uint16_t> halves;
+
+    void add(uint32_t slot, const Places& in, std::span<const uint16_t> row) {
+      slots.push_back(slot);
+      places.push_back(in);
+      halves.insert(halves.end(), row.begin(), row.end());
+    }
+    void clear() { slots.clear(), places.clear(), halves.clear(); }
+    View view() const { return {slots, places, halves}; }
   };
 
   static Result<std::unique_ptr<PostingFile>> create(Env& env, std::string path, size_t width);
   static Result<std::unique_ptr<PostingFile>> open(Env& env, SnapshotReader& in, const std::string& folder,
                                                    size_t width);
-  Status save(SnapshotWriter& out) const;
+  Status save(SnapshotWriter& out);  // the lists are durable before the snapshot is
+  bool saved() const { return saved_; }
 
-  Status append(const Records& records);
-  Status finish();  // all is written, durably
+  Status append(const View& records);
   size_t lists() const { return counts_.size(); }
-  Result<Records> read(size_t list) const;          // corrupt: not what was written
-  Status shrink(size_t list, const Records& left);  // durable; no byte of others stays
+  size_t most(size_t list) const { return counts_[list]; }  // records that it may have
+  // Good until `room` changes. corrupt: not what was written.
+  Result<View> read(size_t list, std::vector<std::byte>& room) const;
+  Status shrink(size_t list, const View& left);  // durable; no byte of others stays
   int64_t bytes() const { return int64_t(offsets_.capacity() * 8 + counts_.capacity() * 4); }
+  std::string_view name() const { return std::string_view(path_).substr(path_.find_last_of('/') + 1); }
   Status remove() { return env_.remove(path_); }
 
  private:
   PostingFile(Env& env, std::string path, size_t width) : env_(env), path_(std::move(path)), width_(width) {}
-  int64_t size_of(size_t count) const { return 8 + int64_t(count) * int64_t(4 + 2 * width_); }
-  std::vector<std::byte> encoded(const Records& records) const;
+  int64_t size_of(size_t count) const {
+    return 8 + int64_t(count) * int64_t(4 + sizeof(Places) + 2 * width_);
+  }
+  std::vector<std::byte> encoded(int64_t offset, const View& records) const;
+  View view_of(const std::byte* records, size_t count) const;
 
   Env& env_;
   std::string path_;
   size_t width_;
   std::unique_ptr<File> file_;
+  bool saved_ = false;
   int64_t end_ = 0;
   std::vector<int64_t> offsets_;
   std::vector<uint32_t> counts_;  // as they were written: the most that a list has

@@ -1,7 +1,7 @@
 // SPANN (Chen et al. 2021, "SPANN: Highly-efficient Billion-scale Approximate Nearest Neighbor Search"): the
 // centroids of small lists in RAM, the lists on disk. A vector lies in every list that is nearly as near as
 // its nearest and not behind another (closure with the RNG rule); a search reads the lists that are nearly as
-// near to the query as the nearest. New vectors wait in RAM; when an eighth has come they are merged, and
+// near to the query as the nearest. New vectors wait in RAM; when a sixteenth has come they are merged, and
 // lists that grew too long are split where they are (after SPFresh, Xu et al. 2023). A list is stored as f16.
 #include "memory/recall/index/spann.h"
 
@@ -9,76 +9,153 @@
 
 namespace varve::vector_index {
 
-std::vector<std::pair<float, uint32_t>> Spann::nearest(std::span<const float> vector, size_t most) const {
-  std::vector<float> dots(lists());
-  dot_rows(false, centroids_.data(), lists(), vector, dots.data());
-  std::vector<std::pair<float, uint32_t>> all(lists());
-  for (uint32_t i = 0; i < lists(); ++i) all[i] = {norms_[i] - 2 * dots[i], i};
-  const size_t kept = std::min(most, all.size());
-  std::nth_element(all.begin(), all.begin() + int64_t(kept ? kept - 1 : 0), all.end());
-  all.resize(kept);
-  std::sort(all.begin(), all.end());
-  return all;
+Status Spann::settle(const IndexGround& ground) {
+  if (ground.env == nullptr) return Status(Code::unsupported, "spann needs a folder to be in");
+  ground_ = ground;
+  if (ground.ledger != nullptr) booked_ = TRY(ground.ledger->reserve(Tag::index, 0));
+  return {};
 }
 
-Places Spann::places_for(std::span<const float> vector) const {
-  Places places = kNowhere;
-  const float own = kernels().dot(vector.data(), vector.data(), nullptr, vector.size());
-  const auto near = nearest(vector, 12);
-  const double reach = (1 + options_.copy) * (1 + options_.copy) * std::max(0.0f, near.front().first + own);
-  size_t used = 0;
-  for (const auto& [distance, list] : near) {
-    if (used == kCopies || (used > 0 && distance + own > reach)) break;
-    bool behind = false;  // nearer to a list that it is in already than to the vector
-    for (size_t i = 0; i < used && !behind; ++i) {
-      const float* a = centroids_.data() + size_t(list) * ground_.width;
-      const float* b = centroids_.data() + size_t(places[i]) * ground_.width;
-      const float apart = norms_[list] + norms_[places[i]] - 2 * kernels().dot(a, b, nullptr, ground_.width);
-      behind = apart < distance + own;
-    }
-    if (!behind) places[used++] = list;
+Status Spann::add(uint32_t slot, std::span<const float> vector) {
+  const size_t most = std::max(size_t(options_.wait), size() / 16);
+  if (fresh_.slots.size() >= most) TRY(merge());
+  TRY(book(std::max(home_.size(), size_t(slot) + 1), fresh_.slots.size() + 1));
+  if (slot >= home_.size()) home_.resize(slot + 1, kNone);
+  home_[slot] = uint32_t(fresh_.slots.size()) | kFresh;
+  fresh_.slots.push_back(slot);
+  fresh_.halves.resize(fresh_.halves.size() + vector.size());
+  kernels().encode_f16(vector.data(), vector.size(),
+                       fresh_.halves.data() + fresh_.halves.size() - vector.size());
+  return {};
+}
+
+void Spann::remove(uint32_t slot) {
+  if (slot >= home_.size() || home_[slot] == kNone) return;
+  if ((home_[slot] & kFresh) != 0) {
+    drop_fresh(home_[slot] & ~kFresh);
+  } else {
+    if (!drop_from_lists(slot).ok()) lost_ = true;
+    --kept_;
   }
-  return places;
+  home_[slot] = kNone;
+  if (size() == 0) clear();
+}
+
+void Spann::drop_fresh(uint32_t row) {  // the last one moves into the gap
+  const size_t last = fresh_.slots.size() - 1, width = ground_.width;
+  fresh_.slots[row] = fresh_.slots[last];
+  home_[fresh_.slots[row]] = row | kFresh;
+  std::copy_n(fresh_.halves.begin() + int64_t(last * width), width,
+              fresh_.halves.begin() + int64_t(row * width));
+  fresh_.slots.pop_back();
+  fresh_.halves.resize(last * width);
+}
+
+Status Spann::drop_from_lists(uint32_t slot) {
+  if (former_) {
+    TRY(former_->remove());
+    former_.reset();
+  }
+  std::vector<std::byte> room;
+  const View view = TRY(file_->read(home_[slot], room));
+  const auto found = std::find(view.slots.begin(), view.slots.end(), slot);
+  if (found == view.slots.end()) return {};  // it went after the snapshot was written
+  const Places places = view.places[size_t(found - view.slots.begin())];
+  for (size_t i = PostingFile::kCopies; i-- > 0;) {  // its own list last: it knows the others
+    if (places[i] != kNone) TRY(drop_from(places[i], slot));
+  }
+  return {};
+}
+
+Status Spann::drop_from(uint32_t list, uint32_t slot) {
+  if (list >= lists()) return SnapshotReader::damaged();
+  std::vector<std::byte> room;
+  const View view = TRY(file_->read(list, room));
+  Records left;
+  for (size_t row = 0; row < view.slots.size(); ++row) {
+    if (view.slots[row] != slot) left.add(view.slots[row], view.places[row], row_of(view.halves, row));
+  }
+  return left.slots.size() == view.slots.size() ? Status() : file_->shrink(list, left.view());
+}
+
+void Spann::clear() {
+  for (auto* file : {&file_, &former_}) {
+    if (*file) (*file)->remove().ignore("its lists are empty, or a stranger's when the home opens");
+    file->reset();
+  }
+  centroids_ = {};
+  home_ = std::vector<uint32_t>();
+  fresh_ = {};
+  room_slots_ = room_rows_ = 0;
+  if (ground_.ledger != nullptr) booked_.resize(0).ignore("it shrinks");
+}
+
+int64_t Spann::bytes() const {
+  return centroids_.bytes() + (file_ ? file_->bytes() : 0) +
+         int64_t(home_.capacity() * 4 + fresh_.slots.capacity() * 4 + fresh_.halves.capacity() * 2);
+}
+
+Status Spann::book(size_t slots, size_t rows) {
+  if (slots <= room_slots_ && rows <= room_rows_) return {};
+  const size_t slot_room = slots <= room_slots_ ? room_slots_ : slots + slots / 8 + 64;
+  const size_t row_room = rows <= room_rows_ ? room_rows_ : rows + rows / 4 + 64;
+  if (ground_.ledger != nullptr) {
+    TRY(booked_.resize(centroids_.bytes() + (file_ ? file_->bytes() : 0) +
+                       int64_t(slot_room * 4 + row_room * (ground_.width * 2 + 4))));
+  }
+  room_slots_ = slot_room;
+  room_rows_ = row_room;
+  home_.reserve(room_slots_);
+  fresh_.slots.reserve(room_rows_);
+  fresh_.halves.reserve(room_rows_ * ground_.width);
+  return {};
+}
+
+size_t Spann::probed() const {
+  return options_.probe > 0 ? size_t(options_.probe) : size_t(6 * std::sqrt(double(lists())));
 }
 
 Result<std::vector<VectorIndex::Near>> Spann::search(std::span<const float> query, int32_t k) const {
   if (lost_) return SnapshotReader::damaged();
   std::vector<Near> all;
-  std::vector<uint64_t> seen((places_.size() + 63) / 64);
-  const auto take = [&](const Records& records) {
-    std::vector<float> scores(records.slots.size());
-    dot_rows(true, records.halves.data(), scores.size(), query, scores.data());
-    for (size_t i = 0; i < scores.size(); ++i) {
-      const uint32_t slot = records.slots[i];
-      if (slot >= places_.size() || (seen[slot / 64] >> (slot % 64) & 1)) continue;
+  std::vector<uint64_t> seen((home_.size() + 63) / 64);
+  std::vector<float> scores;
+  const auto take = [&](std::span<const uint32_t> slots, std::span<const uint16_t> halves) {
+    scores.resize(std::max(scores.size(), slots.size()));
+    dot_rows(true, halves.data(), slots.size(), query, scores.data());
+    for (size_t i = 0; i < slots.size(); ++i) {
+      const uint32_t slot = slots[i];
+      if (slot >= home_.size() || (seen[slot / 64] >> (slot % 64) & 1)) continue;
       seen[slot / 64] |= uint64_t(1) << (slot % 64);
       all.push_back({slot, scores[i]});
     }
   };
-  take(fresh_);
+  take(fresh_.slots, fresh_.halves);
   const float own = kernels().dot(query.data(), query.data(), nullptr, query.size());
-  const auto near =
-      file_ ? nearest(query, size_t(options_.probe)) : std::vector<std::pair<float, uint32_t>>();
+  const auto near = centroids_.nearest(query, probed());
+  std::vector<std::byte> room;
   for (const auto& [distance, list] : near) {
     const double limit = (1 + options_.reach) * std::sqrt(std::max(0.0f, near.front().first + own));
     if (std::sqrt(std::max(0.0f, distance + own)) > limit && all.size() >= size_t(std::max(0, k))) break;
-    take(TRY(file_->read(list)));
+    const View view = TRY(file_->read(list, room));
+    take(view.slots, view.halves);
   }
   keep_best(all, k);
   return all;
 }
 
 Status Spann::each(const Visit& visit) const {
-  for (size_t list = 0; file_ && list < file_->lists(); ++list) {
-    const Records records = TRY(file_->read(list));
-    for (size_t row = 0; row < records.slots.size(); ++row) {
-      const uint32_t slot = records.slots[row];
-      if (slot >= places_.size() || places_[slot][0] != list) continue;
-      TRY(visit(slot, wide(row_of(records, row))));
+  std::vector<std::byte> room;
+  for (uint32_t list = 0; list < lists(); ++list) {
+    const View view = TRY(file_->read(list, room));
+    for (size_t row = 0; row < view.slots.size(); ++row) {
+      const uint32_t slot = view.slots[row];
+      if (slot >= home_.size() || home_[slot] != list) continue;
+      TRY(visit(slot, wide(row_of(view.halves, row))));
     }
   }
   for (size_t row = 0; row < fresh_.slots.size(); ++row) {
-    TRY(visit(fresh_.slots[row], wide(row_of(fresh_, row))));
+    TRY(visit(fresh_.slots[row], wide(row_of(fresh_.halves, row))));
   }
   return {};
 }
@@ -87,8 +164,8 @@ Status Spann::save(SnapshotWriter& out) const {
   if (lost_) return SnapshotReader::damaged();
   TRY(out.array(fresh_.slots));
   TRY(out.array(fresh_.halves));
-  TRY(out.array(places_));
-  TRY(out.array(centroids_));
+  TRY(out.array(home_));
+  TRY(centroids_.save(out));
   TRY(out.number(uint8_t(file_ != nullptr)));
   return file_ ? file_->save(out) : Status();
 }
@@ -96,31 +173,25 @@ Status Spann::save(SnapshotWriter& out) const {
 Status Spann::load(SnapshotReader& in) {
   TRY(in.array(fresh_.slots));
   TRY(in.array(fresh_.halves));
-  TRY(in.array(places_));
-  TRY(in.array(centroids_));
-  const size_t width = ground_.width;
-  if (fresh_.halves.size() != fresh_.slots.size() * width || centroids_.size() % width != 0)
-    return in.damaged();
-  norms_.resize(centroids_.size() / width);
-  for (size_t i = 0; i < norms_.size(); ++i) {
-    const float* at = centroids_.data() + i * width;
-    norms_[i] = kernels().dot(at, at, nullptr, width);
+  TRY(in.array(home_));
+  TRY(centroids_.load(in, ground_.width));
+  if (fresh_.halves.size() != fresh_.slots.size() * ground_.width) return in.damaged();
+  if (TRY(in.number<uint8_t>()) != 0) {
+    file_ = TRY(PostingFile::open(*ground_.env, in, ground_.folder, ground_.width));
   }
-  if (TRY(in.number<uint8_t>()) != 0) file_ = TRY(PostingFile::open(*ground_.env, in, ground_.folder, width));
   if ((file_ ? file_->lists() : 0) != lists()) return in.damaged();
-  for (const Places& places : places_) {
-    for (uint32_t list : places) {
-      if (list != kNone && list >= lists()) return in.damaged();
-    }
-    kept_ += places[0] != kNone;
+  size_t waiting = 0;
+  for (uint32_t slot = 0; slot < home_.size(); ++slot) {
+    const uint32_t home = home_[slot], row = home & ~kFresh;
+    if (home == kNone) continue;
+    const bool waits = (home & kFresh) != 0;
+    if (waits ? row >= fresh_.slots.size() || fresh_.slots[row] != slot : home >= lists())
+      return in.damaged();
+    waiting += waits;
+    kept_ += !waits;
   }
-  row_.assign(places_.size(), kNone);
-  for (uint32_t row = 0; row < fresh_.slots.size(); ++row) {
-    const uint32_t slot = fresh_.slots[row];
-    if (slot >= row_.size() || row_[slot] != kNone || places_[slot][0] != kNone) return in.damaged();
-    row_[slot] = row;
-  }
-  return book(places_.size(), fresh_.slots.size());
+  if (waiting != fresh_.slots.size()) return in.damaged();
+  return book(home_.size(), fresh_.slots.size());
 }
 
 Made spann(const Spec& spec) {

@@ -1,163 +1,269 @@
-// How the vectors that wait come to their lists, and how lists that grew too long are split.
+// How the vectors that wait come to their lists, and how lists that grew too long are split. Everything is
+// made beside what there is and takes its place at the end: a merge that fails changes nothing.
+#include <cmath>
+#include <numeric>
+
 #include "core/base/hash.h"
 #include "memory/recall/index/spann.h"
 
 namespace varve::vector_index {
 namespace {
-constexpr size_t kSplitAbove = 160;
+
+constexpr size_t kLongest = 160;    // records of a list that stays as it is
+constexpr size_t kPart = 64;        // of a list that is cut: vectors of each part, at most
+constexpr size_t kConsidered = 12;  // lists nearest to a vector, for its places
+
+std::string random_name() {
+  std::array<std::byte, 8> random;
+  secure_random(random);
+  std::string name;
+  for (std::byte one : random) name += "0123456789abcdef"[unsigned(one) % 16];
+  return name;
+}
+
 }  // namespace
 
+// What there will be. A vector moves when it is new or when its own list was cut.
+struct Spann::Next {
+  struct Moved {
+    uint32_t from, row;  // a list of before and a row there; kNone: a row of what waits
+    Places places;
+  };
+  Reservation room, more;
+  Centroids centroids;
+  std::vector<uint32_t> now;     // of each list of before: its number, or kNone when it was cut
+  std::vector<uint32_t> stayed;  // of each list: its number before, or kNone
+  std::vector<Moved> moved;
+  std::vector<uint32_t> starts, members;  // of each list: which of moved come to it
+  std::unique_ptr<PostingFile> file;
+  std::vector<uint32_t> home;
+  size_t kept = 0;
+  uint32_t open = kNone;  // the list of before that `source` holds
+  View source;
+  std::vector<std::byte> source_room, stayed_room;
+};
+
+Places Spann::places_for(const Centroids& centroids, std::span<const float> vector) const {
+  Places places = kNowhere;
+  const float own = kernels().dot(vector.data(), vector.data(), nullptr, vector.size());
+  const auto near = centroids.nearby(vector, kConsidered);
+  const double reach = (1 + options_.copy) * (1 + options_.copy) * std::max(0.0f, near.front().first + own);
+  size_t used = 0;
+  for (const auto& [distance, list] : near) {
+    if (used == places.size() || (used > 0 && distance + own > reach)) break;
+    bool behind = false;  // nearer to a list that it is in already than to the vector
+    for (size_t i = 0; i < used && !behind; ++i) behind = centroids.apart(list, places[i]) < distance + own;
+    if (!behind) places[used++] = list;
+  }
+  return places;
+}
+
 // Cuts a crowd in two by its two means, until every part is small; adds the means.
-void Spann::split(const Records& members, std::vector<uint32_t> rows, std::vector<float>& centroids) const {
+void Spann::cut(const std::vector<uint16_t>& halves, std::vector<uint32_t> rows,
+                std::vector<float>& means) const {
   const size_t width = ground_.width;
   const auto mean_of = [&](std::span<const uint32_t> some) {
     std::vector<float> mean(width);
-    for (uint32_t row : some) {
-      const auto vector = wide(row_of(members, row));
+    for (const uint32_t row : some) {
+      const auto vector = wide(row_of(halves, row));
       for (size_t i = 0; i < width; ++i) mean[i] += vector[i] / float(some.size());
     }
     return mean;
   };
-  if (rows.size() <= kSplitAbove / 2) {
+  if (rows.size() <= kPart) {
     const auto mean = mean_of(rows);
-    centroids.insert(centroids.end(), mean.begin(), mean.end());
+    means.insert(means.end(), mean.begin(), mean.end());
     return;
   }
-  std::vector<float> a = wide(row_of(members, rows.front())),
-                     b = wide(row_of(members, rows[rows.size() / 2]));
-  size_t cut = 0;
+  std::vector<float> a = wide(row_of(halves, rows.front())), b = wide(row_of(halves, rows[rows.size() / 2]));
+  const size_t least = rows.size() / 8;
+  size_t middle = 0;
   for (int round = 0; round < 6; ++round) {
-    const auto middle = std::partition(rows.begin(), rows.end(), [&](uint32_t row) {
-      const auto vector = wide(row_of(members, row));
-      float lean = 0;  // to a, against b
-      for (size_t i = 0; i < width; ++i) lean += (a[i] - b[i]) * (2 * vector[i] - a[i] - b[i]);
-      return lean > 0;
+    std::vector<float> axis(width);
+    float between = 0;  // who leans over it is nearer to a than to b
+    for (size_t i = 0; i < width; ++i) {
+      axis[i] = a[i] - b[i];
+      between += (a[i] * a[i] - b[i] * b[i]) / 2;
+    }
+    const auto cut = std::partition(rows.begin(), rows.end(), [&](uint32_t row) {
+      float lean = 0;
+      dot_rows(true, row_of(halves, row).data(), 1, axis, &lean);
+      return lean > between;
     });
-    cut = size_t(middle - rows.begin());
-    if (cut < rows.size() / 8 || cut > rows.size() - rows.size() / 8) break;
-    a = mean_of(std::span(rows).first(cut));
-    b = mean_of(std::span(rows).subspan(cut));
+    middle = size_t(cut - rows.begin());
+    if (middle < least || middle > rows.size() - least) break;
+    a = mean_of(std::span(rows).first(middle));
+    b = mean_of(std::span(rows).subspan(middle));
   }
   // Vectors that are all alike: halves, whatever they are.
-  if (cut < rows.size() / 8 || cut > rows.size() - rows.size() / 8) cut = rows.size() / 2;
-  split(members, {rows.begin(), rows.begin() + int64_t(cut)}, centroids);
-  split(members, {rows.begin() + int64_t(cut), rows.end()}, centroids);
+  if (middle < least || middle > rows.size() - least) middle = rows.size() / 2;
+  cut(halves, {rows.begin(), rows.begin() + int64_t(middle)}, means);
+  cut(halves, {rows.begin() + int64_t(middle), rows.end()}, means);
 }
 
-// The waiting vectors go to their lists; a list that is too long is split, and its vectors choose anew.
 Status Spann::merge() {
-  const size_t before = lists(), width = ground_.width;
-  std::vector<std::vector<uint32_t>> coming(std::max<size_t>(before, 1));  // rows of fresh_
-  for (uint32_t row = 0; row < fresh_.slots.size(); ++row) {
-    const uint32_t list = before == 0 ? 0 : nearest(wide(row_of(fresh_, row)), 1).front().second;
-    coming[list].push_back(row);
+  Next next;
+  TRY(choose_lists(next));
+  TRY(choose_again(next));
+  next.file = TRY(PostingFile::create(
+      *ground_.env, ground_.folder + "/" + ground_.name + "." + random_name() + ".lists", ground_.width));
+  Status written = write(next);
+  if (!written.ok()) {
+    next.file->remove().ignore("a stranger is removed when the home opens");
+    return written;
   }
-  std::vector<float> centroids;
-  std::vector<uint32_t> now(before, kNone);  // the number of an old list that stays as it is
-  for (uint32_t list = 0; list < coming.size(); ++list) {
-    Records members = before == 0 ? Records() : TRY(file_->read(list));
-    const bool stays = before > 0 && members.slots.size() + coming[list].size() <= kSplitAbove * 2;
-    if (stays) {
-      now[list] = uint32_t(centroids.size() / width);
-      centroids.insert(centroids.end(), centroids_.begin() + int64_t(list * width),
-                       centroids_.begin() + int64_t((list + 1) * width));
+  take_over(std::move(next));
+  return book(home_.size(), 1);
+}
+
+// By list of before (one that is not there yet takes all): the rows that wait and are nearest to it.
+std::vector<std::vector<uint32_t>> Spann::coming() const {
+  std::vector<std::vector<uint32_t>> rows(std::max<size_t>(lists(), 1));
+  for (uint32_t row = 0; row < fresh_.slots.size(); ++row) {
+    const uint32_t list = lists() == 0 ? 0 : centroids_.nearby(wide(row_of(fresh_.halves, row)), 1)[0].second;
+    rows[list].push_back(row);
+  }
+  return rows;
+}
+
+Status Spann::choose_lists(Next& next) const {
+  const size_t before = lists();
+  next.room = TRY(meanwhile(size_t(2 * centroids_.bytes()) + home_.size() * 4 + before * 32 +
+                            fresh_.slots.size() * 8 + (before == 0 ? fresh_.halves.size() * 2 : 0)));
+  const auto rows = coming();
+  std::vector<float> means;
+  std::vector<std::byte> room;
+  next.now.assign(before, kNone);
+  for (uint32_t list = 0; list < rows.size(); ++list) {
+    if (before > 0 && file_->most(list) + rows[list].size() <= kLongest) {
+      next.now[list] = uint32_t(means.size() / ground_.width);
+      const auto mean = centroids_.row(list);
+      means.insert(means.end(), mean.begin(), mean.end());
       continue;
     }
-    for (size_t row = members.slots.size(); row-- > 0;) {  // of the others, another list decides
-      if (places_[members.slots[row]][0] != list) drop_row(members, row);
-    }
-    for (uint32_t row : coming[list]) {
-      members.slots.push_back(fresh_.slots[row]);
-      const auto vector = row_of(fresh_, row);
-      members.halves.insert(members.halves.end(), vector.begin(), vector.end());
-    }
-    std::vector<uint32_t> rows(members.slots.size());
-    for (uint32_t i = 0; i < rows.size(); ++i) rows[i] = i;
-    if (!rows.empty()) split(members, std::move(rows), centroids);
-  }
-  centroids_ = std::move(centroids);
-  centroids_.shrink_to_fit();
-  norms_ = std::vector<float>(centroids_.size() / width);
-  for (size_t i = 0; i < norms_.size(); ++i) {
-    const float* at = centroids_.data() + i * width;
-    norms_[i] = kernels().dot(at, at, nullptr, width);
-  }
-  Status written = rewrite(now);
-  lost_ = !written.ok();  // the centroids are new and the lists are not
-  return written;
-}
-
-// Who will lie where: `now` says which old lists keep their vectors, all others choose again.
-Status Spann::gather(const std::vector<uint32_t>& now, Members& members, std::vector<Places>& places) const {
-  const auto choose = [&](uint32_t slot, std::span<const uint16_t> vector, Reference from) {
-    places[slot] = places_for(wide(vector));
-    for (uint32_t list : places[slot]) {
-      if (list != kNone) members[list].push_back(from);
-    }
-  };
-  for (uint32_t list = 0; list < now.size(); ++list) {
-    const Records records = TRY(file_->read(list));
-    for (uint32_t row = 0; row < records.slots.size(); ++row) {
-      const uint32_t slot = records.slots[row];
-      const uint32_t home = slot < places_.size() ? places_[slot][0] : kNone;
-      if (home == kNone) continue;  // removed
-      if (now[home] == kNone) {
-        if (home == list) choose(slot, row_of(records, row), {list, row});
-      } else if (home == list) {
-        for (size_t i = 0; i < kCopies; ++i) {  // where it lay, as far as those lists are still there
-          const uint32_t at = places_[slot][i] == kNone ? kNone : now[places_[slot][i]];
-          if (at == kNone) continue;
-          *std::find(places[slot].begin(), places[slot].end(), kNone) = at;
-          members[at].push_back({list, row});
-        }
+    std::vector<uint16_t> halves;
+    const auto put = [&](std::span<const uint16_t> row) {
+      halves.insert(halves.end(), row.begin(), row.end());
+    };
+    if (before > 0) {
+      const View view = TRY(file_->read(list, room));
+      for (size_t row = 0; row < view.slots.size(); ++row) {
+        if (view.places[row][0] == list) put(row_of(view.halves, row));  // of the others another list decides
       }
     }
+    for (const uint32_t row : rows[list]) put(row_of(fresh_.halves, row));
+    std::vector<uint32_t> all(halves.size() / ground_.width);
+    std::iota(all.begin(), all.end(), 0);
+    if (!all.empty()) cut(halves, std::move(all), means);
   }
-  for (uint32_t row = 0; row < fresh_.slots.size(); ++row) {
-    choose(fresh_.slots[row], row_of(fresh_, row), {kNone, row});
+  const auto number = next.centroids.arrange(means, ground_.width);
+  next.stayed.assign(number.size(), kNone);
+  for (uint32_t list = 0; list < before; ++list) {
+    if (next.now[list] == kNone) continue;
+    next.now[list] = number[next.now[list]];
+    next.stayed[next.now[list]] = list;
   }
   return {};
 }
 
-Status Spann::write(const Members& members, PostingFile& file) const {
-  Records source, out;
-  uint32_t open = kNone;
-  for (const auto& list : members) {
-    out.slots.clear(), out.halves.clear();
-    for (const Reference& from : list) {
-      if (from.list != kNone && from.list != open) source = TRY(file_->read(open = from.list));
-      const Records& records = from.list == kNone ? fresh_ : source;
-      out.slots.push_back(records.slots[from.row]);
-      const auto vector = row_of(records, from.row);
-      out.halves.insert(out.halves.end(), vector.begin(), vector.end());
+// Those that move choose among all lists.
+Status Spann::choose_again(Next& next) const {
+  size_t most = fresh_.slots.size();
+  for (uint32_t list = 0; list < next.now.size(); ++list)
+    most += next.now[list] == kNone ? file_->most(list) : 0;
+  // Each comes to two lists or three.
+  next.more = TRY(meanwhile(most * (sizeof(Next::Moved) + 3 * 4)));
+  next.moved.reserve(most);
+  std::vector<std::byte> room;
+  for (uint32_t list = 0; list < next.now.size(); ++list) {
+    if (next.now[list] != kNone) continue;
+    const View view = TRY(file_->read(list, room));
+    for (uint32_t row = 0; row < view.slots.size(); ++row) {
+      if (view.places[row][0] != list) continue;
+      next.moved.push_back({list, row, places_for(next.centroids, wide(row_of(view.halves, row)))});
     }
-    TRY(file.append(out));
   }
-  return file.finish();
+  for (uint32_t row = 0; row < fresh_.slots.size(); ++row) {
+    next.moved.push_back({kNone, row, places_for(next.centroids, wide(row_of(fresh_.halves, row)))});
+  }
+  next.starts.assign(next.centroids.count() + 1, 0);
+  const auto each_place = [&](const auto& act) {
+    for (uint32_t i = 0; i < next.moved.size(); ++i) {
+      for (const uint32_t list : next.moved[i].places) {
+        if (list != kNone) act(list, i);
+      }
+    }
+  };
+  each_place([&](uint32_t list, uint32_t) { ++next.starts[list + 1]; });
+  std::partial_sum(next.starts.begin(), next.starts.end(), next.starts.begin());
+  next.members.resize(next.starts.back());
+  std::vector<uint32_t> at(next.starts.begin(), next.starts.end() - 1);
+  each_place([&](uint32_t list, uint32_t i) { next.members[at[list]++] = i; });
+  return {};
 }
 
-Status Spann::rewrite(const std::vector<uint32_t>& now) {
-  Members members(lists());
-  std::vector<Places> places(places_.size(), kNowhere);
-  TRY(gather(now, members, places));
-  std::array<std::byte, 8> random;
-  secure_random(random);
-  std::string path = ground_.folder + "/" + ground_.name + ".";
-  for (std::byte one : random) path += "0123456789abcdef"[unsigned(one) % 16];
-  auto file = TRY(PostingFile::create(*ground_.env, path + ".lists", ground_.width));
-  const Status written = write(members, *file);
-  if (!written.ok()) {
-    file->remove().ignore("a stranger is removed when the home opens");
-    return Status(written.code(), std::string(written.message()));
+Status Spann::write(Next& next) const {
+  next.home.assign(home_.size(), kNone);
+  Records out;
+  for (uint32_t list = 0; list < next.centroids.count(); ++list) {
+    out.clear();
+    if (next.stayed[list] != kNone) TRY(write_stayed(next, next.stayed[list], out));
+    TRY(write_moved(next, list, out));
+    for (size_t row = 0; row < out.slots.size(); ++row) {
+      if (out.places[row][0] != list) continue;
+      next.home[out.slots[row]] = list;
+      ++next.kept;
+    }
+    TRY(next.file->append(out.view()));
   }
+  return {};
+}
+
+// Where it lay, as far as those lists are still there.
+Status Spann::write_stayed(Next& next, uint32_t former, Records& out) const {
+  const View view = TRY(file_->read(former, next.stayed_room));
+  for (size_t row = 0; row < view.slots.size(); ++row) {
+    const uint32_t slot = view.slots[row];
+    if (slot >= home_.size() || view.places[row][0] >= lists()) return SnapshotReader::damaged();
+    if (next.now[view.places[row][0]] == kNone) continue;  // it moves
+    Places places = kNowhere;
+    size_t used = 0;
+    for (const uint32_t place : view.places[row]) {
+      if (place < lists() && next.now[place] != kNone) places[used++] = next.now[place];
+    }
+    out.add(slot, places, row_of(view.halves, row));
+  }
+  return {};
+}
+
+Status Spann::write_moved(Next& next, uint32_t list, Records& out) const {
+  for (uint32_t i = next.starts[list]; i < next.starts[list + 1]; ++i) {
+    const Next::Moved& one = next.moved[next.members[i]];
+    if (one.from == kNone) {
+      out.add(fresh_.slots[one.row], one.places, row_of(fresh_.halves, one.row));
+      continue;
+    }
+    if (one.from != next.open) next.source = TRY(file_->read(next.open = one.from, next.source_room));
+    out.add(next.source.slots[one.row], one.places, row_of(next.source.halves, one.row));
+  }
+  return {};
+}
+
+void Spann::take_over(Next next) {
+  if (file_ && file_->saved())
+    std::swap(file_, former_);  // a snapshot speaks of it until the next is written
   if (file_) file_->remove().ignore("a stranger is removed when the home opens");
-  file_ = std::move(file);
-  places_ = std::move(places);
-  kept_ = size();
-  for (uint32_t slot : fresh_.slots) row_[slot] = kNone;
-  fresh_ = Records();
-  room_rows_ = 0;
-  return book(places_.size(), 1);
+  file_ = std::move(next.file);
+  centroids_ = std::move(next.centroids);
+  home_ = std::move(next.home);
+  kept_ = next.kept;
+  fresh_ = {};
+  room_slots_ = room_rows_ = 0;
+}
+
+Result<Reservation> Spann::meanwhile(size_t bytes) const {
+  if (ground_.ledger == nullptr) return Reservation();
+  return ground_.ledger->reserve(Tag::index, int64_t(bytes));
 }
 
 }  // namespace varve::vector_index

@@ -7,6 +7,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/registry.h"
@@ -44,7 +45,8 @@ class VectorIndex {
   // Every vector, as well as it is kept, in any order.
   virtual Status each(const Visit& visit) const = 0;
   virtual size_t size() const = 0;
-  virtual int64_t bytes() const = 0;  // of RAM, all of it booked by the index itself
+  virtual int64_t bytes() const = 0;                           // of RAM, all of it booked by the index itself
+  virtual bool owns(std::string_view) const { return false; }  // a file of the folder that is still of use
   // What load() needs beside the index's own files. load() is called on an empty index; when it fails the
   // index is of no use and is thrown away.
   virtual Status save(SnapshotWriter& out) const = 0;
