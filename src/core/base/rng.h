@@ -17,7 +17,10 @@ enum class Site : uint32_t {
   data_order = 4,
   perturbation = 5,
   world_train = 6,
-  world_eval = 7
+  world_eval = 7,
+  selection = 8,
+  rounding = 9,
+  privacy = 10
 };
 
 struct RngKey {

@@ -248,7 +248,8 @@ Status Network::head_rows(Pass& pass, Rows normed, Rows slopes, int32_t first, s
 }
 
 Status Network::backward(Pass& pass, Sink& sink) {
-  for (size_t i = scores_.size(); i-- > 0;) {
+  const auto lowest = size_t(sink.lowest());
+  for (size_t i = scores_.size(); i-- > lowest;) {
     const int64_t mark = pass.flow.scratch.mark();
     Frame frame = scores_[i].frame(pass.flow, pass.rows(), true);
     frame.documents = pass.documents(), frame.angles = pass.angles, frame.angles_local = pass.angles_local;
@@ -258,7 +259,9 @@ Status Network::backward(Pass& pass, Sink& sink) {
     TRY(scores_[i].restore(frame, there));
     TRY(scores_[i].backward(frame, sink));
     pass.flow.scratch.release(mark);
+    TRY(sink.done(int32_t(i)));
   }
+  if (lowest > 0) return {};
   for (Part* live : embedding_->parts()) {
     TRY(sink.take_rows(*train_, *live, pass.lines.tokens, spec_.embedding_scale, pass.d));
   }

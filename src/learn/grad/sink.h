@@ -32,6 +32,8 @@ class Sink {
   virtual Status take_rows(TrainOps& train, const Part& part, std::span<const int32_t> rows, float factor,
                            Rows d) = 0;
   virtual Status take_vector(const Part& part, std::span<const float> gradient) = 0;
+  virtual Status done(int32_t) { return {}; }   // nothing more comes of this layer in this batch
+  virtual int32_t lowest() const { return 0; }  // layer that learns: below, and in the embedding, none does
 };
 
 }  // namespace varve

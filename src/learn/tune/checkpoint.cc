@@ -73,6 +73,7 @@ Json Lesson::header(const Json& beside) const {
 }
 
 Status Lesson::save(Env& env, const std::string& path, const Json& beside) const {
+  if (spoilt_) return Status(Code::invalid, "a step broke off half-way: the last checkpoint stays");
   const std::string text = header(beside).dump();
   const auto length = int64_t(text.size());
   Replacement file = TRY(Replacement::begin(env, path));
@@ -109,7 +110,7 @@ Result<Json> Lesson::load(Env& env, const std::string& path) {
   TRY(reading.take(std::as_writable_bytes(parts_.all())));
   TRY(reading.take(state_.bytes()));
   TRY(reading.finish().with("reading " + path));
-  done_ = json["done"].as_int();
+  done_ = json["done"].as_int(), spoilt_ = false;
   return json["beside"];
 }
 

@@ -37,7 +37,7 @@ Result<double> Lesson::learn_compared(const Batches& batches, Progress& progress
       TRY(batches.fill(done_, group * objective_->sequences() + int32_t(i), batch));
       for (float& weight : batch.weights) weight *= float(slopes[i] / plan_.parts);
       nll.assign(batch.tokens.size(), 0);
-      TRY(network_.learn({batch.tokens, batch.targets, batch.weights, batch.starts}, nll, sink_));
+      TRY(network_.learn({batch.tokens, batch.targets, batch.weights, batch.starts}, nll, *sink_));
       progress.tokens += int64_t(batch.tokens.size());
     }
   }

@@ -29,50 +29,10 @@ Json LessonPlan::json() const {
   json.set("decay", double(decay)).set("clip", double(clip)).set("steps", steps).set("warmup", warmup);
   json.set("parts", int64_t(parts)).set("seed", int64_t(seed)).set("slots", slots);
   if (objective != "sft") json.set("objective", objective);
+  if (!selector.empty()) json.set("selector", selector);
+  if (!gradient.empty()) json.set("gradient", gradient);
   json.set("exact", precision == TrainOps::Precision::exact);
   return json;
-}
-
-std::vector<Lesson::Unit> Lesson::units(const Parts& parts, const Optimizer& rule) {
-  std::vector<Unit> all;
-  int64_t state = 0;
-  auto add = [&](const Part& part, ParamShape shape, int64_t first) {
-    const int64_t bytes = (rule.state_bytes(shape) + 63) / 64 * 64;
-    all.push_back({&part, shape, first, state, bytes});
-    state += bytes;
-  };
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const Part& part = parts[i];
-    if (!rule.element_by_element()) {
-      add(part, {part.rows, part.cols}, 0);
-      continue;
-    }
-    for (int64_t first = 0; first < part.size(); first += Optimizer::kRun) {
-      add(part, {1, int32_t(std::min<int64_t>(Optimizer::kRun, part.size() - first))}, first);
-    }
-  }
-  return all;
-}
-
-int64_t Lesson::room(std::span<const Unit> units, const Optimizer& rule) {
-  int64_t most = 0;
-  for (const Unit& unit : units) most = std::max(most, rule.work_bytes(unit.shape));
-  return most;
-}
-
-Result<LessonBytes> Lesson::bytes(const Network& network, const Parts& parts, const LessonPlan& plan,
-                                  int32_t rows, int threads) {
-  const auto rule = TRY(optimizers().make(plan.optimizer));
-  const Codec& codec = *TRY(codec_named(plan.slots));
-  const auto layers = int32_t(network.spec().layers.size());
-  const NetworkBytes needed =
-      TRY(network.bytes(plan_layers(network.score(), layers, rows, plan.keep, codec)));
-  LessonBytes bytes{.weights = parts.values() * 4, .gradients = parts.values() * 4};
-  const std::vector<Unit> all = units(parts, *rule);
-  for (const Unit& unit : all) bytes.optimizer += unit.state_bytes;
-  bytes.activations = needed.kept, bytes.spilled = needed.spilled, bytes.logits = needed.logits;
-  bytes.working = needed.working + TrainOps::work_bytes() + Rooms::bytes(room(all, *rule), threads);
-  return bytes;
 }
 
 namespace {
@@ -86,28 +46,78 @@ Status check_base(const Parts& parts, const LessonPlan& plan) {
   }
   return {};
 }
+
+// What cannot be had together is said, never left out.
+Status check_together(const Parts& parts, const LessonPlan& plan, const Objective& objective,
+                      const Selector* selector) {
+  if (objective.needs_base()) TRY(check_base(parts, plan));
+  if (!plan.gradient.empty() && plan.gradient != "fused") {
+    return Status(Code::invalid, "gradients are whole or fused, not " + plan.gradient);
+  }
+  if (plan.gradient == "fused" && (plan.parts > 1 || objective.looks_first())) {
+    return Status(Code::invalid,
+                  std::string("a fused update steps within a batch and has no sum over several: ") +
+                      "--parts 1 and objective sft, or a recipe that keeps gradients");
+  }
+  for (size_t i = 0; selector != nullptr && selector->asks() && i < parts.size(); ++i) {
+    if (parts[i].role.ends_with(".lora_a") || parts[i].role.ends_with(".lora_b")) continue;
+    return Status(Code::invalid, "the selector " + plan.selector +
+                                     " turns low-rank adapters down to see what " + "they are worth, and " +
+                                     parts[i].role + " is none");
+  }
+  return {};
+}
 }  // namespace
+
+struct Lesson::Method {
+  std::unique_ptr<Optimizer> rule;
+  std::unique_ptr<Objective> objective;
+  std::unique_ptr<Selector> selector;
+  Layout layout;
+};
+
+Result<Lesson::Method> Lesson::method(const Network& network, const Parts& parts, const LessonPlan& plan) {
+  auto rule = TRY(optimizers().make(plan.optimizer));
+  auto objective = TRY(objectives().make(plan.objective));
+  std::unique_ptr<Selector> selector;
+  if (!plan.selector.empty()) selector = TRY(selectors().make(plan.selector));
+  TRY(check_together(parts, plan, *objective, selector.get()));
+  const auto layers = int32_t(network.spec().layers.size());
+  Layout layout(parts, *rule, layers, selector.get(), plan.gradient == "fused");
+  return Method{std::move(rule), std::move(objective), std::move(selector), std::move(layout)};
+}
+
+Result<LessonBytes> Lesson::bytes(const Network& network, const Parts& parts, const LessonPlan& plan,
+                                  int32_t rows, int threads) {
+  const Method made = TRY(method(network, parts, plan));
+  const Codec& codec = *TRY(codec_named(plan.slots));
+  const NetworkBytes needed =
+      TRY(network.bytes(plan_layers(network.score(), made.layout.layers(), rows, plan.keep, codec)));
+  LessonBytes bytes{.weights = parts.values() * 4};
+  bytes.gradients = made.layout.gradient_values() * 4, bytes.optimizer = made.layout.state_bytes();
+  bytes.activations = needed.kept, bytes.spilled = needed.spilled, bytes.logits = needed.logits;
+  bytes.working = needed.working + TrainOps::work_bytes() + Rooms::bytes(made.layout.room(), threads);
+  return bytes;
+}
 
 Result<std::unique_ptr<Lesson>> Lesson::make(Network& network, Parts& parts, LessonPlan plan, int32_t rows,
                                              ThreadPool& pool, Ledger& ledger, std::unique_ptr<File> spill) {
-  auto rule = TRY(optimizers().make(plan.optimizer));
-  auto objective = TRY(objectives().make(plan.objective));
-  if (objective->needs_base()) TRY(check_base(parts, plan));
+  Method made = TRY(method(network, parts, plan));
   const Codec& codec = *TRY(codec_named(plan.slots));
   TrainOps train = TRY(TrainOps::make(pool, ledger, plan.precision));
-  Accumulate sink = TRY(Accumulate::make(parts, ledger));
   std::unique_ptr<Lesson> lesson(
-      new Lesson(network, parts, std::move(plan), std::move(train), std::move(sink)));
+      new Lesson(network, parts, std::move(plan), std::move(train), std::move(made.layout)));
+  const Layout& layout = lesson->layout_;
   lesson->pool_ = &pool;
-  lesson->units_ = units(parts, *rule);
-  TRY(lesson->rooms_.make(ledger, room(lesson->units_, *rule), pool.threads()));
-  lesson->rule_ = std::move(rule), lesson->objective_ = std::move(objective);
-  const int64_t state =
-      lesson->units_.empty() ? 0 : lesson->units_.back().state + lesson->units_.back().state_bytes;
-  lesson->state_ = TRY(Buffer::make(ledger, Tag::optimizer, state));
-  const auto layers = int32_t(network.spec().layers.size());
-  TRY(network.prepare(plan_layers(network.score(), layers, rows, lesson->plan_.keep, codec), lesson->train_,
-                      ledger, std::move(spill)));
+  lesson->sink_ = std::make_unique<Gradients>(TRY(Gradients::make(parts, layout, ledger)));
+  lesson->state_ = TRY(Buffer::make(ledger, Tag::optimizer, layout.state_bytes()));
+  lesson->squares_.resize(layout.units().size());
+  TRY(lesson->rooms_.make(ledger, layout.room(), pool.threads()));
+  lesson->rule_ = std::move(made.rule), lesson->objective_ = std::move(made.objective);
+  lesson->selector_ = std::move(made.selector);
+  if (lesson->selector_) lesson->moves_ = lesson->selector_->moves(lesson->selector_state());
+  TRY(network.prepare(plan_layers(network.score(), layout.layers(), rows, lesson->plan_.keep, codec),
+                      lesson->train_, ledger, std::move(spill)));
   return lesson;
 }
 
@@ -129,60 +139,10 @@ Result<double> Lesson::learn(const Batches& batches, Progress& progress) {
     if (batch.tokens.empty()) continue;
     for (float& weight : batch.weights) weight = float(double(weight) / targets);
     nll.assign(batch.tokens.size(), 0);
-    TRY(network_.learn({batch.tokens, batch.targets, batch.weights, batch.starts}, nll, sink_));
+    TRY(network_.learn({batch.tokens, batch.targets, batch.weights, batch.starts}, nll, *sink_));
     for (size_t i = 0; i < nll.size(); ++i) loss += double(batch.weights[i]) * double(nll[i]);
   }
   return loss;
-}
-
-Result<double> Lesson::norm() {
-  std::vector<double> squares(units_.size());
-  pool_->run(int64_t(units_.size()), [&](int64_t i) {
-    const Unit& unit = units_[size_t(i)];
-    squares[size_t(i)] =
-        kernels().squares(sink_.of(*unit.part).data() + unit.first, 0, size_t(unit.shape.size()));
-  });
-  return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
-}
-
-void Lesson::apply(float scale) {
-  const float rate = plan_.rate_at(done_ + 1);
-  pool_->run(int64_t(units_.size()), [&](int64_t i) {
-    const Unit& unit = units_[size_t(i)];
-    const auto n = size_t(unit.shape.size());
-    const auto gradient = sink_.of(*unit.part).subspan(size_t(unit.first), n);
-    if (scale != 1) kernels().scale(gradient.data(), scale, n);
-    const Rooms::Room room(rooms_);
-    rule_->step(unit.shape, unit.part->value.subspan(size_t(unit.first), n), gradient,
-                state_.bytes().subspan(size_t(unit.state), size_t(unit.state_bytes)),
-                {.step = done_ + 1,
-                 .rate = rate,
-                 .decay = unit.part->rows > 1 ? plan_.decay : 0,
-                 .seed = plan_.seed,
-                 .place = uint64_t(i),
-                 .work = room.floats()});
-    std::fill(gradient.begin(), gradient.end(), 0.f);
-  });
-}
-
-Result<Progress> Lesson::step(const Batches& batches) {
-  Progress progress{.step = done_ + 1};
-  auto loss = learn(batches, progress);
-  if (!loss.ok()) {
-    std::fill(sink_.all().begin(), sink_.all().end(), 0.f);
-    return std::move(loss).status();
-  }
-  progress.loss = *loss, progress.norm = TRY(norm());
-  if (!std::isfinite(progress.loss) || !std::isfinite(progress.norm)) {
-    std::fill(sink_.all().begin(), sink_.all().end(), 0.f);
-    return Status(Code::invalid,
-                  "step " + std::to_string(done_ + 1) +
-                      " has no finite loss or gradient: lower the rate and go on from the last "
-                      "checkpoint");
-  }
-  apply(plan_.clip > 0 && progress.norm > double(plan_.clip) ? float(double(plan_.clip) / progress.norm) : 1);
-  ++done_;
-  return progress;
 }
 
 Result<double> Lesson::evaluate(const Batches& batches, int32_t count) {

@@ -15,6 +15,7 @@
 #include "learn/grad/parts.h"
 #include "learn/objective/objective.h"
 #include "learn/optim/optimizer.h"
+#include "learn/tune/layout.h"
 #include "learn/tune/rooms.h"
 
 namespace varve {
@@ -29,6 +30,8 @@ struct LessonPlan {
   int64_t steps = 1000, warmup = 100;
   int32_t parts = 1;              // batches a step, or pairs
   std::string objective = "sft";  // a spec of objectives()
+  std::string selector;           // a spec of selectors(); empty: all layers learn
+  std::string gradient;           // empty: all of a step together; fused: of a layer, used and gone
   uint64_t seed = 1;
   KeepMode keep = KeepMode::hold;
   std::string slots = "bf16";  // how what is kept is encoded
@@ -76,37 +79,63 @@ class Lesson {
   Result<Json> load(Env& env, const std::string& path);
 
  private:
-  struct Unit {  // what the optimizer steps at once
-    const Part* part;
-    ParamShape shape;
-    int64_t first, state, state_bytes;  // in the part; in the state
-  };
-  Lesson(Network& network, Parts& parts, LessonPlan plan, TrainOps train, Accumulate sink)
+  Lesson(Network& network, Parts& parts, LessonPlan plan, TrainOps train, Layout layout)
       : network_(network),
         parts_(parts),
         plan_(std::move(plan)),
         train_(std::move(train)),
-        sink_(std::move(sink)) {}
-  static std::vector<Unit> units(const Parts& parts, const Optimizer& rule);
-  static int64_t room(std::span<const Unit> units, const Optimizer& rule);
+        layout_(std::move(layout)) {}
+  struct Method;  // what a plan names, made
+  static Result<Method> method(const Network& network, const Parts& parts, const LessonPlan& plan);
+  bool fused() const { return plan_.gradient == "fused"; }
   Result<double> learn(const Batches& batches, Progress& progress);
   Result<double> learn_compared(const Batches& batches, Progress& progress);
   Result<double> evaluate_compared(const Batches& batches, int32_t count);
   Result<std::vector<Likelihood>> look(const Batches& batches, int64_t step, int32_t group);
-  Result<double> norm();
-  void apply(float scale);
+  Status choose(const Batches& batches);
+  void settle(size_t layer);
+  Result<double> ask(const Batches& batches, std::span<const uint8_t> loud);
+  void tell_moves();
+  std::span<std::byte> tail() { return state_.bytes().subspan(size_t(layout_.tail())); }
+  // Of a layer, 0 for one that has none now, else one more than its slot; and its steps since it got it.
+  std::span<int64_t> slots() { return {reinterpret_cast<int64_t*>(tail().data()), size_t(layout_.layers())}; }
+  std::span<int64_t> steps() {
+    return {slots().data() + layout_.layers(), size_t(selector_ ? layout_.layers() : 0)};
+  }
+  std::span<std::byte> selector_state() {
+    return tail().subspan(size_t(16 * layout_.layers()), size_t(selector_->state_bytes(layout_.layers())));
+  }
+
+  Result<Progress> step_whole(const Batches& batches);
+  Result<Progress> step_fused(const Batches& batches);
+  Status measure(int32_t layer);  // the squares of its gradients; -1: of what belongs to none
+  Status apply(int32_t layer, float scale);
+  Status not_finite();
+  enum : int32_t { kAll = -2 };
+  std::vector<size_t> units_of(int32_t layer) const;
+  void step_unit(size_t unit, float scale, std::span<float> room);
+  void clear(int32_t layer);
+  double norm() const;
+  float clipped(double norm) const {
+    return plan_.clip > 0 && norm > double(plan_.clip) ? float(double(plan_.clip) / norm) : 1;
+  }
   Json header(const Json& beside) const;
 
   Network& network_;
   Parts& parts_;
   LessonPlan plan_;
   TrainOps train_;
-  Accumulate sink_;
+  Layout layout_;
+  std::unique_ptr<Gradients> sink_;
   ThreadPool* pool_ = nullptr;
   std::unique_ptr<Optimizer> rule_;
   std::unique_ptr<Objective> objective_;
-  std::vector<Unit> units_;
-  Rooms rooms_;  // of the optimizer at work, one a thread
+  std::unique_ptr<Selector> selector_;  // null: all layers learn
+  std::function<void(std::span<const double>)> moves_;
+  std::vector<double> squares_;                   // of each unit's gradient
+  std::vector<std::pair<double, double>> moved_;  // of each unit: how far, and how large it was, squared
+  bool spoilt_ = false;  // a fused step broke off: some layers went on and some did not
+  Rooms rooms_;          // of the optimizer at work, one a thread
   Buffer state_;
   int64_t done_ = 0;
 };

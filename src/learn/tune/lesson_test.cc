@@ -1,5 +1,5 @@
 // Lessons on a text that repeats itself: they learn it, stop, go on and fail as they promise.
-#include "learn/tune/lesson.h"
+#include "learn/tune/recipe.h"
 
 #include <gtest/gtest.h>
 
@@ -104,6 +104,111 @@ TEST(Lesson, StoppedAndResumedItIsTheSameToTheBit) {
     second.run(20);
     EXPECT_EQ(second.values(), whole.values()) << optimizer;
   }
+}
+
+LessonPlan planned(const std::string& recipe) {
+  LessonPlan plan;
+  EXPECT_TRUE(set_plan(*read_recipe(recipe), plan).ok());
+  plan.slots = "bf16";  // the tiny model's heads are no whole blocks of q8_0
+  return plan;
+}
+
+// Recipes of all weights: their bytes are what was planned, the loss falls, and stopping changes nothing.
+class EveryRecipe : public testing::TestWithParam<std::string> {};
+
+TEST_P(EveryRecipe, BooksWhatItSaidAndLearns) {
+  Class one(planned(GetParam()));
+  EXPECT_EQ(one.bytes.total(), one.ledger.used());
+  EXPECT_EQ(one.bytes.gradients, one.ledger.used(Tag::gradients));
+  EXPECT_EQ(one.bytes.optimizer, one.ledger.used(Tag::optimizer));
+  const auto losses = one.run(60);
+  EXPECT_LT(losses.back(), 0.75 * losses.front());
+  EXPECT_EQ(one.bytes.total(), one.ledger.used()) << "nothing is booked while it runs";
+}
+
+TEST_P(EveryRecipe, StoppedAndResumedItIsTheSameToTheBit) {
+  Class whole(planned(GetParam()), 2);
+  whole.run(20);
+  MemoryEnv env;
+  Class first(planned(GetParam()));
+  first.run(9);
+  ASSERT_TRUE(first.lesson->save(env, "checkpoint", {}).ok());
+  Class second(planned(GetParam()), 2);
+  ASSERT_TRUE(second.lesson->load(env, "checkpoint").ok());
+  second.run(20);
+  EXPECT_EQ(second.values(), whole.values());
+}
+
+INSTANTIATE_TEST_SUITE_P(Lesson, EveryRecipe,
+                         testing::Values("fused", "galore_fused:rank=8,scale=1", "lisa:layers=1,every=4",
+                                         "slimfit:frozen=0.5"),
+                         [](const auto& one) { return one.param.substr(0, one.param.find(':')); });
+
+TEST(Fused, IsTheSameToTheBitInTheRoomOfOneLayer) {
+  for (float clip : {0.f, 0.1f}) {
+    Class whole({.clip = clip}), fused({.clip = clip, .gradient = "fused"}, 2);
+    whole.run(8), fused.run(8);
+    EXPECT_EQ(whole.values(), fused.values()) << clip;
+    int64_t layer = 0, outside = 0;
+    for (size_t i = 0; i < fused.parts.size(); ++i) {
+      const Part& part = fused.parts[i];
+      if (part.role.starts_with("blk.1")) continue;
+      (part.role.starts_with("blk.0") ? layer : outside) += part.size() * 4;
+    }
+    EXPECT_EQ(fused.bytes.gradients, layer + outside);
+    EXPECT_EQ(fused.bytes.optimizer, whole.bytes.optimizer);
+  }
+}
+
+TEST(Fused, RefusesASumOverBatchesAndStopsWhereAGradientIsNoNumber) {
+  Class one({.gradient = "fused"});
+  LessonPlan plan = one.lesson->plan();
+  plan.parts = 2;
+  EXPECT_EQ(Lesson::bytes(*one.network, one.parts, plan, 120).code(), Code::invalid);
+  one.run(2);
+  one.parts[0].value[0] = NAN;
+  EXPECT_EQ(one.lesson->step(one.batches).code(), Code::invalid);
+  EXPECT_EQ(one.lesson->done(), 2);
+}
+
+TEST(Lisa, ChangesOnlyTheLayersOfItsTurnAndHoldsStateForNoOthers) {
+  Class one(planned("lisa:layers=1,every=4")), full;
+  const int64_t outside = one.bytes.optimizer - full.bytes.optimizer / 2;
+  EXPECT_GT(outside, 0);
+  EXPECT_LT(one.bytes.optimizer, full.bytes.optimizer * 2 / 3);
+  EXPECT_LT(one.bytes.gradients, full.bytes.gradients * 2 / 3);
+  int changes[2] = {0, 0};
+  for (int64_t step = 0; step < 40; ++step) {
+    const auto before = one.values();
+    one.run(step + 1);
+    bool changed[2] = {false, false};
+    for (size_t i = 0; i < one.parts.size(); ++i) {
+      const Part& part = one.parts[i];
+      if (!part.role.starts_with("blk.")) continue;
+      const bool same =
+          std::equal(part.value.begin(), part.value.end(), before.begin() + one.parts.offset(part));
+      changed[part.role[4] - '0'] |= !same;
+    }
+    EXPECT_EQ(changed[0] + changed[1], 1) << step;
+    changes[0] += changed[0], changes[1] += changed[1];
+  }
+  EXPECT_GT(changes[0], 0);
+  EXPECT_GT(changes[1], 0);
+}
+
+TEST(SlimFit, KeepsStatesButGradientsOfTheLayersThatLearnOnly) {
+  Class one(planned("slimfit:frozen=0.5")), full;
+  EXPECT_GE(one.bytes.optimizer, full.bytes.optimizer);
+  EXPECT_LT(one.bytes.gradients, full.bytes.gradients * 2 / 3);
+  EXPECT_EQ(read_recipe("slimfit")->slots, "q8_0");
+}
+
+TEST(Ist, WantsAdaptersThatCanBeTurnedDown) {
+  Class one;
+  LessonPlan plan;
+  plan.selector = "ist";
+  const Status status = Lesson::bytes(*one.network, one.parts, plan, 60).status();
+  EXPECT_EQ(status.code(), Code::invalid);
 }
 
 TEST(Lesson, WhatIsKeptAndHowMakesNoDifferenceButInBytes) {

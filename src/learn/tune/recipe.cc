@@ -52,10 +52,12 @@ Result<Recipe> read_recipe(std::string_view text) {
 }
 
 Status set_plan(const Recipe& recipe, LessonPlan& plan) {
-  plan.optimizer = recipe.optimizer;
+  plan.optimizer = recipe.optimizer, plan.selector = recipe.selector, plan.gradient = recipe.gradient;
+  if (recipe.clip >= 0) plan.clip = recipe.clip;
   if (!recipe.objective.empty()) plan.objective = recipe.objective;
   if (!recipe.slots.empty()) plan.slots = recipe.slots;
   if (!recipe.keep.empty()) plan.keep = TRY(read_keep_mode(recipe.keep));
+  if (!plan.selector.empty()) TRY(selectors().make(plan.selector).status().with("recipe " + recipe.name));
   return optimizers().make(plan.optimizer).status().with("recipe " + recipe.name);
 }
 

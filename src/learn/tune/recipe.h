@@ -15,6 +15,7 @@ struct Recipe {
   std::string optimizer = "adamw";  // of optimizers()
   std::string selector;             // which weights learn now; empty: all
   std::string gradient;     // where gradients come from and how long they stay; empty: backward, whole
+  float clip = -1;          // largest norm of all gradients; negative: as the command has it
   std::string keep, slots;  // activations; empty: as the command has it
   std::string objective;    // empty: likelihood of what should be said
 

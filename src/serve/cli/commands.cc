@@ -112,6 +112,8 @@ constexpr std::string_view kPretrain =
     "  --parts N          batches that are summed for one step\n"
     "  --recipe SPEC      as galore:rank=96; see 'varve list'; what follows is said besides\n"
     "  --optimizer SPEC   the recipe's with this rule\n"
+    "  --selector SPEC    which layers learn, as lisa:layers=2,every=20\n"
+    "  --gradient fused   a layer's gradient is used before the next is made\n"
     "  --keep hold|recompute|spill   what becomes of activations until backward needs them\n"
     "  --slots FORMAT     how what is kept is encoded; default bf16\n"
     "  --decay D --clip C --seed N --threads N\n"

@@ -4,6 +4,7 @@
 
 #include "learn/objective/objective.h"
 #include "learn/optim/optimizer.h"
+#include "learn/select/selector.h"
 #include "learn/tune/recipe.h"
 #include "learn/world/kind.h"
 #include "math/codec/codec.h"
@@ -54,6 +55,7 @@ Result<int> run_list(Args& args, Console& console) {
   add(all, "dialogue", world::kinds());
   for (const RecipeEntry& one : recipes()) add(all, "recipe", one.name, one.summary);
   add(all, "optimizer", optimizers());
+  add(all, "selector", selectors());
   add(all, "objective", objectives());
   if (json) {
     console.out << all.dump() << "\n";

@@ -68,6 +68,9 @@ class Report {
 
 Status read_lesson_options(Args& args, LessonOptions& options) {
   LessonPlan& plan = options.plan;
+  // First the recipe, then what is said besides.
+  if (auto text = TRY(args.value("--recipe"))) options.recipe = TRY(read_recipe(*text));
+  TRY(set_plan(options.recipe, plan));
   TRY(args.number<int64_t>("--steps", plan.steps, 1, int64_t(1) << 40));
   plan.warmup = std::min<int64_t>(plan.warmup, plan.steps / 10);
   TRY(args.number<int64_t>("--warmup", plan.warmup, 0, int64_t(1) << 40));
@@ -80,11 +83,10 @@ Status read_lesson_options(Args& args, LessonOptions& options) {
   TRY(args.number<int32_t>("--sequences", options.sequences, 1, 1 << 20));
   TRY(args.number<int32_t>("--threads", options.threads, 1, 1024));
   TRY(args.number<int64_t>("--save-every", options.save_every, 1, int64_t(1) << 40));
-  // First the recipe, then what is said besides.
-  if (auto text = TRY(args.value("--recipe"))) options.recipe = TRY(read_recipe(*text));
-  TRY(set_plan(options.recipe, plan));
   if (auto text = TRY(args.value("--keep"))) plan.keep = TRY(read_keep_mode(*text).with("reading --keep"));
   if (auto text = TRY(args.value("--optimizer"))) plan.optimizer = *text;
+  if (auto text = TRY(args.value("--selector"))) plan.selector = *text;
+  if (auto text = TRY(args.value("--gradient"))) plan.gradient = *text;
   if (auto text = TRY(args.value("--objective"))) plan.objective = *text;
   if (auto text = TRY(args.value("--slots"))) plan.slots = *text;
   if (auto text = TRY(args.value("--budget"))) options.budget_bytes = TRY(parse_bytes(*text));
