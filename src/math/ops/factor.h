@@ -24,19 +24,6 @@ inline int64_t tiles(int64_t values, size_t of) {
   return (values + int64_t(of) - 1) / int64_t(of);
 }
 
-// Packs the tiles [at, at + n) of depth of the panel of 16 that begins at `first`.
-inline void pack_floats(const Factor& f, const float* from, int64_t stride, int64_t sizes, int64_t depths,
-                        uint16_t* out) {
-  for (int64_t deep = 0; deep < depths; deep += kTileDepth, out += kTileValues) {
-    const int64_t some = std::min<int64_t>(kTileDepth, depths - deep);
-    if (f.deep_rows()) {
-      kernels().pack(f.how, from + deep * stride, size_t(stride), size_t(some), size_t(sizes), out);
-    } else {
-      kernels().pack(f.how, from + deep, size_t(stride), size_t(sizes), size_t(some), out);
-    }
-  }
-}
-
 constexpr int64_t kDecoded = 512;  // columns of a weight at a time: whole blocks of every codec
 
 // Which tiles: panels [panel, panel + panels) of 16, over depth [deep, deep + depths), and how far apart the
@@ -46,13 +33,37 @@ struct PanelRange {
   int64_t panel, panels, deep, depths, apart;
 };
 
+// Floats whose rows are deep, 32 rows at a time: neighbours in memory are read together.
+inline void pack_deep(const Factor& f, const PanelRange& range, const float* from, int64_t stride,
+                      uint16_t* out) {
+  const int64_t sizes =
+      std::min(f.size - range.panel * int64_t(kTileSize), range.panels * int64_t(kTileSize));
+  for (int64_t deep = 0; deep < range.depths; deep += kTileDepth, out += kTileValues) {
+    const auto some = size_t(std::min<int64_t>(kTileDepth, range.depths - deep));
+    for (int64_t at = 0; at < sizes; at += kTileSize) {
+      kernels().pack(f.how, from + deep * stride + at, size_t(stride), some,
+                     size_t(std::min<int64_t>(kTileSize, sizes - at)),
+                     out + at / int64_t(kTileSize) * range.apart);
+    }
+  }
+}
+
+// 16 rows of floats along their depth.
+inline void pack_wide(const Factor& f, const float* from, int64_t stride, int64_t rows, int64_t depths,
+                      uint16_t* out) {
+  for (int64_t deep = 0; deep < depths; deep += kTileDepth, out += kTileValues) {
+    kernels().pack(f.how, from + deep, size_t(stride), size_t(rows),
+                   size_t(std::min<int64_t>(kTileDepth, depths - deep)), out);
+  }
+}
+
 inline void pack_rows(const Factor& f, const PanelRange& range, uint16_t* out) {  // of floats
+  const int64_t first = range.panel * int64_t(kTileSize);
+  if (f.deep_rows()) return pack_deep(f, range, f.from + range.deep * f.stride + first, f.stride, out);
   for (int64_t i = 0; i < range.panels; ++i) {
-    const int64_t first = (range.panel + i) * int64_t(kTileSize);
-    const float* at =
-        f.deep_rows() ? f.from + range.deep * f.stride + first : f.from + first * f.stride + range.deep;
-    pack_floats(f, at, f.stride, std::min<int64_t>(kTileSize, f.size - first), range.depths,
-                out + i * range.apart);
+    const int64_t row = first + i * int64_t(kTileSize);
+    pack_wide(f, f.from + row * f.stride + range.deep, f.stride, std::min<int64_t>(kTileSize, f.size - row),
+              range.depths, out + i * range.apart);
   }
 }
 
@@ -67,8 +78,8 @@ inline void pack_weight(const Factor& f, const PanelRange& range, uint16_t* out)
       for (int64_t r = 0; r < count; ++r) {
         decode_part(*f.weight, first + r, range.deep + at, some, rows + r * kDecoded);
       }
-      pack_floats(f, rows, kDecoded, count, some,
-                  out + i * range.apart + at / int64_t(kTileDepth) * int64_t(kTileValues));
+      pack_wide(f, rows, kDecoded, count, some,
+                out + i * range.apart + at / int64_t(kTileDepth) * int64_t(kTileValues));
     }
   }
 }

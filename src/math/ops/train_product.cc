@@ -1,5 +1,6 @@
 // The three products of a linear map. Both factors are packed: the right one a group of panels at a time, on
-// all threads, into the work buffer; the left one by the task that multiplies it, on its stack.
+// all threads, into the work buffer; the left one by the task that multiplies it, on its stack. A task walks
+// the depth in stretches while its rows of the result stay near.
 #include <vector>
 
 #include "math/ops/factor.h"
@@ -8,16 +9,19 @@
 namespace varve {
 namespace {
 
-constexpr int64_t kWork = 1 << 20;  // of packed right panels: with a left block they fit a second-level cache
-constexpr int64_t kDepth = 1024;    // of a panel at once
-constexpr int64_t kLeftRows = 128;  // of a task
+constexpr int64_t kWork = 8 << 20;  // of packed right panels
+constexpr int64_t kDepth = 512;     // of a stretch: two panels of it fit a first-level cache
+constexpr int64_t kLeftRows = 256;  // of a task, at most
 // A group of right panels begins at a whole block of every codec, also where its columns are a weight's.
 constexpr int64_t kWholePanels = kDecoded / int64_t(kTileSize);
-static_assert(kWholePanels * kDepth * int64_t(kTileSize) * 2 <= kWork);
+constexpr int64_t kStretchValues = kWholePanels * kDepth * int64_t(kTileSize);  // of the least group
+constexpr int64_t kMostStretches = kWork / 2 / kStretchValues;
+static_assert(kMostStretches >= 1 && kDepth % kDecoded == 0);
 
-int64_t rows_a_task(int64_t rows, int threads) {
-  const int64_t even = tiles(rows, size_t(4 * threads));
-  return std::clamp<int64_t>(tiles(even, 32) * 32, 32, kLeftRows);
+// Where the depth is many stretches, all packed panels pass by for each task: larger tasks.
+int64_t rows_a_task(int64_t rows, int64_t depth, int threads) {
+  const int64_t even = tiles(rows, size_t((depth > 2 * kDepth ? 2 : 4) * threads));
+  return std::clamp<int64_t>(tiles(even, 32) * 32, 32, depth > 2 * kDepth ? kLeftRows : kLeftRows / 2);
 }
 
 Factor of_rows(Pack how, Rows rows) {
@@ -37,24 +41,43 @@ Factor of_weight(Pack how, const Matrix& w) {
   return factor;
 }
 
-// Packs a range on all threads: rows of the source that are neighbours go to one task.
-void pack_all(ThreadPool& pool, const Factor& f, const PanelRange& range, uint16_t* out) {
-  const int64_t parts = 2 * pool.threads();
-  if (f.deep_rows()) {
-    const int64_t step = tiles(tiles(range.depths, size_t(parts)), kTileDepth) * int64_t(kTileDepth);
-    pool.run(tiles(range.depths, size_t(step)), [&](int64_t task) {
-      PanelRange part = range;
-      part.deep += task * step, part.depths = std::min(step, range.depths - task * step);
-      pack_panels(f, part, out + task * step * int64_t(kTileSize));
-    });
-  } else {
-    const int64_t step = tiles(range.panels, size_t(parts));
-    pool.run(tiles(range.panels, size_t(step)), [&](int64_t task) {
-      PanelRange part = range;
-      part.panel += task * step, part.panels = std::min(step, range.panels - task * step);
-      pack_panels(f, part, out + task * step * range.apart);
-    });
+// Right panels, stretch after stretch of their depth.
+struct Group {
+  int64_t panel, panels, deep, depths;
+  int64_t stretches() const { return tiles(depths, kDepth); }
+  PanelRange stretch(int64_t index) const {
+    const int64_t some = std::min(kDepth, depths - index * kDepth);
+    return {panel, panels, deep + index * kDepth, some, tiles(some, kTileDepth) * int64_t(kTileValues)};
   }
+  uint16_t* at(uint16_t* packed, int64_t index) const {
+    return packed + index * panels * kDepth * int64_t(kTileSize);
+  }
+  static int64_t most_panels(int64_t depths) {
+    const int64_t values = (depths <= kDepth ? tiles(depths, kTileDepth) * int64_t(kTileDepth)
+                                             : tiles(depths, kDepth) * kDepth) *
+                           int64_t(kTileSize);
+    return kWork / 2 / values / kWholePanels * kWholePanels;
+  }
+};
+
+// Packs it on all threads: rows of the source that are neighbours go to one task.
+void pack_group(ThreadPool& pool, const Factor& f, const Group& group, uint16_t* out) {
+  const int64_t parts = tiles(2 * pool.threads(), size_t(group.stretches()));  // of a stretch
+  pool.run(parts * group.stretches(), [&](int64_t task) {
+    PanelRange part = group.stretch(task / parts);
+    uint16_t* to = group.at(out, task / parts);
+    const int64_t index = task % parts;
+    if (f.deep_rows()) {
+      const int64_t step = tiles(tiles(part.depths, size_t(parts)), kTileDepth) * int64_t(kTileDepth);
+      to += index * step * int64_t(kTileSize);
+      part.deep += index * step, part.depths = std::min(step, part.depths - index * step);
+    } else {
+      const int64_t step = tiles(part.panels, size_t(parts));
+      to += index * step * part.apart;
+      part.panel += index * step, part.panels = std::min(step, part.panels - index * step);
+    }
+    if (part.panels > 0 && part.depths > 0) pack_panels(f, part, to);
+  });
 }
 
 }  // namespace
@@ -70,22 +93,27 @@ Result<TrainOps> TrainOps::make(ThreadPool& pool, Ledger& ledger, Precision prec
 
 void TrainOps::packed_product(const Factor& left, const Factor& right, Rows out, bool add) {
   auto* packed = reinterpret_cast<uint16_t*>(work_.bytes().data());
-  const int64_t all = tiles(right.size, kTileSize), per_task = rows_a_task(left.size, pool_.threads());
-  for (int64_t deep = 0; deep < left.depth; deep += kDepth) {
-    const int64_t depths = std::min(kDepth, left.depth - deep), depth = tiles(depths, kTileDepth);
-    const int64_t apart = depth * int64_t(kTileValues),
-                  group = kWork / 2 / apart / kWholePanels * kWholePanels;
-    for (int64_t panel = 0; panel < all; panel += group) {
-      const int64_t panels = std::min(group, all - panel), column = panel * int64_t(kTileSize);
-      const int64_t columns = std::min(right.size - column, panels * int64_t(kTileSize));
-      pack_all(pool_, right, {panel, panels, deep, depths, apart}, packed);
+  const int64_t all = tiles(right.size, kTileSize),
+                per_task = rows_a_task(left.size, left.depth, pool_.threads());
+  for (int64_t deep = 0; deep < left.depth; deep += kMostStretches * kDepth) {
+    Group group{0, 0, deep, std::min(kMostStretches * kDepth, left.depth - deep)};
+    for (; group.panel < all; group.panel += group.panels) {
+      group.panels = std::min(Group::most_panels(group.depths), all - group.panel);
+      const int64_t column = group.panel * int64_t(kTileSize);
+      const int64_t columns = std::min(right.size - column, group.panels * int64_t(kTileSize));
+      pack_group(pool_, right, group, packed);
       pool_.run(tiles(left.size, size_t(per_task)), [&](int64_t task) {
         alignas(64) uint16_t block[kLeftRows * kDepth];
         const int64_t row = task * per_task, rows = std::min(per_task, left.size - row);
-        pack_panels(left, {row / int64_t(kTileSize), tiles(rows, kTileSize), deep, depths, apart}, block);
-        kernels().multiply(block, size_t(rows), packed, size_t(columns), size_t(depth),
-                           RowsAccess::row(out, int32_t(row)) + column, size_t(RowsAccess::stride(out)),
-                           add || deep > 0);
+        float* to = RowsAccess::row(out, int32_t(row)) + column;
+        for (int64_t i = 0; i < group.stretches(); ++i) {
+          PanelRange part = group.stretch(i);
+          part.panel = row / int64_t(kTileSize), part.panels = tiles(rows, kTileSize);
+          pack_panels(left, part, block);
+          kernels().multiply(block, size_t(rows), group.at(packed, i), size_t(columns),
+                             size_t(part.apart / int64_t(kTileValues)), to, size_t(RowsAccess::stride(out)),
+                             add || deep + i > 0);
+        }
       });
     }
   }

@@ -1,6 +1,6 @@
 // Packed products of training: packing with shifts and shuffles, products with two fused steps a pair (the
 // machines with bf16 products have AMX, too).
-#include "math/kernel/avx512/lanes.h"
+#include "math/kernel/avx512/pack.h"
 
 namespace varve {
 namespace {
@@ -14,14 +14,15 @@ __m512i rounded(__m512 v) {
   return _mm512_srli_epi32(_mm512_mask_or_epi32(up, nan, bits, _mm512_set1_epi32(0x400000)), 16);
 }
 
-// 16 pairs: two rows of 16 between each other, or a row of 32 as it is.
-__m512i pair_rows(__m512 low, __m512 high) {
-  return _mm512_or_si512(rounded(low), _mm512_slli_epi32(rounded(high), 16));
-}
-__m512i pair_row(__m512 first, __m512 second) {
-  const __m256i low = _mm512_cvtepi32_epi16(rounded(first)), high = _mm512_cvtepi32_epi16(rounded(second));
-  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-}
+struct ByShifts {
+  static __m512i rows(__m512 low, __m512 high) {
+    return _mm512_or_si512(rounded(low), _mm512_slli_epi32(rounded(high), 16));
+  }
+  static __m512i row(__m512 first, __m512 second) {
+    const __m256i low = _mm512_cvtepi32_epi16(rounded(first)), high = _mm512_cvtepi32_epi16(rounded(second));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  }
+};
 
 void encode_bf16(const float* x, size_t n, uint16_t* out) {
   for (size_t i = 0; i < n; i += 16) {
@@ -29,52 +30,6 @@ void encode_bf16(const float* x, size_t n, uint16_t* out) {
     _mm256_mask_storeu_epi16(out + i, mask,
                              _mm512_cvtepi32_epi16(rounded(_mm512_maskz_loadu_ps(mask, x + i))));
   }
-}
-
-// 16 x 16 of 32 bits, turned: pairs, fours, then eights and halves change places.
-inline void turn(__m512i* v) {
-  __m512i t[16];
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-    v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-    v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-    v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-  }
-  for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
-    t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xdd);
-    t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
-    t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xdd);
-  }
-  for (int i = 0; i < 8; ++i) {
-    v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-    v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-  }
-}
-
-void pack(Pack how, const float* from, size_t stride, size_t rows, size_t cols, uint16_t* tile) {
-  __m512i v[16];
-  if (how == Pack::left || how == Pack::right_turned) {
-    const __mmask16 first = up_to(cols), second = up_to(cols > 16 ? cols - 16 : 0);
-    for (size_t i = 0; i < 16; ++i) {
-      const __mmask16 some = i < rows ? 0xffff : 0;
-      v[i] = pair_row(_mm512_maskz_loadu_ps(first & some, from + i * stride),
-                      _mm512_maskz_loadu_ps(second & some, from + i * stride + 16));
-    }
-  } else {
-    const __mmask16 mask = up_to(cols);
-    for (size_t i = 0; i < 16; ++i) {
-      const __mmask16 low = 2 * i < rows ? mask : 0, high = 2 * i + 1 < rows ? mask : 0;
-      v[i] = pair_rows(_mm512_maskz_loadu_ps(low, from + 2 * i * stride),
-                       _mm512_maskz_loadu_ps(high, from + (2 * i + 1) * stride));
-    }
-  }
-  if (how == Pack::left_turned || how == Pack::right_turned) turn(v);
-  for (size_t i = 0; i < 16; ++i) _mm512_storeu_si512(tile + 32 * i, v[i]);
 }
 
 template <int rows>
@@ -118,7 +73,7 @@ void multiply(const uint16_t* left, size_t rows, const uint16_t* right, size_t c
 
 void override_avx512_tiles(Kernels& table) {
   table.encode_bf16 = encode_bf16;
-  table.pack = pack;
+  table.pack = pack_by<ByShifts>;
   table.multiply = multiply;
 }
 
