@@ -72,7 +72,7 @@ class Eavesdropper : public Engine {
   EngineStats stats() const override { return {}; }
   const Model& model() const override { return *model_; }
   int32_t context() const override { return 1 << 16; }
-  void forget_prefixes(const std::string&) override {}
+  Status forget_prefixes() override { return {}; }
   std::vector<Token> prompt;
 
  private:

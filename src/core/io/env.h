@@ -80,6 +80,9 @@ class Replacement {
 Result<std::vector<std::byte>> read_file(Env& env, const std::string& path, int64_t max_bytes);
 Status write_file(Env& env, const std::string& path, std::span<const std::byte> bytes);
 
+// Bytes that are read like a file, and cannot be written.
+std::unique_ptr<File> file_of(std::string bytes);
+
 // Removes what Replacements of a process that died left in a folder. Only while nobody else writes there.
 Status remove_leftovers(Env& env, const std::string& folder);
 

@@ -19,7 +19,30 @@ bool leftover(std::string_view name) {
   return !number.empty() && number.size() <= 2 && number.find_first_not_of("0123456789") == number.npos;
 }
 
+class HeldBytes : public File {
+ public:
+  explicit HeldBytes(std::string bytes) : bytes_(std::move(bytes)) {}
+  Result<int64_t> size() const override { return int64_t(bytes_.size()); }
+  Status read(int64_t offset, std::span<std::byte> out) const override {
+    if (offset < 0 || offset > int64_t(bytes_.size()) || out.size() > bytes_.size() - size_t(offset))
+      return Status(Code::corrupt, "these bytes end too early");
+    std::copy_n(reinterpret_cast<const std::byte*>(bytes_.data()) + offset, out.size(), out.begin());
+    return {};
+  }
+  Status write(int64_t, std::span<const std::byte>) override { return refused(); }
+  Status truncate(int64_t) override { return refused(); }
+  Status sync() override { return {}; }
+
+ private:
+  static Status refused() { return Status(Code::unsupported, "these bytes can only be read"); }
+  std::string bytes_;
+};
+
 }  // namespace
+
+std::unique_ptr<File> file_of(std::string bytes) {
+  return std::make_unique<HeldBytes>(std::move(bytes));
+}
 
 Replacement::Replacement(Env* env, std::string path, std::string temporary, std::unique_ptr<File> file)
     : env_(env), path_(std::move(path)), temporary_(std::move(temporary)), file_(std::move(file)) {}

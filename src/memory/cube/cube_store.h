@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -120,6 +121,8 @@ class CubeStore {
   virtual Result<CubeHeader> head(const Principal& who, CubeId id,
                                   uint32_t version = 0) const = 0;  // 0: newest
   virtual Result<std::string> payload(const Principal& who, CubeId id, uint32_t version = 0) const = 0;
+  // The newest payload as a file, for forms that are large and check themselves; its hash is not compared.
+  virtual Result<std::unique_ptr<File>> open_payload(const Principal& who, CubeId id) const = 0;
   virtual Result<std::vector<CubeHeader>> history(const Principal& who, CubeId id) const = 0;  // oldest first
   // By id, so by age. A damaged cube is left out; head() says so of it, and check() lists it.
   virtual Result<std::vector<CubeHeader>> list(const Principal& who, const CubeFilter& filter) const = 0;
@@ -140,6 +143,9 @@ class CubeStore {
   // Calls `observer` for every active and expired plaintext cube, or with `since` for every cube that changed
   // after it, then for every change. not_found: this store never was where `since` says. Null detaches.
   virtual Status observe(CubeObserver* observer, const JournalMark* since = nullptr) = 0;
+  // Called before words go for good and again afterwards, by whatever way, on the writing thread: the time to
+  // drop what was computed from them. It must not call the store. Null detaches.
+  virtual void when_erased(std::function<void()> act) = 0;
   // Tells `to` of at most `limit` active and expired plaintext cubes whose ids follow `after`, while nobody
   // writes. The last one's id, or nothing at the end.
   virtual Result<std::optional<CubeId>> show(CubeObserver& to, CubeId after, int32_t limit) const = 0;

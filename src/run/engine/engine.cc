@@ -33,9 +33,14 @@ struct Parts {
 
 class ThreadedEngine : public Engine {
  public:
-  explicit ThreadedEngine(Parts parts) : parts_(std::move(parts)), prefixes_(parts_.pool) {
+  explicit ThreadedEngine(Parts parts)
+      : parts_(std::move(parts)), prefixes_(parts_.model, parts_.pool, parts_.options.prefixes) {
     parts_.ledger.add_shrinker(&prefixes_);
+  }
+  Status begin() {
+    TRY(prefixes_.open_disk());
     thread_ = std::thread([this] { live(); });
+    return {};
   }
   ~ThreadedEngine() override {
     {
@@ -43,7 +48,10 @@ class ThreadedEngine : public Engine {
       stopping_ = true;
     }
     wake_.notify_one();
-    thread_.join();
+    if (thread_.joinable()) {
+      thread_.join();
+      prefixes_.spill().ignore("they are computed again");
+    }
     parts_.ledger.remove_shrinker(&prefixes_);
   }
 
@@ -52,7 +60,9 @@ class ThreadedEngine : public Engine {
   EngineStats stats() const override;
   const Model& model() const override { return *parts_.model; }
   int32_t context() const override { return parts_.context; }
-  void forget_prefixes(const std::string& scope) override { prefixes_.forget(scope); }
+  Status forget_prefixes() override { return prefixes_.forget(); }
+  // With an adapter for all, what is computed is of no use to an engine without it.
+  PrefixStore* prefixes() override { return parts_.options.adapter == nullptr ? &prefixes_ : nullptr; }
 
  private:
   Status check(const Request& request) const;
@@ -124,7 +134,7 @@ Result<SequenceId> ThreadedEngine::submit(Request request, Listener listener) {
   const bool writes = !request.embed && request.score_from == 0;
   sequence->most_tokens = writes ? prompt + std::min(request.max_tokens, parts_.context - prompt) : prompt;
   sequence->usage.prompt_tokens = prompt;
-  sequence->prefix_epoch = prefixes_.epoch(request.scope);
+  sequence->prefix_epoch = prefixes_.epoch();
   if (request.adapter == nullptr) request.adapter = parts_.options.adapter;
   sequence->request = std::move(request);
   sequence->listener = std::move(listener);
@@ -132,6 +142,11 @@ Result<SequenceId> ThreadedEngine::submit(Request request, Listener listener) {
   const int64_t bytes = sequence->held_bytes(parts_.model->shape().width);
   TRY(parts_.capacity.admits(prompt, sequence->most_tokens, bytes));
   sequence->booked = TRY(parts_.ledger.reserve(Tag::io, bytes).with("booking a request"));
+  if (writes) {  // here, where nobody else waits for the disk
+    const auto known = std::span(sequence->tokens).first(size_t(prompt - 1));
+    const Request& asked = sequence->request;
+    sequence->usage.restored_tokens = prefixes_.fetch({asked.scope, asked.adapter}, known);
+  }
   std::lock_guard lock(mutex_);
   TRY(room_to_wait(prompt));
   const SequenceId id = sequence->id = ++last_id_;
@@ -162,6 +177,7 @@ EngineStats ThreadedEngine::stats() const {
   lock.unlock();
   stats.kv_bytes = parts_.pool->booked_bytes();
   stats.prefix_bytes = prefixes_.bytes();
+  stats.prefix_disk_bytes = prefixes_.disk_bytes();
   return stats;
 }
 
@@ -249,6 +265,7 @@ Status ThreadedEngine::start(Sequence& sequence) {
     ++stats.running;
     stats.prompt_tokens += sequence.usage.prompt_tokens;
     stats.prefill_tokens_saved += sequence.usage.reused_tokens;
+    stats.restored_tokens += sequence.usage.restored_tokens;
   });
   return {};
 }
@@ -271,6 +288,7 @@ Status ThreadedEngine::give_kv(Sequence& sequence) {
     if (reserved.ok()) {
       sequence.kv = std::move(kv);
       sequence.usage.reused_tokens = match.tokens;
+      sequence.usage.restored_tokens = std::min(sequence.usage.restored_tokens, match.tokens);
       return {};
     }
     if (match.tokens == 0) return reserved;
@@ -347,7 +365,7 @@ void ThreadedEngine::leave_prefix(const Sequence& sequence) {
   auto kv = sequence.kv->snapshot(computed);
   if (!kv.ok()) return;  // a policy has dropped some
   prefixes_.add({sequence.request.scope, sequence.request.adapter}, sequence.prefix_epoch,
-                std::span(sequence.tokens).first(size_t(computed)), std::move(*kv));
+                std::span(sequence.tokens).first(size_t(computed)), std::move(*kv), sequence.request.lasting);
 }
 
 Status check(const EngineOptions& options) {
@@ -373,7 +391,9 @@ Result<std::unique_ptr<Engine>> start_engine(std::shared_ptr<const Model> model,
   parts.pool = TRY(make_kv_pool(ledger, model->shape().kv, recipe));
   parts.runner = TRY(Runner::make(model, ledger, options).with("booking scratch for the engine"));
   parts.context = TRY(parts.capacity.context(options.context, model->shape().context));
-  return std::unique_ptr<Engine>(std::make_unique<ThreadedEngine>(std::move(parts)));
+  auto engine = std::make_unique<ThreadedEngine>(std::move(parts));
+  TRY(engine->begin());
+  return std::unique_ptr<Engine>(std::move(engine));
 }
 
 }  // namespace varve

@@ -13,6 +13,7 @@
 
 #include "run/decode/constraint.h"
 #include "run/decode/sampler.h"
+#include "run/engine/prefix_disk.h"
 #include "run/model/model.h"
 
 namespace varve {
@@ -46,10 +47,12 @@ struct Request {
   int32_t score_from = 0;
   int32_t priority = 0;  // 0 to 9: a turn 0, a reflection 1, a lesson 2; lower first
   std::string scope;     // KV is reused only inside one scope (a tenant)
+  bool lasting = false;  // its KV may be written to the disk for the next start
 };
 
 struct Usage {
   int32_t prompt_tokens = 0, reused_tokens = 0, generated_tokens = 0;
+  int32_t restored_tokens = 0;  // of those reused, what the disk kept
   double queue_ms = 0, prefill_ms = 0, decode_ms = 0;
 };
 
@@ -72,14 +75,18 @@ struct EngineOptions {
   Ops::Precision precision = Ops::Precision::fast;
   int32_t threads = 0;                     // 0: all cores
   std::shared_ptr<const Adapter> adapter;  // of requests that bring none; may be null
+  PrefixHome prefixes;                     // where KV outlives the engine; by default nowhere
 };
 
 struct EngineStats {  // a consistent copy
   int64_t prompt_tokens = 0, prefill_tokens_saved = 0, generated_tokens = 0, steps = 0;
   int32_t running = 0, waiting = 0;
-  int64_t tokens_waiting = 0;  // of the prompts that wait
-  int64_t kv_bytes = 0, prefix_bytes = 0;
+  int64_t tokens_waiting = 0;   // of the prompts that wait
+  int64_t restored_tokens = 0;  // of those saved, what the disk kept
+  int64_t kv_bytes = 0, prefix_bytes = 0, prefix_disk_bytes = 0;
 };
+
+class PrefixStore;  // run/engine/prefix_store.h
 
 class Engine {
  public:
@@ -93,9 +100,10 @@ class Engine {
   virtual EngineStats stats() const = 0;
   virtual const Model& model() const = 0;
   virtual int32_t context() const = 0;
-  // Erased memory must not live on as KV: no prefix of the scope is left on return, nor will anything that
-  // was submitted before leave one.
-  virtual void forget_prefixes(const std::string& scope) = 0;
+  // Erased memory must not live on as KV: no prefix is left on return, on the disk neither, nor will anything
+  // that was submitted before leave one.
+  virtual Status forget_prefixes() = 0;
+  virtual PrefixStore* prefixes() { return nullptr; }  // null: this engine has none
 };
 
 // invalid: an option that the model or this build does not have. over_budget: no room for one sequence. The

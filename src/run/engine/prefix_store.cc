@@ -14,6 +14,29 @@ int32_t common(std::span<const Token> a, std::span<const Token> b) {
 
 }  // namespace
 
+PrefixStore::PrefixStore(std::shared_ptr<const Model> model, std::shared_ptr<KvPool> pool,
+                         const PrefixHome& home)
+    : model_(std::move(model)), pool_(std::move(pool)), home_(home) {}
+
+Status PrefixStore::open_disk() {
+  if (home_.env == nullptr || home_.folder.empty()) return {};
+  disk_ = TRY(PrefixDisk::open(home_, pool_).with("opening the prefixes of former runs"));
+  return {};
+}
+
+KvIdentity PrefixStore::identity(const std::string& scope) const {
+  std::call_once(once_, [this] {
+    identity_ = {.model = model_->fingerprint(),
+                 .positions = model_->shape().positions,
+                 .pack = std::string(pool_->codec.name()),
+                 .shape = pool_->shape};
+    if (model_->tokenizer() != nullptr) identity_.tokenizer = tokenizer_hash(*model_->tokenizer());
+  });
+  KvIdentity one = identity_;
+  one.salt = kv_salt(home_.secret, scope);
+  return one;
+}
+
 bool PrefixStore::of(const Prefix& prefix, const PrefixKey& key) {
   return prefix.scope == key.scope && prefix.adapter == key.adapter.get() &&
          prefix.alive.lock() == key.adapter;
@@ -33,47 +56,99 @@ PrefixStore::Match PrefixStore::longest(const PrefixKey& key, std::span<const To
   }
   if (length == 0) return {};
   prefixes_.splice(prefixes_.begin(), prefixes_, best);
+  ++best->uses;
   return {.kv = best->kv, .tokens = length};
 }
 
-uint64_t PrefixStore::epoch(const std::string& scope) const {
+uint64_t PrefixStore::epoch() const {
   std::lock_guard lock(mutex_);
-  auto found = forgotten_.find(scope);
-  return found == forgotten_.end() ? 0 : found->second;
+  return forgotten_;
 }
 
-void PrefixStore::add(const PrefixKey& key, uint64_t epoch, std::span<const Token> tokens, KvSnapshot kv) {
+void PrefixStore::add(const PrefixKey& key, uint64_t epoch, std::span<const Token> tokens, KvSnapshot kv,
+                      bool lasting) {
   std::list<Prefix> dropped;
   std::lock_guard lock(mutex_);
-  auto found = forgotten_.find(key.scope);
-  if (tokens.empty() || epoch != (found == forgotten_.end() ? 0 : found->second)) return;
+  if (tokens.empty() || epoch != forgotten_) return;
+  int32_t uses = 0;
   for (auto one = prefixes_.begin(); one != prefixes_.end();) {
     const auto next = std::next(one);
     const size_t matching = of(*one, key) ? size_t(common(one->tokens, tokens)) : 0;
-    if (matching == tokens.size()) {  // nothing new
+    if (matching == tokens.size() && (one->lasting || !lasting)) {  // nothing new
       prefixes_.splice(prefixes_.begin(), prefixes_, one);
       return;
     }
-    if (matching == one->tokens.size())
-      dropped.splice(dropped.end(), prefixes_, one);  // the new one has it all
+    if (matching == one->tokens.size() && (lasting || !one->lasting)) {  // the new one has it all
+      uses = std::max(uses, one->uses);
+      dropped.splice(dropped.end(), prefixes_, one);
+    }
     one = next;
   }
-  prefixes_.push_front(
-      {key.scope, key.adapter.get(), key.adapter, {tokens.begin(), tokens.end()}, std::move(kv)});
+  prefixes_.push_front({key.scope,
+                        key.adapter.get(),
+                        key.adapter,
+                        {tokens.begin(), tokens.end()},
+                        std::move(kv),
+                        lasting,
+                        uses});
   if (prefixes_.size() > kMostPrefixes) {
     dropped.splice(dropped.end(), prefixes_, std::prev(prefixes_.end()));
   }
 }
 
-void PrefixStore::forget(const std::string& scope) {
-  std::list<Prefix> dropped;
+int32_t PrefixStore::known(const PrefixKey& key, std::span<const Token> tokens) const {
+  int32_t most = 0;
   std::lock_guard lock(mutex_);
-  ++forgotten_[scope];
-  for (auto one = prefixes_.begin(); one != prefixes_.end();) {
-    const auto next = std::next(one);
-    if (one->scope == scope) dropped.splice(dropped.end(), prefixes_, one);
-    one = next;
+  for (const Prefix& one : prefixes_) most = std::max(most, of(one, key) ? common(one.tokens, tokens) : 0);
+  return most;
+}
+
+int32_t PrefixStore::fetch(const PrefixKey& key, std::span<const Token> tokens) {
+  if (disk_ == nullptr || key.adapter != nullptr) return 0;
+  const KvIdentity by = identity(key.scope);
+  const int32_t there = disk_->longest(by, tokens);
+  const uint64_t now = epoch();
+  if (there < known(key, tokens) + kPageTokens) return 0;
+  auto kv = disk_->load(by, tokens.first(size_t(there)));
+  if (!kv.ok()) return 0;
+  const int32_t brought = kv->tokens;
+  add(key, now, tokens.first(size_t(brought)), std::move(*kv), true);
+  return brought;
+}
+
+// Those used most, then newest, until the disk is full; written the other way round, so that they are the
+// last to go there.
+Status PrefixStore::spill() {
+  if (disk_ == nullptr) return {};
+  std::vector<Prefix> lasting;
+  {
+    std::lock_guard lock(mutex_);
+    for (const Prefix& one : prefixes_) {
+      if (one.lasting && one.adapter == nullptr) lasting.push_back(one);
+    }
   }
+  std::stable_sort(lasting.begin(), lasting.end(), [](auto& a, auto& b) { return a.uses > b.uses; });
+  int64_t room = home_.disk_bytes;
+  size_t count = 0;
+  while (count < lasting.size() && room >= lasting[count].kv.bytes()) room -= lasting[count++].kv.bytes();
+  for (size_t i = count; i-- > 0;) {
+    TRY(disk_->save(identity(lasting[i].scope), lasting[i].tokens, lasting[i].kv));
+  }
+  return disk_->settle();
+}
+
+Status PrefixStore::forget() {
+  std::list<Prefix> dropped;
+  {
+    std::lock_guard lock(mutex_);
+    ++forgotten_;
+    dropped.swap(prefixes_);
+  }
+  return disk_ == nullptr ? Status() : disk_->forget();
+}
+
+int64_t PrefixStore::disk_bytes() const {
+  return disk_ == nullptr ? 0 : disk_->bytes();
 }
 
 void PrefixStore::shrink(int64_t bytes) {

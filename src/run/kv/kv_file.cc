@@ -295,6 +295,10 @@ Result<KvFile> KvFile::open(std::unique_ptr<File> file) {
   return KvFile(std::move(file), std::move(decoded.head), head_bytes, std::move(chain));
 }
 
+int64_t KvFile::bytes() const {
+  return head_bytes_ + pages_bytes(head_, layout_of(head_));
+}
+
 Status KvFile::made_by(const KvIdentity& ours) const {
   const KvIdentity& its = head_.made_by;
   const auto other = [](std::string what) {

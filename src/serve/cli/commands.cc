@@ -35,6 +35,12 @@ constexpr std::string_view kRecall =
 constexpr std::string_view kRemember =
     "varve remember WORDS... [--event 2024-05-08] [--space S]\n"
     "       varve remember --file TEXT.txt [--event 2024-05-08] [--space S]\n";
+constexpr std::string_view kCapture =
+    "varve capture ID... --model FILE [--title TEXT] [--space S]\n"
+    "       varve capture --recall WORDS... --model FILE [--limit N]\n\n"
+    "  The model reads these memories once, and what it computed of them is kept: a chat that\n"
+    "  begins with them, by --activation or because they are recalled, need not read them again.\n\n"
+    "  --system TEXT      what the system says in those chats, if anything\n";
 constexpr std::string_view kForget =
     "varve forget ID|WORDS... [--yes] [--receipt FILE]\n"
     "       varve forget --verify FILE\n\n"
@@ -153,6 +159,8 @@ constexpr Command kCommands[] = {
     {"key", "who may use the server", kKey, run_key, Shared::home},
     {"recall", "what memory holds about some words", kRecall, run_recall, Shared::home},
     {"remember", "keep some words, or a text file", kRemember, run_remember, Shared::home},
+    {"capture", "let a model read some memories once, for every chat to come", kCapture, run_capture,
+     Shared::home},
     {"forget", "erase memories for good, with a receipt", kForget, run_forget, Shared::home},
     {"cube", "memories one by one: list, show, history, diff, restore, ...", kCube, run_cube, Shared::home},
     {"space", "shared spaces: who may do what, caps, what is screened", kSpace, run_space, Shared::home},

@@ -50,6 +50,13 @@ Result<int> run_explain(Args& args, Console& console) {
   out << "\n";
   print_number(report, "prompt_tokens", "tokens of the prompt     ", out);
   print_number(report, "reused_tokens", "of them reused           ", out);
+  print_number(report, "restored_tokens", "of those, kept on disk    ", out);
+  if (const Json& captured = report["activation"]; captured.is_object()) {
+    out << "activation cube          " << captured["id"].dump() << ", " << captured["reused"].dump() << " of "
+        << captured["tokens"].dump() << " tokens";
+    if (captured["why"].is_string()) out << "; its words were read: " << captured["why"].as_string();
+    out << "\n";
+  }
   print_number(report, "generated_tokens", "tokens generated         ", out);
   print_number(report, "turns_left_out", "turns not in the prompt  ", out);
   print_number(report, "peak_bytes", "peak bytes of the process ", out);

@@ -41,6 +41,7 @@ Result<TurnOptions> turn_options(Args& args) {
   TRY(args.number<uint64_t>("--seed", sampling.seed, 0, UINT64_MAX));
   if (auto stop = TRY(args.value("--stop"))) options.stop.push_back(std::move(*stop));
   options.system = TRY(args.value("--system")).value_or("");
+  if (const auto id = TRY(args.value("--activation"))) options.activation = TRY(CubeId::parse(*id));
   options.recall = !args.flag("--no-recall");
   options.remember = !args.flag("--no-remember");
   TRY(sampling.validate());

@@ -93,6 +93,13 @@ std::string why(const TurnReport& report) {
            std::to_string(usage.reused_tokens) + " of them reused; " +
            std::to_string(usage.generated_tokens) + " generated\n";
   }
+  if (usage.restored_tokens > 0)
+    out += "         " + std::to_string(usage.restored_tokens) + " of those were kept on disk\n";
+  if (const auto& captured = report.captured) {
+    out += "captured " + captured->header.id.text() + "  " + std::to_string(captured->reused) + " of " +
+           std::to_string(captured->tokens) + " tokens reused" +
+           (captured->trouble.empty() ? "" : "; its words were read: " + captured->trouble) + "\n";
+  }
   if (report.turns_left_out > 0) {
     out += "left out the oldest " + std::to_string(report.turns_left_out) + " turns; they can be recalled\n";
   }

@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
-#include <set>
 
 #include "core/base/process.h"
 #include "memory/parametric/stored_adapter.h"
@@ -17,6 +16,7 @@
 #include "memory/reflect/reflect.h"
 #include "run/embed/embedder.h"
 #include "run/embed/likelihood.h"
+#include "run/engine/prefix_disk.h"
 #include "serve/home/former.h"
 #include "serve/home/past.h"
 #include "serve/session/writer.h"
@@ -89,6 +89,8 @@ class Wired : public Home {
 
  private:
   Status follow_recipe();
+  Status forget_attention();
+  Status find_secret();
   bool recall_asks_model() const;
   Status open_recall();
   Status start_model();
@@ -112,7 +114,6 @@ class Wired : public Home {
   std::mutex mutex_;
   std::unique_ptr<Afterthought> thoughts_;  // from the first session on
   std::map<std::pair<std::string, std::string>, std::weak_ptr<Session>> sessions_;
-  std::set<std::string> scopes_;  // principals that may have left KV behind
 };
 
 // A recipe sets what was not set by itself.
@@ -129,6 +130,7 @@ Status Wired::follow_recipe() {
 Status Wired::wire() {
   TRY(follow_recipe());
   cubes_ = TRY(CubeStore::open(env_, options_.folder + "/cubes", ledger_, clock_));
+  cubes_->when_erased([this] { forget_attention().ignore("forget() does it again, and says so"); });
   if (recall_asks_model()) TRY(start_model());
   TRY(open_recall());
   reflectors_ = TRY(make_reflectors(options_.reflector).with("the setting 'reflector'"));
@@ -156,6 +158,17 @@ Status Wired::open_recall() {
   return {};
 }
 
+// 32 bytes that no other home has: what is saved of attention is bound to them.
+Status Wired::find_secret() {
+  const std::string path = options_.folder + "/secret";
+  Hash256& secret = options_.engine.prefixes.secret;
+  const std::span<std::byte> bytes = std::as_writable_bytes(std::span(secret.bytes));
+  auto file = env_.open(path, Open::read);
+  if (file.ok() && TRY((*file)->size()) == int64_t(bytes.size())) return (*file)->read(0, bytes);
+  secure_random(bytes);
+  return write_file(env_, path, bytes);
+}
+
 // Then the model comes first. Else it comes last, and its context is what the indexes leave of the budget.
 bool Wired::recall_asks_model() const {
   return !options_.model.empty() &&
@@ -163,6 +176,9 @@ bool Wired::recall_asks_model() const {
 }
 
 Status Wired::start_model() {
+  TRY(find_secret().with("reading the secret of the home"));
+  options_.engine.prefixes.env = &env_;
+  options_.engine.prefixes.folder = options_.folder + "/prefixes";
   const int64_t outside_before = resident_bytes() - ledger_.used();
   std::shared_ptr<const Model> model = TRY(open_model(env_, options_.model, ledger_));
   if (model->tokenizer() == nullptr) {
@@ -215,7 +231,6 @@ Result<std::shared_ptr<Session>> Wired::session(const Principal& who, const std:
   const SessionParts parts{*cubes_, *recall_, *thoughts_, engine_.get(), clock_, options_.recall_tokens};
   std::shared_ptr<Session> session = TRY(open_session(parts, who, id));
   place = session;
-  scopes_.insert(who.name);
   return session;
 }
 
@@ -235,6 +250,12 @@ Result<std::vector<CubeId>> Wired::learn(const Principal& who, const Turn& turn,
   return stored;
 }
 
+// Without a model, too: what its last run left lies on the disk.
+Status Wired::forget_attention() {
+  return engine_ != nullptr ? engine_->forget_prefixes()
+                            : forget_saved_prefixes(env_, options_.folder + "/prefixes");
+}
+
 Result<EraseReceipt> Wired::forget(const Principal& who, CubeId id, std::string why) {
   EraseReceipt receipt = TRY(cubes_->erase(who, id, std::move(why)));
   if (!receipt.rebuild.empty()) {  // without a model: that would take long, and what needs one stays listed
@@ -245,10 +266,12 @@ Result<EraseReceipt> Wired::forget(const Principal& who, CubeId id, std::string 
     }
     if (again > 0) receipt.indexes.push_back(std::to_string(again) + " derived again from what is left");
   }
-  if (engine_ == nullptr) return receipt;
-  std::lock_guard lock(mutex_);
-  for (const std::string& scope : scopes_) engine_->forget_prefixes(scope);
-  receipt.indexes.push_back("attention state of " + std::to_string(scopes_.size()) + " principals dropped");
+  const Status dropped = forget_attention();
+  if (dropped.ok()) {
+    receipt.indexes.push_back("attention state dropped, what the disk kept of it too");
+  } else {
+    receipt.not_reached.push_back("attention state of former turns: " + std::string(dropped.message()));
+  }
   return receipt;
 }
 

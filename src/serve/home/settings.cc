@@ -92,6 +92,8 @@ std::vector<Setting> settings_of(HomeOptions& o) {
       {"max_sequences", &e.max_sequences, 1, 1024, "answers that are made at the same time; more wait"},
       {"chunk_rows", &e.chunk_rows, 1, 8192, "tokens of one step of the engine"},
       {"kv", &e.kv, 0, 0, "how attention state is kept: policy=... pack=..."},
+      {"prefix_disk", &e.prefixes.disk_bytes, 0, kMaxBytes,
+       "attention state that is kept on disk for the next start; 0: none"},
       {"scheduler", &e.scheduler, 0, 0, "which sequences go first"},
       {"precision", &e.precision, 0, 0, "of matrix products: fast quantises activations to 8 bits"},
       {"threads", &e.threads, 0, 1024, "worker threads; 0: one a core"},

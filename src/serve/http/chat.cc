@@ -98,14 +98,17 @@ Result<Chat> read_chat(Api& api, const Json& body) {
   TRY(read_messages(body, chat));
   const Json own = body["varve"].is_object() ? body["varve"] : Json::object();
   bool go_on = false;
+  std::string activation;
   chat.options.recall = chat.options.remember = api.remember;
   TRY(Fields(own)
           .boolean("remember", chat.options.remember)
           .boolean("recall", chat.options.recall)
           .integer("recall_tokens", chat.options.recall_tokens, 0, 1 << 20)
           .text("session", chat.session, 128)
+          .text("activation", activation, 32)
           .boolean("continue", go_on)
           .done());
+  if (!activation.empty()) chat.options.activation = TRY(CubeId::parse(activation));
   if (go_on) TRY(continue_session(chat));
   if (chat.session.empty()) chat.session = session_of(chat.options.history, chat.user);
   if (api.home.engine() != nullptr) TRY(engine_with_tokenizer(api));

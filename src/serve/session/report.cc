@@ -31,6 +31,16 @@ Json one_recalled(const Recalled& recalled, bool words) {
   return out;
 }
 
+Json of_captured(const Captured& captured, bool words) {
+  const bool exact = captured.tokens > 0 && captured.reused == captured.tokens;
+  Json out = Json::object();
+  out.set("id", captured.header.id.text()).set("tokens", captured.tokens).set("reused", captured.reused);
+  out.set("fidelity", exact ? "exact" : "words");
+  if (words) out.set("title", captured.header.title);
+  if (!captured.trouble.empty()) out.set("why", captured.trouble);
+  return out;
+}
+
 }  // namespace
 
 Json to_json(const TurnReport& report, bool words) {
@@ -42,6 +52,8 @@ Json to_json(const TurnReport& report, bool words) {
   if (words && !report.counted.empty()) out.set("counted", report.counted);
   out.set("turn", report.turn).set("finish", name_of(report.finish));
   out.set("prompt_tokens", report.usage.prompt_tokens).set("reused_tokens", report.usage.reused_tokens);
+  out.set("restored_tokens", report.usage.restored_tokens);
+  if (report.captured) out.set("activation", of_captured(*report.captured, words));
   out.set("generated_tokens", report.usage.generated_tokens);
   out.set("turns_left_out", report.turns_left_out).set("peak_bytes", report.peak_bytes);
   out.set("stage_ms", std::move(stages)).set("recalled", std::move(recalled));

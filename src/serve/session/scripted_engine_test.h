@@ -106,7 +106,7 @@ class ScriptedEngine : public Engine {
   EngineStats stats() const override { return {}; }
   const Model& model() const override { return model_; }
   int32_t context() const override { return context_tokens; }
-  void forget_prefixes(const std::string&) override {}
+  Status forget_prefixes() override { return {}; }
 
   int32_t context_tokens = 4096;
   std::vector<std::string> prompts;

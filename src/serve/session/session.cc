@@ -83,7 +83,9 @@ class Conversation : public Session {
     return work.options.recall_tokens < 0 ? parts_.recall_tokens : work.options.recall_tokens;
   }
   Status find_asked_before(Work& work);
-  Status gather(Work& work) const;
+  Status gather(Work& work);
+  Status attach(Work& work, const CubeId& id);
+  Status attach_recalled(Work& work);
   Result<std::vector<Recalled>> count(Work& work, RecallQuery& query) const;
   Result<Json> messages(const Work& work);
   void trim_recalled(Work& work) const;
@@ -106,6 +108,7 @@ class Conversation : public Session {
   const std::unique_ptr<Prompter> prompter_;  // null without a model
   std::mutex mutex_;                          // one turn at a time
   Transcript transcript_;
+  std::optional<CubeId> attached_;  // an activation cube that the prompts of this conversation begin with
   Interrupt interrupt_;
   mutable std::mutex thought_mutex_;                // of the pointer alone
   std::shared_ptr<Afterthought::Outcome> thought_;  // of the newest turn
@@ -182,12 +185,42 @@ Status Conversation::find_asked_before(Work& work) {
   return {};
 }
 
-Status Conversation::gather(Work& work) const {
+// The cube that is named, or the one that this conversation began with.
+Status Conversation::attach(Work& work, const CubeId& id) {
+  Captured captured = TRY(find_captured(parts_.cubes, who_, id));
+  if (prompter_->count(captured.words) > parts_.engine->context() / 4 * 3)
+    return Status(Code::invalid, "what cube " + id.text() + " captured fills the context");
+  work.report.captured = std::move(captured);
+  attached_ = id;
+  return {};
+}
+
+// A conversation that begins with something captured begins with its state. Later that would move everything
+// that is computed already.
+Status Conversation::attach_recalled(Work& work) {
+  const bool begins = own_history(work) ? transcript_.next_turn() == 0 : work.options.history.size() == 0;
+  if (parts_.engine != nullptr && begins && !work.report.captured) {
+    const auto found = TRY(captured_of(parts_.cubes, who_, parts_.engine->model(), work.report.recalled));
+    if (found && !attach(work, *found).ok()) return {};  // recalled words do, then
+  }
+  if (!work.report.captured) return {};
+  std::erase_if(work.report.recalled,
+                [&](const Recalled& one) { return work.report.captured->holds(one.header); });
+  return {};
+}
+
+Status Conversation::gather(Work& work) {
   RecallQuery query;
+  if (parts_.engine != nullptr && work.options.activation) {
+    TRY(attach(work, *work.options.activation));
+  } else if (parts_.engine != nullptr && attached_ && !attach(work, *attached_).ok()) {
+    attached_.reset();  // erased since
+  }
   query.text = head_of(work.user, kQueryBytes);
   if (parts_.engine != nullptr) {
     const int32_t room = parts_.engine->context() - quarter(work.options.max_tokens) -
-                         quarter(recall_tokens(work)) - parts_.engine->context() / 8;
+                         quarter(recall_tokens(work)) - parts_.engine->context() / 8 -
+                         (work.report.captured ? prompter_->count(work.report.captured->words) : 0);
     work.first_turn = own_history(work) ? transcript_.first_turn(room) : 0;
     query.token_budget = quarter(recall_tokens(work));
     query.skip_session = id_;
@@ -204,7 +237,7 @@ Status Conversation::gather(Work& work) const {
     if (std::none_of(work.report.recalled.begin(), work.report.recalled.end(), same))
       work.report.recalled.push_back(std::move(one));
   }
-  return {};
+  return attach_recalled(work);
 }
 
 // Of a message that asks about all memories: the count, and its evidence in half of the allowance.
@@ -238,18 +271,27 @@ Status Conversation::recall_pinned(Work& work) const {
   return {};
 }
 
-// System, history, and in the newest message first what was recalled for it, then the user's words. History
-// holds what was said alone, so the recalled words of a turn are gone from the next prompt.
+// System, what was captured, history, and in the newest message first what was recalled for it, then the
+// user's words. History holds what was said alone, so the recalled words of a turn are gone from the next
+// prompt.
 Result<Json> Conversation::messages(const Work& work) {
   Json all = Json::array();
   if (!work.options.system.empty()) all.push(message("system", work.options.system));
+  const auto& captured = work.report.captured;
+  if (captured && own_history(work)) all.push(message("user", captured->words));
   if (own_history(work)) {
     for (const Said& said : TRY(transcript_.read(work.first_turn))) {
       if (said.cube == work.user_cube) continue;  // asked before and never answered: it comes last
       all.push(message(said.speaker == "assistant" ? "assistant" : "user", said.text));
     }
   } else {
-    for (const Json& one : work.options.history.as_array()) all.push(one);
+    bool placed = !captured;
+    for (const Json& one : work.options.history.as_array()) {
+      if (!placed && one["role"] != Json("system")) all.push(message("user", captured->words));
+      placed = placed || one["role"] != Json("system");
+      all.push(one);
+    }
+    if (!placed) all.push(message("user", captured->words));
   }
   std::string newest = present(work.report.recalled, work.report.counted);
   if (!newest.empty()) newest += "\n\n";
@@ -285,6 +327,8 @@ Status Conversation::write_prompt(Work& work) {
       work.report.counted.clear();
     } else if (own_history(work) && work.first_turn < transcript_.next_turn()) {
       work.first_turn += (transcript_.next_turn() - work.first_turn + 1) / 2;
+    } else if (work.report.captured && !work.options.activation) {
+      work.report.captured.reset();
     } else {
       return Status(Code::invalid,
                     "the message makes a prompt of " + std::to_string(size) + " tokens, and the context of " +
@@ -319,16 +363,20 @@ Status Conversation::answer(Work& work, const OnPiece& on_piece) {
   Request request;
   const int32_t room = parts_.engine->context() - int32_t(work.prompt.tokens.size());
   request.tokens = std::move(work.prompt.tokens);
+  auto& captured = work.report.captured;
+  if (captured) bring(*captured, parts_.cubes, who_, *parts_.engine, request.tokens);
   request.max_tokens = std::min(work.options.max_tokens, room);
   request.sampling = work.options.sampling;
   request.grammar = work.options.grammar;
   request.scope = who_.name;
+  request.lasting = work.options.remember;
   std::vector<std::string> stop = work.options.stop;
   stop.insert(stop.end(), work.prompt.stop.begin(), work.prompt.stop.end());
   Generation made = TRY(generate(*parts_.engine, std::move(request), std::move(stop), on_piece, interrupt_));
   work.report.answer = std::move(made.text);
   work.report.finish = made.finish;
   work.report.usage = made.usage;
+  if (captured) captured->reused = std::min(captured->tokens, made.usage.reused_tokens);
   work.report.sampled = std::move(made.sampled);
   return {};
 }
@@ -340,7 +388,10 @@ void Conversation::keep_answer(Work& work) {
   std::vector<Source> from;
   Trust trust = Trust::model;
   if (work.user_cube) from.push_back({*work.user_cube, 1});
-  for (const Recalled& one : work.report.recalled) {
+  std::vector<Recalled> seen = work.report.recalled;
+  if (const auto& captured = work.report.captured)
+    seen.insert(seen.end(), captured->sources.begin(), captured->sources.end());
+  for (const Recalled& one : seen) {
     if (!repeats(words, one.text, work.user)) continue;
     from.push_back({one.header.id, one.header.version});
     trust = std::min(trust, one.header.trust);

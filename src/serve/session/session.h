@@ -16,6 +16,7 @@
 #include "run/engine/engine.h"
 #include "serve/session/afterthought.h"
 #include "serve/session/answer/generate.h"
+#include "serve/session/captured.h"
 
 namespace varve {
 
@@ -23,9 +24,10 @@ struct TurnReport {  // for /why, `varve explain` and the API's `varve` object
   std::string answer;
   Finish finish = Finish::stop;
   Usage usage;
-  std::vector<Recalled> recalled;  // what the answer could see (without a model: what it says)
-  std::string counted;             // over all memories, when the message asks for that; in words
-  std::vector<Sampled> sampled;    // one a token, when logprobs were asked for
+  std::vector<Recalled> recalled;    // what the answer could see (without a model: what it says)
+  std::optional<Captured> captured;  // memories that stand first in the prompt, computed earlier
+  std::string counted;               // over all memories, when the message asks for that; in words
+  std::vector<Sampled> sampled;      // one a token, when logprobs were asked for
   std::vector<std::pair<std::string, double>> stage_ms;
   int64_t peak_bytes = 0;             // of the process, measured by the system
   int32_t turn = 0;                   // place in the conversation, from 0
@@ -44,7 +46,8 @@ struct TurnOptions {
   int32_t recall_tokens = -1;  // at most; -1: the recipe's; never more than a quarter of the context
   std::vector<std::string> stop;
   std::shared_ptr<const Grammar> grammar;
-  std::string system;           // words before the conversation, or empty
+  std::string system;                // words before the conversation, or empty
+  std::optional<CubeId> activation;  // a cube of 'varve capture' to begin with; none: one that recall finds
   Json history;                 // null: the stored transcript; else messages that the caller keeps itself
   Json after;                   // messages after the user's: calls of tools, their results, a begun answer
   Json tools;                   // null or an array, handed to the chat template

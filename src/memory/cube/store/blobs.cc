@@ -16,12 +16,17 @@ Status Blobs::write(const Hash256& name, std::string_view bytes) {
   return write_file(env_, path(name), std::as_bytes(std::span(bytes)));
 }
 
-Result<std::string> Blobs::read(const Hash256& name, int64_t bytes) const {
+Result<std::unique_ptr<File>> Blobs::open(const Hash256& name, int64_t bytes) const {
   auto file = env_.open(path(name), Open::read);
   if (file.code() == Code::not_found) return Status(Code::corrupt, "the blob " + name.hex() + " is missing");
-  const auto opened = TRY(std::move(file));
+  auto opened = TRY(std::move(file));
   if (TRY(opened->size()) != bytes)
     return Status(Code::corrupt, "the blob " + name.hex() + " has another size");
+  return opened;
+}
+
+Result<std::string> Blobs::read(const Hash256& name, int64_t bytes) const {
+  const auto opened = TRY(open(name, bytes));
   std::string text(size_t(bytes), '\0');
   TRY(opened->read(0, std::as_writable_bytes(std::span(text))));
   if (sha256(text) != name) return Status(Code::corrupt, "the blob " + name.hex() + " has other content");

@@ -1,6 +1,7 @@
 // CubeStore over one SQLite connection and a folder of blobs. Journal and durability: docs/decisions/0003.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -74,6 +75,11 @@ class SqliteStore : public CubeStore, public Governance {
   Result<std::string> export_cube(const Principal& who, CubeId id) const override;
   Result<CubeId> import_cube(const Principal& who, std::string_view file, const std::string& space) override;
   Governance& governance() override { return *this; }
+  Result<std::unique_ptr<File>> open_payload(const Principal& who, CubeId id) const override;
+  void when_erased(std::function<void()> act) override {
+    std::scoped_lock lock(writing_, connection_);
+    when_erased_ = std::move(act);
+  }
   // observe.cc
   Status observe(CubeObserver* observer, const JournalMark* since) override;
   Result<std::optional<CubeId>> show(CubeObserver& to, CubeId after, int32_t limit) const override;
@@ -118,6 +124,9 @@ class SqliteStore : public CubeStore, public Governance {
     JournalMark mark;                      // of the last of the events
     bool doubtful = false;                 // the disk failed somebody
 
+    bool erases() const {
+      return std::any_of(events.begin(), events.end(), [](const auto& event) { return event.erased; });
+    }
     void add_blobs(const std::vector<Hash256>& more) { blobs.insert(blobs.end(), more.begin(), more.end()); }
   };
   void wait_turn(Turn& mine);
@@ -135,6 +144,9 @@ class SqliteStore : public CubeStore, public Governance {
   Status sweep() const;
   Status scrub();
   // observe.cc
+  void tell_erased() const {
+    if (when_erased_) when_erased_();
+  }
   void tell(CubeObserver& to, const std::vector<Change::Event>& events) const;
   Status tell_since(CubeObserver& to, const JournalMark& since) const;
   std::string database_path() const { return folder_ + "/cubes.db"; }
@@ -161,6 +173,7 @@ class SqliteStore : public CubeStore, public Governance {
   CubeId last_;
   std::map<std::string, int64_t> active_bytes_;  // of spaces with a cap, at most; measured when it passes it
   CubeObserver* observer_ = nullptr;
+  std::function<void()> when_erased_;
 };
 
 template <class Steps>

@@ -111,6 +111,7 @@ void SqliteStore::write_together(const std::vector<Turn*>& group) {
         shared.ok() && !written.doubtful && (written.blobs.empty() || drop_orphans(written.blobs).ok());
     if (!written.blobs.empty() && !dropped) orphans_ = true;
   }
+  if (written.erases()) tell_erased();  // what was made of them meanwhile
   if (observer_ != nullptr && !written.events.empty()) {
     tell(*observer_, written.events);
     observer_->reached(written.mark);
@@ -141,6 +142,7 @@ Status SqliteStore::write_in_transaction(const std::vector<Turn*>& group, Writte
     written.events.insert(written.events.end(), change->events().begin(), change->events().end());
     for (const auto& [space, bytes] : change->grown()) written.grown[space] += bytes;
   }
+  if (written.erases()) tell_erased();  // whatever stops the process next, no copy outlives the words
   return sequence ? commit(std::move(transaction), *sequence) : Status();
 }
 
@@ -206,6 +208,15 @@ Result<EraseReceipt> SqliteStore::erase(const Principal& who, CubeId id, std::st
                                   (swept.ok() ? "" : " (" + std::string(swept.message()) + ")"));
   }
   return receipt;
+}
+
+Result<std::unique_ptr<File>> SqliteStore::open_payload(const Principal& who, CubeId id) const {
+  return read(who, [&](View& view) -> Result<std::unique_ptr<File>> {
+    const CubeHeader header = TRY(view.rows().header(TRY(view.find(id))));
+    if (header.payload_bytes > int64_t(kInlineBytes))
+      return blobs_.open(header.payload_hash, header.payload_bytes);
+    return file_of(TRY(view.rows().payload(header)));
+  });
 }
 
 Result<std::string> SqliteStore::words(View& view, CubeId id, uint32_t version) const {
