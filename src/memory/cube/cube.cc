@@ -136,6 +136,11 @@ Status check_space(std::string_view space) {
   return colon == std::string_view::npos ? Status() : check_name("a space", space.substr(colon + 1));
 }
 
+std::string Principal::whole() const {  // no name holds a line's end
+  if (agent.empty() && session.empty()) return name;
+  return name + "\n" + agent + (session.empty() ? "" : "\n" + session);
+}
+
 Status check_text(std::string_view what, std::string_view text, size_t max_bytes) {
   if (text.size() > max_bytes) return too_long(what, int64_t(text.size()), int64_t(max_bytes));
   for (size_t i = 0; i < text.size(); ++i) {

@@ -4,6 +4,7 @@
 
 #include "memory/cube/cube.h"
 #include "memory/recall/present.h"
+#include "memory/reflect/shared/unfinished.h"
 
 namespace varve {
 namespace {
@@ -102,7 +103,8 @@ std::string prompt_of(const Inquiry& question) {
 }
 
 Result<Json> ask(Writer& writer, const Inquiry& question) {
-  const std::string text = TRY(writer.write(prompt_of(question), question.shape.dump(), question.max_tokens));
+  std::string text = TRY(writer.write(prompt_of(question), question.shape.dump(), question.max_tokens));
+  if (!trimmed(text).empty()) text = finished(text, question.shape).value_or(std::move(text));
   auto json = parse_json(text, {.max_bytes = kMaxAnswerBytes, .max_depth = 8, .max_items = 1000});
   if (!json.ok()) return wrong(std::move(json).status().message());
   TRY(fit(*json, question.shape));

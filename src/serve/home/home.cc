@@ -222,7 +222,7 @@ Status Wired::advise(Status refused) const {
 Result<std::shared_ptr<Session>> Wired::session(const Principal& who, const std::string& id) {
   std::lock_guard lock(mutex_);
   std::erase_if(sessions_, [](const auto& one) { return one.second.expired(); });
-  std::weak_ptr<Session>& place = sessions_[{who.name, id}];
+  std::weak_ptr<Session>& place = sessions_[{who.whole(), id}];
   if (auto open = place.lock()) return open;
   if (!thoughts_) {
     thoughts_ = std::make_unique<Afterthought>(
@@ -240,7 +240,7 @@ Result<std::vector<CubeId>> Wired::learn(const Principal& who, const Turn& turn,
   Interrupt interrupt;
   if (engine_ != nullptr) {
     prompter.emplace(engine_->model());
-    writer.emplace(*engine_, *prompter, who.name, clock_, interrupt);
+    writer.emplace(*engine_, *prompter, who.whole(), clock_, interrupt);
   }
   std::vector<CubeId> stored;
   for (const auto& reflector : reflectors_) {

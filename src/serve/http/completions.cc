@@ -74,7 +74,7 @@ Request request_of(const Completion& from, size_t prompt, int32_t choice, const 
                   .max_tokens = from.call.max_tokens,
                   .sampling = from.call.sampling,
                   .grammar = from.call.grammar,
-                  .scope = who.name};
+                  .scope = who.whole()};
   request.sampling.seed += uint64_t(choice);
   return request;
 }

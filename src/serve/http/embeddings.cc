@@ -18,7 +18,7 @@ struct Embedded {
 
 Result<Embedded> by_engine(Engine& engine, const std::string& text, const Principal& who) {
   Request request{
-      .tokens = tokenize_prompt(*engine.model().tokenizer(), text), .max_tokens = 0, .scope = who.name};
+      .tokens = tokenize_prompt(*engine.model().tokenizer(), text), .max_tokens = 0, .scope = who.whole()};
   if (request.tokens.empty()) return Status(Code::invalid, "an empty text has no embedding");
   request.embed = true;
   Embedded out{.tokens = int32_t(request.tokens.size())};

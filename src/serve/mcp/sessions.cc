@@ -6,19 +6,11 @@
 
 namespace varve {
 
-namespace {
-
-std::string name_of(const Principal& who) {  // no part holds a line's end
-  return who.name + "\n" + who.agent + "\n" + who.session;
-}
-
-}  // namespace
-
 std::string McpSessions::begin(const Principal& who, McpState state) {
   Hash256 secret;
   secure_random(std::as_writable_bytes(std::span(secret.bytes)));
   auto session = std::make_shared<Session>();
-  session->who = name_of(who);
+  session->who = who.whole();
   session->state = std::move(state);
   std::lock_guard lock(mutex_);
   session->used = ++uses_;
@@ -38,7 +30,7 @@ bool McpSessions::with(const std::string& id, const Principal& who,
   {
     std::lock_guard lock(mutex_);
     const auto found = sessions_.find(id);
-    if (found == sessions_.end() || found->second->who != name_of(who)) return false;
+    if (found == sessions_.end() || found->second->who != who.whole()) return false;
     session = found->second;
     session->used = ++uses_;
   }
@@ -50,7 +42,7 @@ bool McpSessions::with(const std::string& id, const Principal& who,
 bool McpSessions::end(const std::string& id, const Principal& who) {
   std::lock_guard lock(mutex_);
   const auto found = sessions_.find(id);
-  if (found == sessions_.end() || found->second->who != name_of(who)) return false;
+  if (found == sessions_.end() || found->second->who != who.whole()) return false;
   sessions_.erase(found);
   return true;
 }

@@ -58,7 +58,7 @@ void Afterthought::meet(const Principal& who) {
   if (!reached) {  // never before: from now on, and 'varve reflect' for the past
     unsaved_[who.name] = first_at(parts_.clock.now_ms());
   } else {
-    log.past = std::make_unique<PastTurns>(parts_.cubes, who, who.name, reached);
+    log.past = std::make_unique<PastTurns>(parts_.cubes, Principal{who.name}, who.name, reached);
   }
   tell();
 }
@@ -76,7 +76,7 @@ std::shared_ptr<Afterthought::Outcome> Afterthought::submit(const Principal& who
   if (waiting_.size() >= kQueued) {  // it stays open, so the mark stays before it
     Log& log = logs_[who.name];
     if (!log.past)
-      log.past = std::make_unique<PastTurns>(parts_.cubes, who, who.name, just_before(first_of(turn)));
+      log.past = std::make_unique<PastTurns>(parts_.cubes, Principal{who.name}, who.name, just_before(first_of(turn)));
     outcome->trouble = "the afterthought is far behind; this turn will be reflected on later";
     outcome->done = true;
     return outcome;
@@ -206,7 +206,7 @@ Afterthought::Outcome Afterthought::reflect_on(Job& job, bool& cancelled) {
   Outcome outcome;
   std::optional<EngineWriter> writer;
   if (parts_.engine != nullptr)
-    writer.emplace(*parts_.engine, *prompter_, job.who.name, parts_.clock, interrupt_);
+    writer.emplace(*parts_.engine, *prompter_, job.who.whole(), parts_.clock, interrupt_);
   for (const auto& reflector : parts_.reflectors) {
     auto stored =
         reflect({job.who, parts_.cubes, parts_.recall, parts_.embedder, writer ? &*writer : nullptr},

@@ -368,7 +368,7 @@ Status Conversation::answer(Work& work, const OnPiece& on_piece) {
   request.max_tokens = std::min(work.options.max_tokens, room);
   request.sampling = work.options.sampling;
   request.grammar = work.options.grammar;
-  request.scope = who_.name;
+  request.scope = who_.whole();
   request.lasting = work.options.remember;
   std::vector<std::string> stop = work.options.stop;
   stop.insert(stop.end(), work.prompt.stop.begin(), work.prompt.stop.end());

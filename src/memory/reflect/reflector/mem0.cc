@@ -11,6 +11,7 @@
 #include "memory/reflect/derive.h"
 #include "memory/reflect/fact_questions.h"
 #include "memory/reflect/reflector.h"
+#include "memory/reflect/shared/unfinished.h"
 
 namespace varve::reflector {
 namespace {
@@ -34,8 +35,9 @@ Status wrong(std::string_view what) {
 
 // The list called `name`, which is all that an answer consists of.
 Result<Json::Array> answered(Writer& writer, const Inquiry& question, std::string_view name) {
-  const std::string text = TRY(writer.write(prompt_of(question), question.shape.dump(), question.max_tokens));
+  std::string text = TRY(writer.write(prompt_of(question), question.shape.dump(), question.max_tokens));
   if (trimmed(text).empty()) return Json::Array();
+  text = finished(text, question.shape).value_or(std::move(text));
   auto json = parse_json(text, {.max_bytes = 64 << 10, .max_depth = 8, .max_items = 1000});
   if (!json.ok()) return wrong(std::move(json).status().message());
   if (!(*json)[name].is_array()) return wrong("it lacks a list of " + std::string(name));
