@@ -41,7 +41,7 @@ struct Principal {
   std::string name;
   std::string agent;    // acts for `name`, with no more than the rights it was lent; empty: the user itself
   std::string session;  // confined to what was said in this conversation; empty: not confined
-  std::string whole() const;  // all three as one, to keep apart what belongs to each: "alice", "alice\nhelper"
+  std::string whole() const;  // all three as one, to keep apart what belongs to each
 };
 Status check_name(std::string_view what, std::string_view name);
 // A space is a principal's own, named as it is, or one of its others: "alice:family".

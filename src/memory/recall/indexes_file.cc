@@ -3,45 +3,13 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "memory/recall/index_check.h"
 #include "memory/recall/indexes.h"
 
 namespace varve {
 namespace {
 
-constexpr std::string_view kFormat = "varve index 2";
-constexpr std::string_view kEntries = "entries", kEnd = ".index";
-
-struct FileHead {
-  std::string spec, embedder;
-  JournalMark mark;
-  bool complete = true;
-  CubeId filled_to{};
-  int64_t shown = 0;
-};
-
-Status put_head(SnapshotWriter& out, const FileHead& head) {
-  TRY(out.text(kFormat));
-  TRY(out.text(head.spec));
-  TRY(out.text(head.embedder));
-  TRY(out.number(head.mark.sequence));
-  TRY(out.put(std::as_bytes(std::span(head.mark.hash.bytes))));
-  TRY(out.number(uint8_t(head.complete)));
-  TRY(out.put(std::as_bytes(std::span(head.filled_to.bytes))));
-  return out.number(head.shown);
-}
-
-Result<FileHead> get_head(SnapshotReader& in) {
-  FileHead head;
-  if (TRY(in.text(64)) != kFormat) return in.damaged();
-  head.spec = TRY(in.text(4096));
-  head.embedder = TRY(in.text(4096));
-  head.mark.sequence = TRY(in.number<int64_t>());
-  TRY(in.get(std::as_writable_bytes(std::span(head.mark.hash.bytes))));
-  head.complete = TRY(in.number<uint8_t>()) != 0;
-  TRY(in.get(std::as_writable_bytes(std::span(head.filled_to.bytes))));
-  head.shown = TRY(in.number<int64_t>());
-  return head;
-}
+constexpr std::string_view kEntries = "entries", kEnd = kIndexEnd;
 
 std::string name_of(const Embedder* embedder) {
   return embedder == nullptr ? std::string() : std::string(embedder->name());
@@ -97,14 +65,14 @@ Status Indexes::save() {
 Result<JournalMark> Indexes::load_entries() {
   auto in = TRY(
       SnapshotReader::open(*ground_.env, ground_.folder + "/" + std::string(kEntries) + std::string(kEnd)));
-  const FileHead head = TRY(get_head(in));
+  const IndexHead head = TRY(get_head(in));
   TRY(entries_.load(in, head.embedder == name_of(embedder_)));
   return head.mark;
 }
 
 Result<JournalMark> Indexes::load_part(Part& part, const std::string& name) {
   auto in = TRY(SnapshotReader::open(*ground_.env, ground_.folder + "/" + name));
-  const FileHead head = TRY(get_head(in));
+  const IndexHead head = TRY(get_head(in));
   if (head.spec != part.spec || head.embedder != name_of(part.embedder)) return in.damaged();
   TRY(part.retriever->load(in));
   part.complete = head.complete;

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "core/base/rng.h"
+#include "memory/recall/index_check.h"
 #include "memory/recall/recall.h"
 #include "tests/support/temp_folder.h"
 
@@ -158,6 +159,39 @@ TEST_F(Keeping, ADamagedForeignOrMissingFileCostsNothingButTime) {
     EXPECT_EQ(answers(), before) << trial;
     recall_.reset();
   }
+}
+
+TEST_F(Keeping, AnyChangedByteIsFoundWithoutOpening) {
+  put(0, 600);
+  open("bm25+context");
+  recall_.reset();
+  const std::string folder = folder_ / "index";
+  const auto problems = [&] { return *check_indexes(posix_env(), folder, *store_); };
+  EXPECT_TRUE(problems().empty());
+  for (const std::string& name : files()) {
+    const auto whole = *read_file(posix_env(), folder + "/" + name, 64 << 20);
+    for (uint32_t trial = 0; trial < 40; ++trial) {
+      auto damaged = whole;
+      const size_t at = random_bits({.seed = 9}, trial) % whole.size();
+      if (trial % 2 == 0) damaged[at] ^= std::byte(1);
+      if (trial % 2 == 1) damaged.resize(at);
+      ASSERT_TRUE(write_file(posix_env(), folder + "/" + name, damaged).ok());
+      ASSERT_EQ(problems().size(), 1u) << name << " " << at;
+      EXPECT_EQ(problems()[0].file, name);
+    }
+    ASSERT_TRUE(write_file(posix_env(), folder + "/" + name, whole).ok());
+  }
+  EXPECT_TRUE(problems().empty());
+
+  store_.reset();
+  std::filesystem::remove_all(folder_ / "cubes");
+  SetUp();
+  put(600, 1200);
+  EXPECT_EQ(problems().size(), 2u) << "of another store";
+  EXPECT_EQ(*drop_indexes(posix_env(), folder), 2);
+  EXPECT_TRUE(problems().empty());
+  open();
+  EXPECT_EQ(recall_->state().opened, "built");
 }
 
 TEST_F(Keeping, FilesOfAnotherStoreAreThrownAway) {

@@ -33,23 +33,38 @@ Result<Turn> exchange_around(const Reflecting& with, const CubeHeader& said) {
   return turn;
 }
 
+// What is made of each exchange that it was derived from.
+Result<std::vector<CubeId>> derive_one(const Reflecting& with, const Reflector& reflector,
+                                       const Rebuild& lost) {
+  std::vector<CubeId> made;
+  for (const CubeId& source : lost.from) {
+    const CubeHeader header = TRY(with.cubes.head(with.who, source));
+    if (!is_evidence(header.kind)) continue;
+    const std::vector<CubeId> more = TRY(reflect(with, reflector, TRY(exchange_around(with, header))));
+    made.insert(made.end(), more.begin(), more.end());
+  }
+  return made;
+}
+
 }  // namespace
 
 Result<std::vector<CubeId>> derive_again(const Reflecting& with, const Reflector& reflector) {
   const std::vector<std::string> kinds = reflector.kinds();
   std::vector<CubeId> made;
-  const std::vector<Rebuild> due = TRY(with.cubes.governance().rebuilds(with.who));
-  for (const Rebuild& lost : due) {
+  Status trouble;
+  for (const Rebuild& lost : TRY(with.cubes.governance().rebuilds(with.who))) {
     if (std::find(kinds.begin(), kinds.end(), lost.kind) == kinds.end()) continue;
-    size_t before = made.size();
-    for (const CubeId& source : lost.from) {
-      const CubeHeader header = TRY(with.cubes.head(with.who, source));
-      if (!is_evidence(header.kind)) continue;
-      const std::vector<CubeId> more = TRY(reflect(with, reflector, TRY(exchange_around(with, header))));
-      made.insert(made.end(), more.begin(), more.end());
+    auto again = derive_one(with, reflector, lost);
+    if (again.code() == Code::cancelled) return std::move(again).status();
+    if (!again.ok()) {
+      trouble = std::move(again).status();
+      continue;
     }
-    if (made.size() > before) TRY(with.cubes.governance().rebuilt(with.who, lost.lost));
+    // A writer that was asked and had nothing to say will have no more the next time.
+    if (!again->empty() || with.writer != nullptr) TRY(with.cubes.governance().rebuilt(with.who, lost.lost));
+    made.insert(made.end(), again->begin(), again->end());
   }
+  if (made.empty()) TRY(std::move(trouble));
   return made;
 }
 

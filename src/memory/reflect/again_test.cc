@@ -58,5 +58,54 @@ TEST(DeriveAgain, WhatHadOtherSourcesComesBackWithoutTheForgotten) {
   EXPECT_TRUE(derive_again(with, reflector)->empty());
 }
 
+// Does nothing without a writer.
+class Asking : public Running {
+ public:
+  Result<std::vector<MemoryOp>> reflect(const Principal& who, const Turn& turn, const Known& known,
+                                        Writer* writer) const override {
+    if (writer == nullptr) return std::vector<MemoryOp>();
+    TRY(writer->write("what?", "", 10));
+    return Running::reflect(who, turn, known, writer);
+  }
+};
+
+struct Wayward : Writer {
+  Code code = Code::ok;
+  Result<std::string> write(std::string_view, std::string_view, int) override {
+    return code == Code::ok ? Result<std::string>("") : Result<std::string>(Status(code, "not now"));
+  }
+};
+
+TEST(DeriveAgain, WhatNeedsAWriterStaysListedUntilOneAnswers) {
+  const Principal who{"alice"};
+  const TempFolder folder{TempFolder::in_ram()};
+  Ledger ledger{256 << 20};
+  auto store = std::move(CubeStore::open(posix_env(), folder / "cubes", ledger)).value();
+  auto recall = std::move(Recall::make("default", *store, nullptr, ledger)).value();
+  const auto put = [&](const char* kind, const char* words, std::vector<Source> from) {
+    CubeDraft draft;
+    draft.header.kind = kind;
+    draft.header.from = std::move(from);
+    draft.payload = words;
+    return *store->put(who, draft);
+  };
+  const CubeId tea = put("turn", "tea", {}), secret = put("turn", "secret", {});
+  put("test.running", "tea secret", {{tea, 1}, {secret, 1}});
+  ASSERT_EQ(store->erase(who, secret, "")->rebuild.size(), 1u);
+  const Asking reflector;
+  const auto waiting = [&] { return store->governance().rebuilds(who)->size(); };
+  EXPECT_TRUE(derive_again({who, *store, *recall}, reflector)->empty());
+  EXPECT_EQ(waiting(), 1u);
+  Wayward writer;
+  for (const Code code : {Code::cancelled, Code::invalid, Code::over_budget}) {
+    writer.code = code;
+    EXPECT_EQ(derive_again({who, *store, *recall, nullptr, &writer}, reflector).code(), code);
+    EXPECT_EQ(waiting(), 1u);
+  }
+  writer.code = Code::ok;
+  EXPECT_EQ(derive_again({who, *store, *recall, nullptr, &writer}, reflector)->size(), 1u);
+  EXPECT_EQ(waiting(), 0u);
+}
+
 }  // namespace
 }  // namespace varve

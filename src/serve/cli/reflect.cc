@@ -30,6 +30,7 @@ Result<int> run_reflect(Args& args, Console& console) {
     Json out = Json::object();
     out.set("reflectors", home->options().reflector).set("turns", count.turns).set("stored", count.stored);
     out.set("failed", count.failed).set("erased", count.dropped.erased).set("closed", count.dropped.closed);
+    out.set("again", count.again).set("waiting", count.waiting);
     console.out << out.dump() << "\n";
     return 0;
   }
@@ -43,6 +44,13 @@ Result<int> run_reflect(Args& args, Console& console) {
               << count.stored << " memories derived";
   if (count.failed > 0) console.out << "; " << count.failed << " turns gave nothing: " << count.trouble;
   console.out << "\n";
+  if (count.again > 0)
+    console.out << count.again << " derived again of what had gone with something forgotten\n";
+  if (count.waiting > 0) {
+    console.out << count.waiting << " more wait for "
+                << (home->engine() == nullptr ? "a model (--model FILE)" : "the reflectors that made them")
+                << "\n";
+  }
   return 0;
 }
 

@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <mutex>
 
 #include "core/base/process.h"
+#include "memory/cube/governance.h"
 #include "memory/parametric/stored_adapter.h"
 #include "memory/reflect/again.h"
 #include "memory/reflect/recipe.h"
@@ -81,6 +83,7 @@ class Wired : public Home {
   Result<std::shared_ptr<Session>> session(const Principal& who, const std::string& id) override;
   Result<EraseReceipt> forget(const Principal& who, CubeId id, std::string why) override;
   Result<std::vector<CubeId>> learn(const Principal& who, const Turn& turn, TimeMs since) override;
+  Result<std::vector<CubeId>> learn_again(const Principal& who) override;
   const std::vector<std::unique_ptr<Reflector>>& reflectors() const override { return reflectors_; }
   Afterthought::State thoughts() override {
     std::lock_guard lock(mutex_);
@@ -88,6 +91,11 @@ class Wired : public Home {
   }
 
  private:
+  // With the running model as a writer, if there is one.
+  using WithEach = std::function<Result<std::vector<CubeId>>(const Reflecting&, const Reflector&)>;
+  Result<std::vector<CubeId>> each_reflector(const Principal& who, TimeMs since, const WithEach& act);
+  Afterthought& thinking();  // under the lock
+  Status again_what_went(const Principal& who, EraseReceipt& receipt);
   Status follow_recipe();
   Status forget_attention();
   Status find_secret();
@@ -224,17 +232,21 @@ Result<std::shared_ptr<Session>> Wired::session(const Principal& who, const std:
   std::erase_if(sessions_, [](const auto& one) { return one.second.expired(); });
   std::weak_ptr<Session>& place = sessions_[{who.whole(), id}];
   if (auto open = place.lock()) return open;
-  if (!thoughts_) {
-    thoughts_ = std::make_unique<Afterthought>(
-        AfterthoughtParts{*cubes_, *recall_, reflectors_, *reached_, embedder_.get(), engine_.get(), clock_});
-  }
-  const SessionParts parts{*cubes_, *recall_, *thoughts_, engine_.get(), clock_, options_.recall_tokens};
+  const SessionParts parts{*cubes_, *recall_, thinking(), engine_.get(), clock_, options_.recall_tokens};
   std::shared_ptr<Session> session = TRY(open_session(parts, who, id));
   place = session;
   return session;
 }
 
-Result<std::vector<CubeId>> Wired::learn(const Principal& who, const Turn& turn, TimeMs since) {
+Afterthought& Wired::thinking() {
+  if (!thoughts_) {
+    thoughts_ = std::make_unique<Afterthought>(
+        AfterthoughtParts{*cubes_, *recall_, reflectors_, *reached_, embedder_.get(), engine_.get(), clock_});
+  }
+  return *thoughts_;
+}
+
+Result<std::vector<CubeId>> Wired::each_reflector(const Principal& who, TimeMs since, const WithEach& act) {
   std::optional<Prompter> prompter;
   std::optional<EngineWriter> writer;
   Interrupt interrupt;
@@ -245,7 +257,7 @@ Result<std::vector<CubeId>> Wired::learn(const Principal& who, const Turn& turn,
   std::vector<CubeId> stored;
   for (const auto& reflector : reflectors_) {
     const Reflecting with{who, *cubes_, *recall_, embedder_.get(), writer ? &*writer : nullptr, since};
-    for (const CubeId& id : TRY(reflect(with, *reflector, turn))) stored.push_back(id);
+    for (const CubeId& id : TRY(act(with, *reflector))) stored.push_back(id);
   }
   return stored;
 }
@@ -256,16 +268,40 @@ Status Wired::forget_attention() {
                             : forget_saved_prefixes(env_, options_.folder + "/prefixes");
 }
 
+Result<std::vector<CubeId>> Wired::learn(const Principal& who, const Turn& turn, TimeMs since) {
+  return each_reflector(who, since, [&](const Reflecting& with, const Reflector& reflector) {
+    return reflect(with, reflector, turn);
+  });
+}
+
+Result<std::vector<CubeId>> Wired::learn_again(const Principal& who) {
+  return each_reflector(who, 0, derive_again);
+}
+
+// At once without a model. What needs one would take long: that stays listed, for the afterthought of a home
+// with a model, and for 'varve reflect'.
+Status Wired::again_what_went(const Principal& who, EraseReceipt& receipt) {
+  size_t again = 0;
+  for (const auto& reflector : reflectors_) {
+    const auto made = derive_again({who, *cubes_, *recall_, embedder_.get(), nullptr}, *reflector);
+    if (made.ok()) again += made->size();
+  }
+  if (again > 0) receipt.indexes.push_back(std::to_string(again) + " derived again from what is left");
+  const size_t left = TRY(cubes_->governance().rebuilds(who)).size();
+  if (left == 0) return {};
+  receipt.indexes.push_back(
+      std::to_string(left) + " wait to be derived again from what is left, " +
+      (engine_ != nullptr ? "by the model when it is idle" : "by 'varve reflect' with a model"));
+  if (engine_ == nullptr) return {};
+  std::lock_guard lock(mutex_);
+  thinking().lost(who);
+  return {};
+}
+
 Result<EraseReceipt> Wired::forget(const Principal& who, CubeId id, std::string why) {
   EraseReceipt receipt = TRY(cubes_->erase(who, id, std::move(why)));
-  if (!receipt.rebuild.empty()) {  // without a model: that would take long, and what needs one stays listed
-    size_t again = 0;
-    for (const auto& reflector : reflectors_) {
-      const auto made = derive_again({who, *cubes_, *recall_, embedder_.get(), nullptr}, *reflector);
-      if (made.ok()) again += made->size();
-    }
-    if (again > 0) receipt.indexes.push_back(std::to_string(again) + " derived again from what is left");
-  }
+  if (!receipt.rebuild.empty())
+    again_what_went(who, receipt).ignore("it is erased; what is left to derive again stays listed");
   const Status dropped = forget_attention();
   if (dropped.ok()) {
     receipt.indexes.push_back("attention state dropped, what the disk kept of it too");

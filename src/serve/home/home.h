@@ -40,6 +40,8 @@ class Home {
   // What the reflector derives from a turn whose evidence is stored, by the model when there is one.
   // `since`: what was derived before does not count (of a rebuilding, when it began).
   virtual Result<std::vector<CubeId>> learn(const Principal& who, const Turn& turn, TimeMs since = 0) = 0;
+  // The same for what was derived and went with one of its sources: what could be derived again.
+  virtual Result<std::vector<CubeId>> learn_again(const Principal& who) = 0;
   virtual const std::vector<std::unique_ptr<Reflector>>& reflectors() const = 0;
   virtual Afterthought::State thoughts() = 0;  // what is still to be learnt from turns
 };

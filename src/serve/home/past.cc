@@ -1,14 +1,23 @@
 #include "serve/home/past.h"
 
+#include <algorithm>
 #include <span>
 
 #include "core/format/json.h"
+#include "memory/cube/governance.h"
 
 namespace varve {
 namespace {
 
 constexpr int64_t kMaxMarkBytes = 4 << 20;
 constexpr int64_t kTurnsBetweenMarks = 50;
+
+bool derived_by(const std::vector<std::unique_ptr<Reflector>>& reflectors, const std::string& kind) {
+  return std::any_of(reflectors.begin(), reflectors.end(), [&](const auto& one) {
+    const std::vector<std::string> kinds = one->kinds();
+    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+  });
+}
 
 }  // namespace
 
@@ -92,6 +101,15 @@ Result<PastCount> reflect_on_past(Home& home, const Principal& who, const PastOp
     if (tell && !tell(count)) return count;
   }
   marks.cut_off_at(who, {});
+  Governance& governance = home.cubes().governance();
+  auto again = home.learn_again(who);
+  if (again.ok()) count.again = int64_t(again->size());
+  if (!again.ok()) count.trouble = std::string(std::move(again).status().message());
+  for (const Rebuild& lost : TRY(governance.rebuilds(who))) {
+    const bool anew = options.rebuild && lost.space == space && derived_by(home.reflectors(), lost.kind);
+    if (anew) TRY(governance.rebuilt(who, lost.lost));  // as all others of its kind, from what is left
+    count.waiting += !anew;
+  }
   return count;
 }
 

@@ -41,6 +41,7 @@ struct PastOptions {
 };
 struct PastCount {
   int64_t turns = 0, stored = 0, failed = 0;
+  int64_t again = 0, waiting = 0;  // of what went with one of its sources: derived again, and still to be
   Dropped dropped{};
   std::string trouble;  // the newest
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "memory/reflect/again.h"
 #include "serve/session/writer.h"
 
 namespace varve {
@@ -54,12 +55,19 @@ void Afterthought::meet(const Principal& who) {
   std::lock_guard lock(mutex_);
   if (idle_ || logs_.contains(who.name)) return;
   Log& log = logs_[who.name];
+  lost_.insert(who.name);
   const auto reached = parts_.progress.reached(who);
   if (!reached) {  // never before: from now on, and 'varve reflect' for the past
     unsaved_[who.name] = first_at(parts_.clock.now_ms());
   } else {
     log.past = std::make_unique<PastTurns>(parts_.cubes, Principal{who.name}, who.name, reached);
   }
+  tell();
+}
+
+void Afterthought::lost(const Principal& who) {
+  std::lock_guard lock(mutex_);
+  if (!idle_) lost_.insert(who.name);
   tell();
 }
 
@@ -76,7 +84,8 @@ std::shared_ptr<Afterthought::Outcome> Afterthought::submit(const Principal& who
   if (waiting_.size() >= kQueued) {  // it stays open, so the mark stays before it
     Log& log = logs_[who.name];
     if (!log.past)
-      log.past = std::make_unique<PastTurns>(parts_.cubes, Principal{who.name}, who.name, just_before(first_of(turn)));
+      log.past = std::make_unique<PastTurns>(parts_.cubes, Principal{who.name}, who.name,
+                                             just_before(first_of(turn)));
     outcome->trouble = "the afterthought is far behind; this turn will be reflected on later";
     outcome->done = true;
     return outcome;
@@ -177,7 +186,13 @@ bool Afterthought::next(Job& job, std::unique_lock<std::mutex>& lock) {
     waiting_.pop_front();
     return true;
   }
-  return !held && next_of_log(job, lock);
+  return !held && (next_of_log(job, lock) || next_lost(job));
+}
+
+bool Afterthought::next_lost(Job& job) {
+  if (lost_.empty()) return false;
+  job = {{std::move(lost_.extract(lost_.begin()).value())}, {}, std::make_shared<Outcome>(), 0, true, true};
+  return true;
 }
 
 // The store is not read under the lock; the cursor is this thread's alone.
@@ -207,10 +222,9 @@ Afterthought::Outcome Afterthought::reflect_on(Job& job, bool& cancelled) {
   std::optional<EngineWriter> writer;
   if (parts_.engine != nullptr)
     writer.emplace(*parts_.engine, *prompter_, job.who.whole(), parts_.clock, interrupt_);
+  const Reflecting with{job.who, parts_.cubes, parts_.recall, parts_.embedder, writer ? &*writer : nullptr};
   for (const auto& reflector : parts_.reflectors) {
-    auto stored =
-        reflect({job.who, parts_.cubes, parts_.recall, parts_.embedder, writer ? &*writer : nullptr},
-                *reflector, job.turn);
+    auto stored = job.again ? derive_again(with, *reflector) : reflect(with, *reflector, job.turn);
     if (stored.ok()) {
       outcome.stored.insert(outcome.stored.end(), stored->begin(), stored->end());
       continue;
@@ -224,6 +238,11 @@ Afterthought::Outcome Afterthought::reflect_on(Job& job, bool& cancelled) {
 }
 
 void Afterthought::finish(Job job, Outcome outcome, bool cancelled) {
+  if (job.again) {
+    if (cancelled) lost_.insert(job.who.name);
+    if (!cancelled && !outcome.trouble.empty()) state_.trouble = outcome.trouble;
+    return;
+  }
   if (cancelled && !job.outcome->done && !ending_) {  // put off, not given up
     ++job.tries;
     waiting_.push_front(std::move(job));

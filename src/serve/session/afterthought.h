@@ -58,6 +58,9 @@ class Afterthought {
 
   // A principal is here: what the log holds beyond the mark is looked at when nothing else is to do.
   void meet(const Principal& who);
+  // Something derived of this principal's went with one of its sources: it is derived again when nothing else
+  // is to do.
+  void lost(const Principal& who);
   // A turn began whose evidence begins with this cube: the mark stays before it until it was reflected on.
   void begun(const Principal& who, CubeId first);
   std::shared_ptr<Outcome> submit(const Principal& who, Turn turn);
@@ -88,6 +91,7 @@ class Afterthought {
     std::shared_ptr<Outcome> outcome;
     int32_t tries = 0;
     bool from_log = false;
+    bool again = false;  // no turn: what was lost
   };
   struct Log {              // a principal's past
     std::set<CubeId> open;  // turns begun and not yet reflected on
@@ -99,6 +103,7 @@ class Afterthought {
   void tell();  // whoever waits, under the lock
   void run();
   bool next(Job& job, std::unique_lock<std::mutex>& lock);
+  bool next_lost(Job& job);
   Outcome reflect_on(Job& job, bool& cancelled);
   void finish(Job job, Outcome outcome, bool cancelled);
   void mark(const Principal& who, Log& log, const Turn& turn);
@@ -112,6 +117,7 @@ class Afterthought {
   std::deque<Job> waiting_;
   std::map<std::string, Log> logs_;        // by principal
   std::map<std::string, CubeId> unsaved_;  // marks
+  std::set<std::string> lost_;             // principals
   std::shared_ptr<Outcome> current_;
   bool current_is_past_ = false;
   bool idle_ = false;  // nothing is ever derived

@@ -67,7 +67,7 @@ Status load(Captured& captured, const CubeStore& cubes, const Principal& who, Pr
     return Status(Code::conflict, "this prompt goes another way after " + std::to_string(same) + " of its " +
                                       std::to_string(captured.tokens) + " tokens");
   }
-  const PrefixKey key{who.name, nullptr};
+  const PrefixKey key{who.whole(), nullptr};
   if (store.known(key, prompt) >= captured.tokens) return {};
   KvBlocks blocks;
   TRY(file.load(store.pool(), captured.tokens, blocks));
@@ -80,10 +80,10 @@ Result<KvSnapshot> compute(Engine& engine, const Principal& who, const std::vect
   request.tokens = tokens;
   request.max_tokens = 0;
   request.priority = 1;
-  request.scope = who.name;
+  request.scope = who.whole();
   Interrupt interrupt;
   TRY(generate(engine, std::move(request), {}, nullptr, interrupt));
-  PrefixStore::Match match = engine.prefixes()->longest({who.name, nullptr}, tokens);
+  PrefixStore::Match match = engine.prefixes()->longest({who.whole(), nullptr}, tokens);
   if (size_t(match.tokens) == tokens.size()) return std::move(match.kv);
   return Status(Code::over_budget, "the state of " + std::to_string(tokens.size()) +
                                        " tokens was dropped again at once, or its KV policy keeps only a "

@@ -318,6 +318,29 @@ TEST_F(SessionTest, an_afterthought_that_was_lost_is_found_in_the_log) {
   EXPECT_EQ(store->list({"ann"}, {.kind = "fact"})->size(), 3u);
 }
 
+TEST_F(SessionTest, what_went_with_one_of_its_sources_is_derived_again_when_nothing_else_is_to_do) {
+  ScriptedEngine engine([](const std::string&) { return "Noted."; });
+  const Principal ann{"ann"};
+  ok(session("s", &engine)->turn("I drink tea.", options, nullptr));
+  ok(session("s", &engine)->turn("My secret is 4711.", options, nullptr));
+  const auto said = *store->list(ann, {.kind = "turn", .session = "s"});
+  CubeDraft fact;
+  fact.header.kind = "fact";
+  fact.header.from = {{said[0].id, 1}, {said[2].id, 1}};
+  fact.payload = "tea and 4711";
+  ASSERT_TRUE(store->put(ann, fact).ok());
+  ASSERT_EQ(store->erase(ann, said[2].id, "")->rebuild.size(), 1u);
+  EXPECT_TRUE(store->list(ann, {.kind = "fact"})->empty());
+  reflector.facts = {"Ann drinks tea."};
+  reflector.asks = true;
+  auto open = session("other", &engine);
+  for (int i = 0; i < 500 && store->list(ann, {.kind = "fact"})->empty(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const auto facts = *store->list(ann, {.kind = "fact"});
+  ASSERT_EQ(facts.size(), 1u);
+  EXPECT_EQ(*store->payload(ann, facts[0].id), "Ann drinks tea.");
+}
+
 TEST_F(SessionTest, a_state_is_in_every_prompt_of_its_conversation_alone) {
   ScriptedEngine engine([](const std::string& prompt) {
     return prompt.find("'before'") == std::string::npos ? "yes"

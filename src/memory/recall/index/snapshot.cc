@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/hash.h"
+#include "memory/recall/index_check.h"
 
 namespace varve {
 namespace {
@@ -87,6 +88,23 @@ Status SnapshotReader::get(std::span<std::byte> out) {
     out = out.subspan(some);
   }
   return {};
+}
+
+Status check_snapshot(Env& env, const std::string& path) {
+  const auto file = TRY(env.open(path, Open::read));
+  const int64_t size = TRY(file->size());
+  std::vector<std::byte> piece;
+  for (int64_t offset = 0; offset < size; offset += int64_t(sizeof(PieceHead) + piece.size())) {
+    PieceHead head;
+    if (offset + int64_t(sizeof(head)) > size) return SnapshotReader::damaged();
+    TRY(file->read(offset, std::as_writable_bytes(std::span(&head, 1))));
+    const int64_t begin = offset + int64_t(sizeof(head));
+    if (head.bytes > kPieceBytes || begin + head.bytes > size) return SnapshotReader::damaged();
+    piece.resize(head.bytes);
+    TRY(file->read(begin, piece));
+    if (crc_of(offset, piece) != head.crc) return SnapshotReader::damaged();
+  }
+  return size > 0 ? Status() : SnapshotReader::damaged();
 }
 
 Result<std::string> SnapshotReader::text(size_t most) {

@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "memory/cube/governance.h"
+#include "memory/recall/index_check.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
 #include "serve/home/control.h"
@@ -76,7 +77,16 @@ Result<int> run_fsck(Args& args, Console& console) {
   const auto store = TRY(files.open());
   std::vector<std::string> repaired;
   if (repair) repaired = TRY(store->governance().repair());
-  const std::vector<std::string> problems = TRY(store->check());
+  std::vector<std::string> problems = TRY(store->check());
+  const std::string indexes = files.folder + "/index";
+  const auto damaged = TRY(check_indexes(posix_env(), indexes, *store));
+  if (repair && !damaged.empty()) {
+    const int64_t dropped = TRY(drop_indexes(posix_env(), indexes));
+    repaired.push_back("dropped " + std::to_string(dropped) +
+                       " files of indexes; whoever opens the home next builds them anew from the memories");
+  } else {
+    for (const IndexProblem& one : damaged) problems.push_back("index/" + one.file + ": " + one.what);
+  }
   Json done = Json::array(), left = Json::array();
   for (const std::string& one : repaired) done.push(one);
   for (const std::string& one : problems) left.push(one);
