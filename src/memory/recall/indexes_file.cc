@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "memory/recall/index_check.h"
+#include "memory/recall/index/check.h"
 #include "memory/recall/indexes.h"
 
 namespace varve {

@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "core/base/rng.h"
-#include "memory/recall/index_check.h"
+#include "memory/recall/index/check.h"
 #include "memory/recall/recall.h"
 #include "tests/support/temp_folder.h"
 

@@ -10,7 +10,7 @@ namespace {
 constexpr std::string_view kDefault =
     "bm25:k1=0.9,b=0.4+context:dense=0,depth=60+speaker:weight=0.16+answer+session+time+feedback";
 constexpr std::string_view kDefaultDense =
-    "bm25:k1=0.9,b=0.4+dense+context:depth=100+speaker:weight=0.16+answer+session+time+feedback";
+    "bm25:k1=0.9,b=0.4+dense+context:depth=150+speaker:weight=0.16+answer+session+time+feedback";
 
 template <class T>
 bool knows(const Registry<T>& registry, std::string_view name) {

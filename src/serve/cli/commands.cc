@@ -78,7 +78,9 @@ constexpr std::string_view kConflicts =
 constexpr std::string_view kAudit = "varve audit [--space S] [--after N] [--limit N]\n";
 constexpr std::string_view kBackup = "varve backup FOLDER\n";
 constexpr std::string_view kRestore = "varve restore FOLDER --home DIR\n";
-constexpr std::string_view kFsck = "varve fsck [--repair]\n";
+constexpr std::string_view kFsck =
+    "varve fsck [--repair]\n\n"
+    "  --repair           drops what nobody can miss, and damaged indexes, which are built anew\n";
 constexpr std::string_view kImported =
     "varve import FILE [--space S] [--believe]\n\n"
     "  FILE: Varve's own JSONL, mem0's memories, or the conversations.json of a ChatGPT or Claude\n"

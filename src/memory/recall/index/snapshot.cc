@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/base/hash.h"
-#include "memory/recall/index_check.h"
+#include "memory/recall/index/check.h"
 
 namespace varve {
 namespace {

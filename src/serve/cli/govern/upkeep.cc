@@ -3,7 +3,7 @@
 #include <ostream>
 
 #include "memory/cube/governance.h"
-#include "memory/recall/index_check.h"
+#include "memory/recall/index/check.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
 #include "serve/home/control.h"

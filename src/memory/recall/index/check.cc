@@ -1,4 +1,4 @@
-#include "memory/recall/index_check.h"
+#include "memory/recall/index/check.h"
 
 namespace varve {
 namespace {
