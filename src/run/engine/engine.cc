@@ -193,8 +193,16 @@ bool ThreadedEngine::take_inbox() {
   std::vector<SequenceId> cancelled;
   {
     std::unique_lock lock(mutex_);
-    wake_.wait(
-        lock, [&] { return stopping_ || !submitted_.empty() || !cancelled_.empty() || !sequences_.empty(); });
+    const auto due = [&] {
+      return stopping_ || !submitted_.empty() || !cancelled_.empty() || !sequences_.empty();
+    };
+    const std::chrono::milliseconds quiet(parts_.options.prefixes.quiet_ms);
+    while (prefixes_.unsaved() && !wake_.wait_for(lock, quiet, due)) {
+      lock.unlock();
+      prefixes_.spill().ignore("they are computed again");
+      lock.lock();
+    }
+    wake_.wait(lock, due);
     std::move(submitted_.begin(), submitted_.end(), std::back_inserter(sequences_));
     submitted_.clear();
     cancelled.swap(cancelled_);

@@ -181,11 +181,13 @@ Status PrefixDisk::make_room(int64_t bytes, const Hash256& before) {
   return {};
 }
 
-Status PrefixDisk::save(const KvIdentity& by, std::span<const int32_t> tokens, const KvSnapshot& kv) {
+Status PrefixDisk::save(const KvIdentity& by, std::span<const int32_t> tokens, const KvSnapshot& kv,
+                        uint64_t epoch) {
   tokens = whole_pages(tokens);
   const Hash256 root = kv_root(by);
   std::vector<Hash256> chain = kv_chain(root, tokens);
   std::lock_guard lock(mutex_);
+  if (epoch != forgotten_) return {};
   const std::vector<Place> known = places(chain);
   for (size_t i = 0; i < known.size(); ++i) {
     if (i == 0 || known[i].segment != known[i - 1].segment) touch(known[i].segment);
@@ -212,10 +214,16 @@ Status PrefixDisk::save(const KvIdentity& by, std::span<const int32_t> tokens, c
 
 Status PrefixDisk::forget() {
   std::lock_guard lock(mutex_);
+  ++forgotten_;
   segments_.clear();
   pages_.clear();
   bytes_ = 0;
   return remove_all(*home_.env, home_.folder);
+}
+
+uint64_t PrefixDisk::epoch() const {
+  std::lock_guard lock(mutex_);
+  return forgotten_;
 }
 
 int64_t PrefixDisk::bytes() const {

@@ -20,6 +20,7 @@ struct PrefixHome {
   std::string folder;                     // of these files alone
   int64_t disk_bytes = int64_t(1) << 30;  // at most; 0: nothing is written, and what is there is removed
   Hash256 secret;                         // of this home: part of every scope's salt
+  int32_t quiet_ms = 5000;                // an engine that has had nothing to do for so long writes them
 };
 
 class PrefixDisk {
@@ -32,9 +33,11 @@ class PrefixDisk {
   // Of the first tokens that longest() told of; over_budget, or corrupt: then it is no longer here.
   Result<KvSnapshot> load(const KvIdentity& by, std::span<const int32_t> tokens);
   // The whole pages of the sequence that are not here yet; their bytes are taken from those used longest ago.
-  Status save(const KvIdentity& by, std::span<const int32_t> tokens, const KvSnapshot& kv);
-  Status settle();  // remembers for the next start what was used
-  Status forget();  // all of it, from the disk
+  // Nothing is written when all was forgotten since `epoch`.
+  Status save(const KvIdentity& by, std::span<const int32_t> tokens, const KvSnapshot& kv, uint64_t epoch);
+  uint64_t epoch() const;  // how often all was forgotten
+  Status settle();         // remembers for the next start what was used
+  Status forget();         // all of it, from the disk
   int64_t bytes() const;
 
  private:
@@ -67,7 +70,7 @@ class PrefixDisk {
   mutable std::mutex mutex_;
   Segments segments_;  // used longest ago first
   std::map<Hash256, Place> pages_;
-  uint64_t last_ = 0;
+  uint64_t last_ = 0, forgotten_ = 0;
   int64_t bytes_ = 0;
 };
 

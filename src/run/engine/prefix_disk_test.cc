@@ -53,6 +53,36 @@ TEST_F(Prefixes, AreFoundByTheNextEngineAndGiveTheSameAnswer) {
   EXPECT_EQ(say(with_disk(folder.path()), longer).restored_tokens, 320);
 }
 
+TEST_F(Prefixes, AreWrittenWhileNobodyAsks) {
+  EngineOptions options = with_disk(folder.path());
+  options.prefixes.quiet_ms = 1;
+  Rig rig(options);
+  rig.say(kept(prompt_of(300, 1)));
+  while (rig.engine->stats().prefix_disk_bytes == 0) std::this_thread::yield();
+  EXPECT_EQ(files(folder.path()), 1u);
+  ASSERT_TRUE(rig.engine->forget_prefixes().ok());
+  EXPECT_EQ(files(folder.path()), 0u);
+}
+
+TEST_F(Prefixes, OfBeforeAForgettingAreNotWrittenAfterIt) {
+  Ledger ledger(kPlenty);
+  auto pool = make_kv_pool(ledger, {1, 1, 4, 4}, {.pack = "f32"}).value();
+  auto disk = PrefixDisk::open(with_disk(folder.path()).prefixes, pool).value();
+  const KvIdentity by{.pack = "f32", .shape = pool->shape};
+  auto page = pool->take(1).value();
+  for (int i = 0; i < kPageTokens; ++i) {
+    reinterpret_cast<int32_t*>(page[0]->at + pool->layout.positions_at())[i] = i;
+  }
+  const KvSnapshot kv = join({page}, kPageTokens);
+  const std::vector<int32_t> tokens(kPageTokens, 3);
+  const uint64_t before = disk->epoch();
+  ASSERT_TRUE(disk->forget().ok());
+  ASSERT_TRUE(disk->save(by, tokens, kv, before).ok());
+  EXPECT_EQ(disk->longest(by, tokens), 0);
+  ASSERT_TRUE(disk->save(by, tokens, kv, disk->epoch()).ok());
+  EXPECT_EQ(disk->longest(by, tokens), kPageTokens);
+}
+
 TEST_F(Prefixes, StayInTheirScopeTheirHomeAndWithTheirModel) {
   Request request = kept(prompt_of(300, 1));
   request.scope = "alice";

@@ -84,6 +84,7 @@ void PrefixStore::add(const PrefixKey& key, uint64_t epoch, std::span<const Toke
     }
     one = next;
   }
+  unsaved_ = unsaved_ || lasting;
   prefixes_.push_front({key.scope,
                         key.adapter.get(),
                         key.adapter,
@@ -120,9 +121,11 @@ int32_t PrefixStore::fetch(const PrefixKey& key, std::span<const Token> tokens) 
 // last to go there.
 Status PrefixStore::spill() {
   if (disk_ == nullptr) return {};
+  const uint64_t epoch = disk_->epoch();
   std::vector<Prefix> lasting;
   {
     std::lock_guard lock(mutex_);
+    unsaved_ = false;
     for (const Prefix& one : prefixes_) {
       if (one.lasting && one.adapter == nullptr) lasting.push_back(one);
     }
@@ -132,7 +135,7 @@ Status PrefixStore::spill() {
   size_t count = 0;
   while (count < lasting.size() && room >= lasting[count].kv.bytes()) room -= lasting[count++].kv.bytes();
   for (size_t i = count; i-- > 0;) {
-    TRY(disk_->save(identity(lasting[i].scope), lasting[i].tokens, lasting[i].kv));
+    TRY(disk_->save(identity(lasting[i].scope), lasting[i].tokens, lasting[i].kv, epoch));
   }
   return disk_->settle();
 }
@@ -145,6 +148,11 @@ Status PrefixStore::forget() {
     dropped.swap(prefixes_);
   }
   return disk_ == nullptr ? Status() : disk_->forget();
+}
+
+bool PrefixStore::unsaved() const {
+  std::lock_guard lock(mutex_);
+  return disk_ != nullptr && unsaved_;
 }
 
 int64_t PrefixStore::disk_bytes() const {

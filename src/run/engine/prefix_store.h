@@ -42,8 +42,9 @@ class PrefixStore : public Shrinker {
   // Brings from the disk what it knows of these tokens beyond what is here. How many tokens; 0: nothing, for
   // whatever reason: they are computed then.
   int32_t fetch(const PrefixKey& key, std::span<const Token> tokens);
-  Status spill();   // the lasting ones, to the disk, as far as its bytes go
-  Status forget();  // all, from the disk too
+  Status spill();        // the lasting ones, to the disk, as far as its bytes go
+  bool unsaved() const;  // there are lasting ones since the last spill
+  Status forget();       // all, from the disk too
   void shrink(int64_t bytes) override;
   int64_t bytes() const;       // of distinct pages
   int64_t disk_bytes() const;  // of the files
@@ -72,6 +73,7 @@ class PrefixStore : public Shrinker {
   mutable std::mutex mutex_;
   std::list<Prefix> prefixes_;  // newest use first
   uint64_t forgotten_ = 0;      // times
+  bool unsaved_ = false;
 };
 
 }  // namespace varve

@@ -2,6 +2,9 @@
 #include "run/kv/kv_file.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <random>
@@ -255,6 +258,33 @@ TEST(KvFile, TheFormerFileLoadsWhateverCallOfSavingFails) {
       }
       ASSERT_TRUE(remove_leftovers(posix_env(), folder.path()).ok());
     }
+  }
+}
+
+TEST(KvFile, AWholeFileLoadsWheneverTheWriterIsKilled) {
+  TempFolder folder(TempFolder::in_ram());
+  const std::string path = folder / "kv";
+  Saved former(70, 1), later(100, 2);
+  ASSERT_TRUE(save_kv(posix_env(), path, former.head, former.kv).ok());
+  std::mt19937 random(6);
+  for (int cycle = 0; cycle < 40; ++cycle) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      for (bool one = false;; one = !one) {
+        const Saved& saved = one ? former : later;
+        if (!save_kv(posix_env(), path, saved.head, saved.kv).ok()) _exit(1);
+      }
+    }
+    usleep(unsigned(200 + random() % 2000));
+    ASSERT_EQ(kill(child, SIGKILL), 0);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status));
+    const auto loaded = load(posix_env(), path, former);
+    ASSERT_TRUE(loaded.ok()) << cycle;
+    ASSERT_TRUE(same(*loaded, former.kv, former.pool->layout) || same(*loaded, later.kv, later.pool->layout));
+    ASSERT_TRUE(remove_leftovers(posix_env(), folder.path()).ok());
   }
 }
 
