@@ -201,6 +201,8 @@ Result<int> run_learn(Args& args, Console& console) {
   if (lesson.plan_only) {
     print_bytes(TRY(Lesson::bytes(*made->network, made->parts, lesson.plan, rows, lesson.threads)),
                 made->model->weights().resident_bytes(), lesson, console);
+    TRY(print_recipes(*made->network, made->parts, lesson, rows, made->model->weights().resident_bytes(),
+                      console));
     return 0;
   }
   TRY(check_budget(*made->network, made->parts, lesson, rows, ledger.limit() - ledger.used()));

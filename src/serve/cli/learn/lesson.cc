@@ -123,6 +123,25 @@ void print_bytes(const LessonBytes& bytes, int64_t base, const LessonOptions& op
   }
 }
 
+Status print_recipes(const Network& network, const Parts& parts, const LessonOptions& options, int32_t rows,
+                     int64_t base, Console& console) {
+  if (options.json) return {};
+  console.out << "\nother recipes\n";
+  for (const RecipeEntry& entry : recipes()) {
+    if (entry.name == options.recipe.name || entry.recipe.form != parse_spec(options.recipe.form)->name)
+      continue;
+    LessonPlan plan = options.plan;
+    TRY(set_plan(entry.recipe, plan));
+    const auto bytes = Lesson::bytes(network, parts, plan, rows, options.threads);
+    if (!bytes.ok()) continue;  // not together with what was asked for
+    char line[96];
+    std::snprintf(line, sizeof line, "%-22s %14lld  %10s\n", std::string(entry.name).c_str(),
+                  (long long)(base + bytes->total()), format_bytes(base + bytes->total()).c_str());
+    console.out << line;
+  }
+  return {};
+}
+
 Status check_budget(const Network& network, const Parts& parts, const LessonOptions& options, int32_t rows,
                     int64_t room) {
   const LessonBytes bytes = TRY(Lesson::bytes(network, parts, options.plan, rows, options.threads));

@@ -20,6 +20,9 @@ struct LessonOptions {
 Status read_lesson_options(Args& args, LessonOptions& options);
 // "weights 59.3 MiB, gradients ..." as a table.
 void print_bytes(const LessonBytes& bytes, int64_t base, const LessonOptions& options, Console& console);
+// What the other recipes of the same form would take.
+Status print_recipes(const Network& network, const Parts& parts, const LessonOptions& options, int32_t rows,
+                     int64_t base, Console& console);
 // over_budget with the arithmetic, and which other plan would fit.
 Status check_budget(const Network& network, const Parts& parts, const LessonOptions& options, int32_t rows,
                     int64_t room);

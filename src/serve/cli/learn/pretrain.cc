@@ -190,6 +190,7 @@ Result<int> run_pretrain(Args& args, Console& console) {
   if (lesson.plan_only) {
     print_bytes(TRY(Lesson::bytes(*model->network, model->parts, lesson.plan, rows, lesson.threads)), 0,
                 lesson, console);
+    TRY(print_recipes(*model->network, model->parts, lesson, rows, 0, console));
     return 0;
   }
   TRY(check_budget(*model->network, model->parts, lesson, rows, lesson.budget_bytes - kFloor));
