@@ -84,15 +84,17 @@ Result<NetworkBytes> Network::bytes(const NetworkPlan& given) const {
   const SavedBytes saved = TRY(Saved::bytes(scores_[0], plan.layers, plan.rows));
   int64_t block = 0;
   for (const Score& score : scores_) {
-    block = std::max(block, score.frame_bytes(plan.rows, true) + score.scratch_bytes(plan.rows));
+    const int64_t frame = score.frame_bytes(plan.rows, plan.passes == 0);
+    block = std::max(block, frame + score.scratch_bytes(plan.rows));
   }
   const int64_t row = Scratch::bytes_for(plan.rows, spec_.width);
   const int64_t angles =
       Scratch::bytes_for(plan.rows, rope_.dim) + Scratch::bytes_for(plan.rows, rope_local_.dim);
-  return NetworkBytes{.kept = saved.held + saved.staging,
-                      .spilled = saved.spilled,
-                      .working = 3 * row + angles + std::max(block, head_bytes(plan)),
-                      .logits = Scratch::bytes_for(plan.head_rows, plan.head_columns)};
+  return NetworkBytes{
+      .kept = saved.held + saved.staging,
+      .spilled = saved.spilled,
+      .working = (3 + std::max(0, plan.passes - 1)) * row + angles + std::max(block, head_bytes(plan)),
+      .logits = Scratch::bytes_for(plan.head_rows, plan.head_columns)};
 }
 
 void Network::complete(NetworkPlan& plan) const {
@@ -145,8 +147,7 @@ Status Network::learn(const Lines& lines, std::span<float> nll, Sink& sink) {
   return run(lines, nll, &sink, false);
 }
 
-Status Network::run(const Lines& lines, std::span<float> nll, Sink* sink, bool base) {
-  TRY(check(lines, nll));
+Network::Pass Network::begin(const Lines& lines, bool base) {
   Scratch& scratch = *scratch_;
   scratch.release(0);
   Pass pass{.lines = lines,
@@ -160,24 +161,63 @@ Status Network::run(const Lines& lines, std::span<float> nll, Sink* sink, bool b
   if (rope_.dim > 0) train_->ops().rope_angles(rope_, pass.positions, pass.angles);
   if (local_ && rope_local_.dim > 0)
     train_->ops().rope_angles(rope_local_, pass.positions, pass.angles_local);
+  return pass;
+}
+
+Status Network::run(const Lines& lines, std::span<float> nll, Sink* sink, bool base) {
+  TRY(check(lines, nll));
+  CHECK(sink == nullptr || plan_.passes == 0, "a plan with a way back");
+  Pass pass = begin(lines, base);
   TRY(forward(pass, sink != nullptr));
   TRY(head(pass, nll, sink));
   return sink == nullptr ? Status() : backward(pass, *sink);
 }
 
-Status Network::forward(Pass& pass, bool save) {
+Status Network::evaluate(const Lines& lines, std::span<const std::span<float>> nll, const Enter& enter) {
+  for (const std::span<float> one : nll) TRY(check(lines, one));
+  CHECK(int32_t(nll.size()) <= plan_.passes, "no more passes than planned");
+  Pass pass = begin(lines, false);
+  std::vector<Rows> streams = {pass.x};
+  while (streams.size() < nll.size()) streams.push_back(pass.flow.scratch.take(pass.rows(), spec_.width));
+  const auto layers = int32_t(scores_.size());
+  for (int32_t stage = 0; stage <= layers + 1; ++stage) {
+    for (size_t i = 0; i < nll.size(); ++i) {
+      TRY(enter(stage, int32_t(i)));
+      pass.x = streams[i];
+      if (stage == 0) {
+        TRY(embed(pass));
+      } else if (stage <= layers) {
+        TRY(block(pass, size_t(stage) - 1, false));
+      } else {
+        TRY(head(pass, nll[i], nullptr));
+      }
+      streams[i] = pass.x;
+    }
+  }
+  return {};
+}
+
+Status Network::embed(Pass& pass) {
   TRY(embedding_->gather(pass.flow, pass.lines.tokens, pass.x));
   if (spec_.embedding_scale != 1) train_->ops().scale(pass.x, spec_.embedding_scale);
-  for (size_t i = 0; i < scores_.size(); ++i) {
-    const int64_t mark = pass.flow.scratch.mark();
-    Frame frame = scores_[i].frame(pass.flow, pass.rows(), false);
-    frame.documents = pass.documents(), frame.angles = pass.angles, frame.angles_local = pass.angles_local;
-    frame[Slot::x] = pass.x, frame[Slot::y] = pass.y;
-    TRY(scores_[i].forward(frame));
-    if (save) TRY(saved_->put(*train_, int32_t(i), frame));
-    pass.flow.scratch.release(mark);
-    std::swap(pass.x, pass.y);
-  }
+  return {};
+}
+
+Status Network::block(Pass& pass, size_t i, bool save) {
+  const int64_t mark = pass.flow.scratch.mark();
+  Frame frame = scores_[i].frame(pass.flow, pass.rows(), false);
+  frame.documents = pass.documents(), frame.angles = pass.angles, frame.angles_local = pass.angles_local;
+  frame[Slot::x] = pass.x, frame[Slot::y] = pass.y;
+  TRY(scores_[i].forward(frame));
+  if (save) TRY(saved_->put(*train_, int32_t(i), frame));
+  pass.flow.scratch.release(mark);
+  std::swap(pass.x, pass.y);
+  return {};
+}
+
+Status Network::forward(Pass& pass, bool save) {
+  TRY(embed(pass));
+  for (size_t i = 0; i < scores_.size(); ++i) TRY(block(pass, i, save));
   return {};
 }
 

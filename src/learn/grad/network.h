@@ -2,6 +2,7 @@
 // what is trained here runs there.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -22,6 +23,7 @@ struct NetworkPlan {
   int32_t rows = 0;                         // of a micro-batch, at most
   std::vector<LayerPlan> layers;            // one a layer
   int32_t head_rows = 0, head_columns = 0;  // of the logits that exist at a time
+  int32_t passes = 0;  // side by side, forward only: nothing is saved, and backward is not to be
 };
 enum class KeepMode : uint8_t { recompute, hold, spill };
 // The usual plans: x alone is kept, or all but what is derived; encoded by `codec`.
@@ -45,7 +47,13 @@ class Network {
   // Negative log-likelihood of each target (0 where there is none). Saves nothing. base: of the model without
   // what learns over it.
   Status evaluate(const Lines& lines, std::span<float> nll, bool base = false);
-  // The same, and every pair goes to the sink.
+  // Several passes over the same rows, stage by stage: 0 is the embedding, then the layers, then the head,
+  // which reads the embedding again where they are tied. Before a pass comes to a stage, `enter` puts the
+  // stage's weights in their place. Needs a plan with as many passes.
+  using Enter = std::function<Status(int32_t stage, int32_t pass)>;
+  Status evaluate(const Lines& lines, std::span<const std::span<float>> nll, const Enter& enter);
+  bool tied() const { return output_ == nullptr; }
+  // The same as the first, and every pair goes to the sink.
   Status learn(const Lines& lines, std::span<float> nll, Sink& sink);
 
  private:
@@ -53,7 +61,10 @@ class Network {
   Network() = default;
   Status check(const Lines& lines, std::span<float> nll) const;
   Status run(const Lines& lines, std::span<float> nll, Sink* sink, bool base);
+  Pass begin(const Lines& lines, bool base);
   Status forward(Pass& pass, bool save);
+  Status embed(Pass& pass);
+  Status block(Pass& pass, size_t layer, bool save);
   Status head(Pass& pass, std::span<float> nll, Sink* sink);
   Status head_rows(Pass& pass, Rows normed, Rows slopes, int32_t first, std::span<float> nll, Sink* sink);
   Status backward(Pass& pass, Sink& sink);

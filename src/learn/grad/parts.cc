@@ -1,5 +1,7 @@
 #include "learn/grad/parts.h"
 
+#include <algorithm>
+
 namespace varve {
 
 Part& Parts::add(std::string role, int32_t rows, int32_t cols) {
@@ -14,6 +16,25 @@ Part& Parts::add(std::string role, int32_t rows, int32_t cols) {
 Status Parts::allocate(Ledger& ledger) {
   buffer_ = TRY(Buffer::make(ledger, Tag::weights, values_ * 4));
   for (Part& part : parts_) part.value = all().subspan(size_t(offset(part)), size_t(part.size()));
+  return {};
+}
+
+Status Parts::stream(std::unique_ptr<File> file) {
+  TRY(file->truncate(0));
+  TRY(file->truncate(values_ * 4));
+  file_ = std::move(file);
+  return {};
+}
+
+Status Parts::read(int64_t at, std::span<std::byte> out) const {
+  if (file_ != nullptr) return file_->read(at, out);
+  std::copy_n(buffer_.bytes().begin() + at, out.size(), out.begin());
+  return {};
+}
+
+Status Parts::write(int64_t at, std::span<const std::byte> bytes) {
+  if (file_ != nullptr) return file_->write(at, bytes);
+  std::copy_n(bytes.begin(), bytes.size(), buffer_.bytes().begin() + at);
   return {};
 }
 
@@ -58,10 +79,19 @@ Result<Vector> FullSource::vector(std::string_view role, int32_t width) {
 }
 
 Status FullSource::read() {
+  constexpr int32_t kAtOnce = 1 << 18;
   for (size_t i = 0; from_ != nullptr && i < parts_.size(); ++i) {
-    Part& part = parts_[i];
-    const WeightPin pin = TRY(from_->pin(from_->find(part.role)));
-    (*pin).codec->decode((*pin).bytes, part.value);
+    const Part& part = parts_[i];
+    const WeightId id = from_->find(part.role);
+    const int32_t step = std::max(1, kAtOnce / part.cols);
+    std::vector<float> values(size_t(std::min(step, part.rows)) * size_t(part.cols));
+    for (int32_t row = 0; row < part.rows; row += step) {
+      const int32_t rows = std::min(step, part.rows - row);
+      const auto some = std::span(values).first(size_t(rows) * size_t(part.cols));
+      const WeightPin pin = TRY(from_->pin_rows(id, row, rows));
+      (*pin).codec->decode((*pin).bytes, some);
+      TRY(parts_.write((parts_.offset(part) + int64_t(row) * part.cols) * 4, std::as_bytes(some)));
+    }
   }
   return {};
 }

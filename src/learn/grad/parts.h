@@ -4,6 +4,7 @@
 
 #include <deque>
 
+#include "core/io/env.h"
 #include "learn/grad/leaf.h"
 
 namespace varve {
@@ -12,6 +13,20 @@ class Parts {
  public:
   Part& add(std::string role, int32_t rows, int32_t cols);  // before allocate()
   Status allocate(Ledger& ledger);                          // zeroed, under `weights`
+  // Instead: the values lie in a file, zeros at first, and a part has a value only where somebody lends it
+  // room. The file is the caller's to remove.
+  Status stream(std::unique_ptr<File> file);
+  bool streams() const { return file_ != nullptr; }
+  // Values of a part, wherever they lie.
+  Status read(const Part& part, std::span<float> out) const {
+    return read(offset(part) * 4, std::as_writable_bytes(out));
+  }
+  Status write(const Part& part, std::span<const float> values) {
+    return write(offset(part) * 4, std::as_bytes(values));
+  }
+  // Bytes of what a checkpoint holds.
+  Status read(int64_t at, std::span<std::byte> out) const;
+  Status write(int64_t at, std::span<const std::byte> bytes);
   int64_t values() const { return values_; }
   size_t size() const { return parts_.size(); }
   Part& operator[](size_t index) { return parts_[index]; }
@@ -27,6 +42,7 @@ class Parts {
   std::vector<int64_t> offsets_;
   int64_t values_ = 0;
   Buffer buffer_;
+  std::unique_ptr<File> file_;
 };
 
 // Everything learns. From a store: the tensors that it has, whose values read() copies; without, those that

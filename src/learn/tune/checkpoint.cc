@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kMagic = "varve-lesson-1\n\n";
 constexpr int64_t kMostHeader = 1 << 20;
-constexpr size_t kPiece = 4 << 20;
+constexpr size_t kPiece = 1 << 20;
 
 class Writing {
  public:
@@ -81,7 +81,12 @@ Status Lesson::save(Env& env, const std::string& path, const Json& beside) const
   TRY(writing.add(std::as_bytes(std::span(kMagic))));
   TRY(writing.add(std::as_bytes(std::span(&length, 1))));
   TRY(writing.add(std::as_bytes(std::span(text))));
-  TRY(writing.add(std::as_bytes(parts_.all())));
+  std::vector<std::byte> piece(kPiece);
+  for (int64_t at = 0; at < parts_.values() * 4; at += int64_t(kPiece)) {
+    const auto some = std::span(piece).first(size_t(std::min(int64_t(kPiece), parts_.values() * 4 - at)));
+    TRY(parts_.read(at, some));
+    TRY(writing.add(some));
+  }
   TRY(writing.add(state_.bytes()));
   return writing.finish().with("saving " + path);
 }
@@ -103,11 +108,16 @@ Result<Json> Lesson::load(Env& env, const std::string& path) {
     return Status(Code::conflict, path + " belongs to another lesson: its plan or its parts differ");
   }
   const int64_t size = TRY(file->size());
-  const int64_t body = int64_t(parts_.all().size_bytes()) + state_.size();
+  const int64_t body = parts_.values() * 4 + state_.size();
   if (!json["done"].is_int() || size != int64_t(kMagic.size()) + 8 + length + body + 32) {
     return Status(Code::corrupt, path + " has not the bytes that its head names");
   }
-  TRY(reading.take(std::as_writable_bytes(parts_.all())));
+  std::vector<std::byte> piece(kPiece);
+  for (int64_t at = 0; at < parts_.values() * 4; at += int64_t(kPiece)) {
+    const auto some = std::span(piece).first(size_t(std::min(int64_t(kPiece), parts_.values() * 4 - at)));
+    TRY(reading.take(some));
+    TRY(parts_.write(at, some));
+  }
   TRY(reading.take(state_.bytes()));
   TRY(reading.finish().with("reading " + path));
   done_ = json["done"].as_int(), spoilt_ = false;

@@ -47,13 +47,41 @@ Status check_base(const Parts& parts, const LessonPlan& plan) {
   return {};
 }
 
+struct Source {  // of steps
+  std::string name;
+  float reach = 1e-3f;
+  bool zeroth() const { return name == "mezo" || name == "zo2"; }
+};
+Result<Source> source_of(const LessonPlan& plan) {
+  if (plan.gradient.empty()) return Source{};
+  const Spec spec = TRY(parse_spec(plan.gradient));
+  Source source{spec.name};
+  OptionReader reader(spec);
+  if (source.zeroth()) reader.read("reach", source.reach, 1e-8f, 1.f);
+  TRY(reader.done());
+  if (!source.zeroth() && spec.name != "fused")
+    return Status(Code::not_found, "gradients are fused, mezo or zo2, not " + spec.name);
+  return source;
+}
+
+Status check_zeroth(const LessonPlan& plan, const Objective& objective, const Selector* selector) {
+  if (!TRY(source_of(plan)).zeroth()) return {};
+  const std::pair<bool, const char*> wrong[] = {
+      {plan.optimizer != "sgd", "an optimizer but sgd"},
+      {plan.clip != 0, "a clipped norm (--clip 0)"},
+      {selector != nullptr, "a selector"},
+      {objective.looks_first(), "an objective that compares answers"}};
+  for (const auto& [is, what] : wrong) {
+    if (is) return Status(Code::invalid, plan.gradient + " has no gradients, and so not " + what);
+  }
+  return {};
+}
+
 // What cannot be had together is said, never left out.
 Status check_together(const Parts& parts, const LessonPlan& plan, const Objective& objective,
                       const Selector* selector) {
   if (objective.needs_base()) TRY(check_base(parts, plan));
-  if (!plan.gradient.empty() && plan.gradient != "fused") {
-    return Status(Code::invalid, "gradients are whole or fused, not " + plan.gradient);
-  }
+  TRY(check_zeroth(plan, objective, selector));
   if (plan.gradient == "fused" && (plan.parts > 1 || objective.looks_first())) {
     return Status(Code::invalid,
                   std::string("a fused update steps within a batch and has no sum over several: ") +
@@ -66,6 +94,18 @@ Status check_together(const Parts& parts, const LessonPlan& plan, const Objectiv
                                      parts[i].role + " is none");
   }
   return {};
+}
+}  // namespace
+
+constexpr int64_t kFinding = 64;
+static_assert(sizeof(Finding) <= kFinding);
+
+namespace {
+NetworkPlan network_plan(const Network& network, const LessonPlan& plan, int32_t rows, const Codec& codec) {
+  const auto layers = int32_t(network.spec().layers.size());
+  if (plan.gradient.starts_with("mezo") || plan.gradient.starts_with("zo2"))
+    return {.rows = rows, .layers = std::vector<LayerPlan>(size_t(layers)), .passes = 2};
+  return plan_layers(network.score(), layers, rows, plan.keep, codec);
 }
 }  // namespace
 
@@ -91,9 +131,14 @@ Result<LessonBytes> Lesson::bytes(const Network& network, const Parts& parts, co
                                   int32_t rows, int threads) {
   const Method made = TRY(method(network, parts, plan));
   const Codec& codec = *TRY(codec_named(plan.slots));
-  const NetworkBytes needed =
-      TRY(network.bytes(plan_layers(network.score(), made.layout.layers(), rows, plan.keep, codec)));
-  LessonBytes bytes{.weights = parts.values() * 4};
+  const Source source = TRY(source_of(plan));
+  const NetworkBytes needed = TRY(network.bytes(network_plan(network, plan, rows, codec)));
+  LessonBytes bytes{.weights = source.name == "zo2" ? 0 : parts.values() * 4};
+  if (source.zeroth()) {
+    bytes.weights += Zeroth::bytes(network, parts), bytes.optimizer = kFinding;
+    bytes.logits = needed.logits, bytes.working = needed.working + TrainOps::work_bytes();
+    return bytes;
+  }
   bytes.gradients = made.layout.gradient_values() * 4, bytes.optimizer = made.layout.state_bytes();
   bytes.activations = needed.kept, bytes.spilled = needed.spilled, bytes.logits = needed.logits;
   bytes.working = needed.working + TrainOps::work_bytes() + Rooms::bytes(made.layout.room(), threads);
@@ -109,15 +154,25 @@ Result<std::unique_ptr<Lesson>> Lesson::make(Network& network, Parts& parts, Les
       new Lesson(network, parts, std::move(plan), std::move(train), std::move(made.layout)));
   const Layout& layout = lesson->layout_;
   lesson->pool_ = &pool;
+  const Source source = TRY(source_of(lesson->plan_));
+  if ((source.name == "zo2") != parts.streams())
+    return Status(Code::invalid, "zo2, and only that, has weights that learn in a file");
+  lesson->objective_ = std::move(made.objective);
+  TRY(network.prepare(network_plan(network, lesson->plan_, rows, codec), lesson->train_, ledger,
+                      std::move(spill)));
+  if (source.zeroth()) {
+    lesson->state_ = TRY(Buffer::make(ledger, Tag::optimizer, kFinding));
+    lesson->reach_ = source.reach;
+    lesson->zeroth_ = TRY(Zeroth::make(network, parts, {source.reach, lesson->plan_.seed}, pool, ledger));
+    return lesson;
+  }
   lesson->sink_ = std::make_unique<Gradients>(TRY(Gradients::make(parts, layout, ledger)));
   lesson->state_ = TRY(Buffer::make(ledger, Tag::optimizer, layout.state_bytes()));
   lesson->squares_.resize(layout.units().size());
   TRY(lesson->rooms_.make(ledger, layout.room(), pool.threads()));
-  lesson->rule_ = std::move(made.rule), lesson->objective_ = std::move(made.objective);
+  lesson->rule_ = std::move(made.rule);
   lesson->selector_ = std::move(made.selector);
   if (lesson->selector_) lesson->moves_ = lesson->selector_->moves(lesson->selector_state());
-  TRY(network.prepare(plan_layers(network.score(), layout.layers(), rows, lesson->plan_.keep, codec),
-                      lesson->train_, ledger, std::move(spill)));
   return lesson;
 }
 
@@ -153,7 +208,7 @@ Result<double> Lesson::evaluate(const Batches& batches, int32_t count) {
   for (int32_t i = 0; i < count; ++i) {
     TRY(batches.fill(i, 0, batch));
     nll.assign(batch.tokens.size(), 0);
-    TRY(network_.evaluate({batch.tokens, batch.targets, batch.weights, batch.starts}, nll));
+    TRY(likelihood({batch.tokens, batch.targets, batch.weights, batch.starts}, nll));
     for (size_t j = 0; j < nll.size(); ++j) {
       sum += double(batch.weights[j]) * double(nll[j]);
       targets += double(batch.weights[j]);

@@ -17,6 +17,7 @@
 #include "learn/optim/optimizer.h"
 #include "learn/tune/layout.h"
 #include "learn/tune/rooms.h"
+#include "learn/tune/zeroth.h"
 
 namespace varve {
 
@@ -31,7 +32,9 @@ struct LessonPlan {
   int32_t parts = 1;              // batches a step, or pairs
   std::string objective = "sft";  // a spec of objectives()
   std::string selector;           // a spec of selectors(); empty: all layers learn
-  std::string gradient;           // empty: all of a step together; fused: of a layer, used and gone
+  // Empty: all of a step together. fused: of a layer, used and gone. mezo: none, two losses instead; zo2: the
+  // same with weights in a file.
+  std::string gradient;
   uint64_t seed = 1;
   KeepMode keep = KeepMode::hold;
   std::string slots = "bf16";  // how what is kept is encoded
@@ -106,6 +109,8 @@ class Lesson {
     return tail().subspan(size_t(16 * layout_.layers()), size_t(selector_->state_bytes(layout_.layers())));
   }
 
+  Status likelihood(const Lines& lines, std::span<float> nll);
+  Result<Progress> step_zeroth(const Batches& batches);
   Result<Progress> step_whole(const Batches& batches);
   Result<Progress> step_fused(const Batches& batches);
   Status measure(int32_t layer);  // the squares of its gradients; -1: of what belongs to none
@@ -134,6 +139,8 @@ class Lesson {
   std::function<void(std::span<const double>)> moves_;
   std::vector<double> squares_;                   // of each unit's gradient
   std::vector<std::pair<double, double>> moved_;  // of each unit: how far, and how large it was, squared
+  std::unique_ptr<Zeroth> zeroth_;                // null: gradients
+  float reach_ = 0;
   bool spoilt_ = false;  // a fused step broke off: some layers went on and some did not
   Rooms rooms_;          // of the optimizer at work, one a thread
   Buffer state_;

@@ -34,14 +34,16 @@ std::vector<int32_t> verse() {
 }
 
 struct Class {  // a network and its lesson, of which nothing outside depends on another
-  explicit Class(LessonPlan plan = {}, int threads = 1, const char* optimizer = nullptr) : pool(threads) {
-    plan.rate = 0.01f, plan.steps = 60, plan.warmup = 5;
+  explicit Class(LessonPlan plan = {}, int threads = 1, const char* optimizer = nullptr, int layers = 2)
+      : pool(threads) {
+    if (plan.gradient.empty() || plan.gradient == "fused")
+      plan.rate = 0.01f, plan.steps = 60, plan.warmup = 5;
     if (optimizer != nullptr) plan.optimizer = optimizer;
-    const DecoderSpec spec = tiny_spec();
+    DecoderSpec spec = tiny_spec();
+    spec.layers.resize(size_t(layers));
     FullSource source(true, parts);
     network = std::move(Network::make(spec, source)).value();
-    EXPECT_TRUE(parts.allocate(ledger).ok());
-    draw_values(parts, 2, 1);
+    fill(plan.gradient == "zo2", layers);
     bytes = Lesson::bytes(*network, parts, plan, batches.rows(), threads).value();
     lesson = std::move(Lesson::make(*network, parts, plan, batches.rows(), pool, ledger)).value();
   }
@@ -55,8 +57,22 @@ struct Class {  // a network and its lesson, of which nothing outside depends on
     }
     return losses;
   }
-  std::vector<float> values() const { return {parts.all().begin(), parts.all().end()}; }
+  void fill(bool streamed, int layers) {
+    if (!streamed) {
+      EXPECT_TRUE(parts.allocate(ledger).ok());
+      return draw_values(parts, layers, 1);
+    }
+    Class drawn({}, 1, nullptr, layers);
+    EXPECT_TRUE(parts.stream(std::move(env.open("values", Open::create)).value()).ok());
+    for (size_t i = 0; i < parts.size(); ++i) EXPECT_TRUE(parts.write(parts[i], drawn.parts[i].value).ok());
+  }
+  std::vector<float> values() const {
+    std::vector<float> all(size_t(parts.values()));
+    EXPECT_TRUE(parts.read(0, std::as_writable_bytes(std::span(all))).ok());
+    return all;
+  }
 
+  MemoryEnv env;
   Ledger ledger{int64_t(64) << 20};
   ThreadPool pool;
   std::vector<int32_t> tokens = verse();
@@ -271,6 +287,65 @@ TEST(Lesson, AFullDiskLeavesTheOldCheckpoint) {
     Class other;
     ASSERT_TRUE(other.lesson->load(env, "checkpoint").ok()) << call;
     EXPECT_EQ(other.lesson->done(), 1);
+  }
+}
+
+LessonPlan zeroth(const char* gradient) {
+  return {.optimizer = "sgd",
+          .rate = 3e-4f,
+          .decay = 0,
+          .clip = 0,
+          .steps = 300,
+          .warmup = 5,
+          .gradient = gradient};
+}
+
+TEST(Zeroth, LearnsWithoutAnythingOfTheWayBack) {
+  Class one(zeroth("mezo"), 2);
+  EXPECT_EQ(one.bytes.total(), one.ledger.used());
+  EXPECT_EQ(one.bytes.gradients, 0);
+  EXPECT_EQ(one.bytes.activations, 0);
+  EXPECT_EQ(one.bytes.optimizer, 64);
+  const double before = *one.lesson->evaluate(one.batches, 4);
+  one.run(300);
+  EXPECT_LT(*one.lesson->evaluate(one.batches, 4), before - 0.1);
+}
+
+TEST(Zeroth, WithWeightsInAFileIsTheSameToTheBitInTheRoomOfOneStage) {
+  Class resident(zeroth("mezo")), streamed(zeroth("zo2"), 2);
+  resident.run(12), streamed.run(12);
+  EXPECT_EQ(*resident.lesson->evaluate(resident.batches, 2), *streamed.lesson->evaluate(streamed.batches, 2));
+  EXPECT_EQ(resident.values(), streamed.values());
+  EXPECT_EQ(streamed.bytes.total(), streamed.ledger.used());
+  Class deep(zeroth("zo2"), 1, nullptr, 9);
+  EXPECT_EQ(deep.ledger.used(), streamed.ledger.used()) << "whatever the depth";
+  EXPECT_EQ(deep.ledger.used(Tag::weights), Zeroth::bytes(*deep.network, deep.parts));
+  EXPECT_LT(deep.ledger.used(Tag::weights), deep.parts.values() * 4 / 5);
+}
+
+TEST(Zeroth, StoppedAndResumedItIsTheSameToTheBit) {
+  for (const char* gradient : {"mezo", "zo2"}) {
+    Class whole(zeroth(gradient), 2);
+    whole.run(12);
+    MemoryEnv env;
+    Class first(zeroth(gradient)), second(zeroth(gradient), 2);
+    first.run(5);
+    ASSERT_TRUE(first.lesson->save(env, "checkpoint", {}).ok());
+    ASSERT_TRUE(second.lesson->load(env, "checkpoint").ok());
+    second.run(12);
+    EXPECT_EQ(second.values(), whole.values());
+  }
+}
+
+TEST(Zeroth, RefusesWhatWantsGradients) {
+  Class one(zeroth("mezo"));
+  for (auto change :
+       {+[](LessonPlan& plan) { plan.optimizer = "adamw"; }, +[](LessonPlan& plan) { plan.clip = 1; },
+        +[](LessonPlan& plan) { plan.selector = "lisa"; },
+        +[](LessonPlan& plan) { plan.objective = "simpo"; }}) {
+    LessonPlan plan = one.lesson->plan();
+    change(plan);
+    EXPECT_EQ(Lesson::bytes(*one.network, one.parts, plan, 120).code(), Code::invalid);
   }
 }
 

@@ -86,6 +86,7 @@ void Lesson::clear(int32_t layer) {
 
 Result<Progress> Lesson::step(const Batches& batches) {
   if (spoilt_) return Status(Code::invalid, "a step broke off half-way: go on from the last checkpoint");
+  if (zeroth_ != nullptr) return step_zeroth(batches);
   if (selector_ != nullptr) TRY(choose(batches));
   std::fill(squares_.begin(), squares_.end(), 0.0);
   moved_.assign(moves_ ? squares_.size() : 0, {});
