@@ -93,6 +93,7 @@ constexpr std::string_view kExported =
     "  --all              archived and expired memories too\n";
 constexpr std::string_view kLearn =
     "varve learn --model FILE.gguf --feed FILE[,FILE...] -o ADAPTER.gguf\n\n"
+    "  The product is an adapter, or with a recipe of all weights, as full or zo2, another model.\n\n"
     "  --feed FILES       lines of JSON with messages, with prompt and completion, or with text;\n"
     "                     anything else is plain text\n"
     "  --recipe SPEC      as lora:rank=8,alpha=16; see 'varve list'\n"

@@ -1,10 +1,12 @@
-// varve learn: a model that stays as it is, and a low-rank adapter that learns from a feed over it.
+// varve learn: from a feed, over a model that stays as it is, an adapter; or the model's own weights, and
+// then the product is another model.
 #include <ostream>
 #include <thread>
 
 #include "core/base/process.h"
 #include "learn/data/pairs.h"
 #include "learn/tune/recipe.h"
+#include "learn/tune/rewrite.h"
 #include "memory/parametric/adapter_file.h"
 #include "run/model/arch/family.h"
 #include "serve/cli/builtin.h"
@@ -56,12 +58,23 @@ Result<Options> read_options(Args& args) {
   return options;
 }
 
-// A model that is open, and what learns over it.
+// A model that is open, and what learns over it or of it.
 struct Pupil {
-  std::shared_ptr<const Model> model;
+  std::shared_ptr<const Model> model;  // null: its own weights learn
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<ChatTemplate> chat_template;
+  std::unique_ptr<WeightStore> store;  // until they are read
+  std::vector<WeightEntry> entries;
   Parts parts;
-  std::unique_ptr<LowRankSource> source;
+  std::unique_ptr<LowRankSource> low_rank;
+  std::unique_ptr<FullSource> full;
   std::unique_ptr<Network> network;
+
+  int64_t base_bytes() const { return model != nullptr ? model->weights().resident_bytes() : 0; }
+  FeedShape feed_shape(int32_t length) const {
+    if (model != nullptr) return {length, model->tokenizer(), model->chat_template()};
+    return {length, tokenizer.get(), chat_template ? &*chat_template : nullptr};
+  }
 };
 
 Result<std::unique_ptr<Pupil>> pupil(const Options& options, const LowRankForm& form, Ledger& ledger) {
@@ -69,17 +82,53 @@ Result<std::unique_ptr<Pupil>> pupil(const Options& options, const LowRankForm& 
   made->model = TRY(open_model(posix_env(), options.model, ledger));
   const auto mapping = TRY(posix_env().map(options.model));
   const Gguf gguf = TRY(Gguf::parse(mapping->bytes()));
-  made->source = std::make_unique<LowRankSource>(made->model->weights(), form.shape, made->parts);
-  made->network = TRY(Network::make(TRY(read_decoder_spec(gguf)), *made->source));
+  made->low_rank = std::make_unique<LowRankSource>(made->model->weights(), form.shape, made->parts);
+  made->network = TRY(Network::make(TRY(read_decoder_spec(gguf)), *made->low_rank));
   if (made->parts.size() == 0)
     return Status(Code::invalid, "no weight of the model has a role that --on names");
   if (made->model->tokenizer() == nullptr) return Status(Code::invalid, options.model + " has no tokenizer");
   return made;
 }
 
-Result<Feed> feed(const Options& options, const Model& model, Ledger& ledger, Json& sources) {
+// The weights stay in the file until they are read as what learns.
+Result<std::unique_ptr<Pupil>> pupil_of_weights(const Options& options, Ledger& ledger) {
+  auto made = std::make_unique<Pupil>();
+  const auto mapping = TRY(posix_env().map(options.model));
+  const Gguf gguf = TRY(Gguf::parse(mapping->bytes()).with("reading " + options.model));
+  made->tokenizer = TRY(open_tokenizer(gguf, ledger).with("reading the tokenizer of " + options.model));
+  if (const auto source = gguf.string("tokenizer.chat_template"); source.ok()) {
+    auto parsed = ChatTemplate::parse(*source);
+    if (parsed.ok()) made->chat_template = std::move(parsed).value();
+  }
+  made->entries = TRY(list_weights(gguf));
+  made->store = TRY(open_streamed_weights(posix_env(), options.model, gguf, ledger));
+  made->full = std::make_unique<FullSource>(*made->store, made->parts);
+  made->network = TRY(Network::make(TRY(read_decoder_spec(gguf)), *made->full));
+  return made;
+}
+
+// The values that learn, as they begin.
+Status begin(const Options& options, Pupil& pupil, Ledger& ledger) {
+  if (pupil.full == nullptr) {
+    TRY(pupil.parts.allocate(ledger));
+    draw_low_rank(pupil.parts, options.lesson.plan.seed);
+    return {};
+  }
+  if (options.lesson.plan.gradient.starts_with("zo2")) {
+    const std::string path = options.work() + "/weights";
+    if (TRY(posix_env().exists(path))) TRY(posix_env().remove(path));
+    TRY(pupil.parts.stream(TRY(posix_env().open(path, Open::create))));
+  } else {
+    TRY(pupil.parts.allocate(ledger));
+  }
+  TRY(pupil.full->read());
+  pupil.store.reset();
+  return {};
+}
+
+Result<Feed> feed(const Options& options, const Pupil& pupil, Ledger& ledger, Json& sources) {
   Feed all = TRY(Feed::make(ledger));
-  const FeedShape shape{options.lesson.length, model.tokenizer(), model.chat_template()};
+  const FeedShape shape = pupil.feed_shape(options.lesson.length);
   for (const std::string& path : options.feeds) {
     const std::vector<std::byte> bytes = TRY(read_file(posix_env(), path, kMostFeed));
     TRY(all.add(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, shape));
@@ -141,11 +190,10 @@ Result<int> learn(const Options& options, const LowRankForm& form, Pupil& pupil,
                   Console& console) {
   const LessonOptions& given = options.lesson;
   Json sources = Json::array();
-  const Feed examples = TRY(feed(options, *pupil.model, ledger, sources));
+  const Feed examples = TRY(feed(options, pupil, ledger, sources));
   const auto batches = TRY(batches_of(examples, given));
-  TRY(pupil.parts.allocate(ledger));
-  draw_low_rank(pupil.parts, given.plan.seed);
   TRY(posix_env().make_folder(options.work()));
+  TRY(begin(options, pupil, ledger));
   std::unique_ptr<File> spill;
   const std::string checkpoint = options.work() + "/checkpoint", spilled = options.work() + "/activations";
   if (given.plan.keep == KeepMode::spill) {
@@ -172,10 +220,15 @@ Result<int> learn(const Options& options, const LowRankForm& form, Pupil& pupil,
   json.set("recipe", given.recipe.name).set("plan", given.plan.json()).set("feed", std::move(sources));
   json.set("loss_before", before).set("loss_after", after).set("ledger_peak", ledger.peak());
   json.set("resident_peak", peak_resident_bytes());
-  TRY(write_out(options, form, pupil, json));
+  lesson.reset();  // its bytes may be needed
+  if (pupil.full != nullptr) {
+    TRY(rewrite_model(posix_env(), options.model, pupil.entries, pupil.parts, options.out, ledger));
+  } else {
+    TRY(write_out(options, form, pupil, json));
+  }
   if (TRY(posix_env().exists(spilled))) TRY(posix_env().remove(spilled));
   if (given.json) {
-    console.out << json.set("adapter", options.out).dump() << "\n";
+    console.out << json.set(pupil.full != nullptr ? "model" : "adapter", options.out).dump() << "\n";
   } else {
     console.out << "Wrote " << options.out << "; loss " << before << " before, " << after << " after; peak "
                 << format_bytes(peak_resident_bytes()) << "\n";
@@ -188,21 +241,22 @@ Result<int> learn(const Options& options, const LowRankForm& form, Pupil& pupil,
 Result<int> run_learn(Args& args, Console& console) {
   Options options = TRY(read_options(args));
   LessonOptions& lesson = options.lesson;
-  if (!lesson.recipe.adapter()) {
-    return Status(Code::unsupported, "recipe " + lesson.recipe.name +
-                                         " changes the weights themselves: it is one of varve pretrain");
+  const bool whole = !lesson.recipe.adapter();
+  if (whole && (options.peft || !options.on.empty())) {
+    return Status(Code::invalid,
+                  "--on and --peft are of adapters, and recipe " + lesson.recipe.name + " is none");
   }
-  const LowRankForm form = TRY(read_low_rank(lesson.recipe.form, options.on));
+  LowRankForm form;
+  if (!whole) form = TRY(read_low_rank(lesson.recipe.form, options.on));
   if (lesson.threads == 0) lesson.threads = std::max(1, int(std::thread::hardware_concurrency()));
   if (lesson.budget_bytes == 0) lesson.budget_bytes = machine_bytes() / 2;
   Ledger ledger(lesson.budget_bytes - kFloor, kFloor);
-  const auto made = TRY(pupil(options, form, ledger));
+  const auto made = TRY(whole ? pupil_of_weights(options, ledger) : pupil(options, form, ledger));
   const int32_t rows = TRY(rows_of(lesson));
   if (lesson.plan_only) {
     print_bytes(TRY(Lesson::bytes(*made->network, made->parts, lesson.plan, rows, lesson.threads)),
-                made->model->weights().resident_bytes(), lesson, console);
-    TRY(print_recipes(*made->network, made->parts, lesson, rows, made->model->weights().resident_bytes(),
-                      console));
+                made->base_bytes(), lesson, console);
+    TRY(print_recipes(*made->network, made->parts, lesson, rows, made->base_bytes(), console));
     return 0;
   }
   TRY(check_budget(*made->network, made->parts, lesson, rows, ledger.limit() - ledger.used()));
