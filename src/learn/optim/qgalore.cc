@@ -1,6 +1,6 @@
 // Q-GaLore (Zhang et al. 2024): GaLore with 8-bit moments, its directions kept in 4 bits, and found anew ever
 // more rarely where they stand still: when they resembled the last ones `patience` times in a row, the gap of
-// this matrix doubles. Its third part, weights in 8 bits that are rounded at random, is form int8.
+// this matrix doubles. Its third part, weights in 8 bits that are rounded at random, is not here.
 #include <algorithm>
 #include <cstring>
 
