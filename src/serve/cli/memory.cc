@@ -102,6 +102,13 @@ void print_aggregate(const MemoryVerb& verb, const Aggregate& counted) {
   print_lines(verb.console, counted.evidence);
 }
 
+// Evidence is kept as it is, or not at all.
+Status check_whole(std::string_view what, std::string_view text) {
+  Utf8Stream whole;
+  if (whole.push(text) + whole.finish() == text) return {};
+  return Status(Code::invalid, std::string(what) + " is not UTF-8; convert it first, with iconv for example");
+}
+
 }  // namespace
 
 Status recall_words(const MemoryVerb& verb, const RecallQuery& query) {
@@ -122,9 +129,9 @@ Status recall_words(const MemoryVerb& verb, const RecallQuery& query) {
 // A text file: kept whole, recalled by passages, and nobody's word.
 Status remember_file(const MemoryVerb& verb, const std::string& path, std::optional<TimeMs> event) {
   const std::vector<std::byte> bytes = TRY(read_file(posix_env(), path, kMaxDocument));
-  Utf8Stream whole;
   Document document;
-  document.text = whole.push({reinterpret_cast<const char*>(bytes.data()), bytes.size()}) + whole.finish();
+  document.text = std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  TRY(check_whole(path, document.text));
   document.text = strip_recalled(document.text);
   if (blank(document.text)) return Status(Code::invalid, path + " holds no words");
   document.title = path.substr(path.rfind('/') + 1);
@@ -141,8 +148,8 @@ Status remember_file(const MemoryVerb& verb, const std::string& path, std::optio
 }
 
 Status remember_words(const MemoryVerb& verb, std::string_view words, std::optional<TimeMs> event) {
-  Utf8Stream whole;
-  const std::string text = strip_recalled(whole.push(words) + whole.finish());
+  TRY(check_whole("what is to be remembered", words));
+  const std::string text = strip_recalled(words);
   if (blank(text)) {
     return Status(Code::invalid, "there is nothing to remember; say what");
   }
