@@ -8,12 +8,15 @@
 #include <cmath>
 #include <ctime>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "bench/bench.h"
+#include "bench/texts.h"
 #include "core/base/process.h"
 #include "core/base/rng.h"
 #include "memory/recall/recall.h"
+#include "run/embed/static_embedder.h"
 
 namespace varve::bench {
 namespace {
@@ -33,7 +36,10 @@ double thread_seconds() {  // work done, whatever else the machine does meanwhil
 
 class Text {
  public:
+  std::optional<Texts> real;  // sentences, for embeddings: words made up have no vectors
+
   std::string turn(int64_t number) const {
+    if (real) return real->memory(number);
     const RngKey key{.seed = 1, .step = uint64_t(number)};
     const int words = length(key);
     std::string text;
@@ -47,6 +53,7 @@ class Text {
   // Three to eight words: most of a turn, the others by chance.
   std::string question(int64_t number, int64_t turns) const {
     const RngKey key{.seed = 2, .step = uint64_t(number)};
+    if (real) return real->questions[random_bits(key, 0) % real->questions.size()];
     const RngKey of{.seed = 1, .step = random_bits(key, 0) % uint64_t(turns)};
     std::string text = "what about";
     const uint32_t words = 3 + random_bits(key, 1) % 6;
@@ -112,7 +119,7 @@ Result<double> append_and_sync(const std::string& path) {  // seconds, median
 
 struct Setting {
   int64_t memories = 10000, queries = 1000, budget_mib = 1024, rebuild = 1;
-  std::string recipe = "default", folder;
+  std::string recipe = "default", folder, embeddings, texts;  // embeddings: a static table, or none
 };
 
 class Run {
@@ -122,9 +129,16 @@ class Run {
 
   Result<std::vector<Measure>> measure() {
     sync_ = TRY(append_and_sync(setting_.folder + "/plain"));
+    if (!setting_.embeddings.empty()) {
+      embedder_ = TRY(open_static_embedder(posix_env(), setting_.embeddings, ledger_));
+      text_.real = TRY(read_texts(setting_.texts, {"locomo", "hotpot", "dailydialog"}));
+    }
     TRY(open());
     TRY(ingest());
     size();
+    const auto settling = Time::now();
+    TRY(recall_->settle());
+    add("index saved", seconds_since(settling), "s");
     TRY(ask());
     const auto start = Time::now();
     recall_.reset();
@@ -147,7 +161,7 @@ class Run {
     if (!store_) store_ = TRY(CubeStore::open(posix_env(), setting_.folder + "/cubes", ledger_));
     const auto start = Time::now();
     const RecallGround ground{.env = &posix_env(), .folder = setting_.folder + "/index"};
-    recall_ = TRY(Recall::make(setting_.recipe, *store_, nullptr, ledger_, system_clock(), ground));
+    recall_ = TRY(Recall::make(setting_.recipe, *store_, embedder_.get(), ledger_, system_clock(), ground));
     opening_ = seconds_since(start);
     return {};
   }
@@ -184,6 +198,8 @@ class Run {
         double(setting_.budget_mib));
     add("resident, grown by", double(resident_bytes() - resident_) / (1 << 20), "MiB", "budget",
         double(setting_.budget_mib));
+    for (const auto& one : recall_->state().indexes)
+      add("of them " + one.spec, double(one.bytes) / (1 << 20), "MiB");
   }
 
   Status ask() {
@@ -213,6 +229,7 @@ class Run {
   int64_t resident_;
   Ledger ledger_;
   double sync_ = 0, opening_ = 0;
+  std::unique_ptr<Embedder> embedder_;
   std::unique_ptr<CubeStore> store_;
   std::unique_ptr<Recall> recall_;
   std::vector<Measure> all_;
@@ -224,6 +241,9 @@ Result<std::vector<Measure>> recall_scale(const Spec& options) {
   Setting setting;
   Spec left = options;
   if (auto recipe = left.options.extract("recipe")) setting.recipe = recipe.mapped();
+  if (auto table = left.options.extract("embeddings")) setting.embeddings = table.mapped();
+  auto texts = left.options.extract("texts");
+  setting.texts = texts ? texts.mapped() : "../shared/data";
   TRY(OptionReader(left)
           .read<int64_t>("memories", setting.memories, 1000, 10000000)
           .read<int64_t>("queries", setting.queries, 10, 100000)

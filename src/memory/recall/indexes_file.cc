@@ -158,7 +158,8 @@ void Indexes::drop_strangers() {
   for (const std::string& name : *names) {
     bool ours = name == std::string(kEntries) + std::string(kEnd);
     for (const Part& part : parts_) {
-      ours = ours || (part.retriever != nullptr && name.starts_with(file_name(part)));
+      if (part.retriever == nullptr) continue;
+      ours = ours || name == file_name(part) + std::string(kEnd) || part.retriever->owns(name);
     }
     if (!ours && ground_.env->remove(ground_.folder + "/" + name).ok()) kept_files_.erase(name);
   }

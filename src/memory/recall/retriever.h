@@ -49,8 +49,9 @@ class Retriever {
   virtual void remove(CubeId id) = 0;
   virtual Result<std::vector<Hit>> search(const Query& query, int32_t k) const = 0;  // scores descend
   virtual int64_t bytes() const = 0;
-  virtual int64_t booked() const { return 0; }  // of them: what it reserved itself
-  virtual bool sound() const { return true; }   // false: a part was lost, build it anew
+  virtual int64_t booked() const { return 0; }                 // of them: what it reserved itself
+  virtual bool sound() const { return true; }                  // false: a part was lost, build it anew
+  virtual bool owns(std::string_view) const { return false; }  // a file of its own that is still of use
   // What it is made of, without a word of any text. One that cannot is built anew from the store. A load that
   // fails leaves it unfit for use.
   virtual Status save(SnapshotWriter&) const { return Status(Code::unsupported, "kept in RAM alone"); }

@@ -1,7 +1,6 @@
 // HNSW (Malkov & Yashunin 2018, "Efficient and robust approximate nearest neighbor search using Hierarchical
-// Navigable Small World graphs"), by hnswlib. A search walks a graph of near neighbours, coarse to fine. The
-// library's exceptions end here, its memory is booked before it is taken, and its file format is not used:
-// the graph is checked when it is read.
+// Navigable Small World graphs"), by hnswlib. A search walks a graph of near neighbours, coarse to fine. Its
+// exceptions end here, its memory is booked before it is taken, and the graph is checked when it is read.
 #include <hnswlib/hnswlib.h>
 
 #include <algorithm>
@@ -105,17 +104,14 @@ class Hnsw : public VectorIndex {
   Status load(SnapshotReader& in) override;
 
  private:
-  // To fetch ahead, the library reads the word after the last link of a list. Of the lists above the ground
-  // level that word is no part of any allocation, unless each list has one to spare.
-  static constexpr size_t kSlackBytes = 4;
+  static constexpr size_t kSlackBytes = 4;  // the library fetches ahead what follows a list's last link
   // The library's table of 65,536 update locks, its random generators and the first list of visited nodes.
   static constexpr int64_t kFixedBytes = 65536 * 40 + 16384;
 
   // Vector, links and label; of one in m the links above; a lock, level, pointer, place among labels, mark.
   int64_t bytes_each() const {
-    const int64_t links = int64_t(options_.m) * 4 + 4;
-    return int64_t(ground_.width) * 4 + 2 * links + 8 + (links + kSlackBytes + 16) / (options_.m - 1) + 40 +
-           4 + 8 + 48 + 4;
+    const int64_t links = int64_t(options_.m) * 4 + 4, above = links + int64_t(kSlackBytes) + 16;
+    return int64_t(ground_.width) * 4 + 2 * links + 8 + above / (options_.m - 1) + 40 + 4 + 8 + 48 + 4;
   }
   std::span<const float> vector_of(const Graph& graph, uint32_t i) const {
     return {reinterpret_cast<const float*>(graph.getDataByInternalId(i)), ground_.width};
@@ -211,8 +207,7 @@ Status Hnsw::load(SnapshotReader& in) {
     if (level > 0) {
       const size_t size = size_t(level) * graph.size_links_per_element_;
       graph.linkLists_[i] = static_cast<char*>(std::malloc(size));
-      if (graph.linkLists_[i] == nullptr)
-        return Status(Code::over_budget, "no memory for the graph of vectors");
+      if (graph.linkLists_[i] == nullptr) return Status(Code::over_budget, "no memory for the graph");
       graph.element_levels_[i] = level;
       graph.cur_element_count = i + 1;
       TRY(in.get(std::as_writable_bytes(std::span(graph.linkLists_[i], size))));

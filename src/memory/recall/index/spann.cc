@@ -111,6 +111,21 @@ Status Spann::book(size_t slots, size_t rows) {
   return {};
 }
 
+Places Spann::places_for(const Centroids& centroids, std::span<const float> vector) const {
+  Places places = kNowhere;
+  const float own = kernels().dot(vector.data(), vector.data(), nullptr, vector.size());
+  const auto near = centroids.nearby(vector, 12);
+  const double reach = (1 + options_.copy) * (1 + options_.copy) * std::max(0.0f, near.front().first + own);
+  size_t used = 0;
+  for (const auto& [distance, list] : near) {
+    if (used == places.size() || (used > 0 && distance + own > reach)) break;
+    bool behind = false;  // nearer to a list that it is in already than to the vector
+    for (size_t i = 0; i < used && !behind; ++i) behind = centroids.apart(list, places[i]) < distance + own;
+    if (!behind) places[used++] = list;
+  }
+  return places;
+}
+
 size_t Spann::probed() const {
   return options_.probe > 0 ? size_t(options_.probe) : size_t(6 * std::sqrt(double(lists())));
 }
@@ -198,7 +213,7 @@ Made spann(const Spec& spec) {
   SpannOptions options;
   TRY(OptionReader(spec)
           .read("wait", options.wait, 1, 1 << 24)
-          .read("probe", options.probe, 1, 10000)
+          .read("probe", options.probe, 0, 100000)
           .read("reach", options.reach, 0.0, 10.0)
           .read("copy", options.copy, 0.0, 10.0)
           .done());

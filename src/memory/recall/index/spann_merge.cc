@@ -1,6 +1,5 @@
 // How the vectors that wait come to their lists, and how lists that grew too long are split. Everything is
 // made beside what there is and takes its place at the end: a merge that fails changes nothing.
-#include <cmath>
 #include <numeric>
 
 #include "core/base/hash.h"
@@ -8,10 +7,8 @@
 
 namespace varve::vector_index {
 namespace {
-
-constexpr size_t kLongest = 160;    // records of a list that stays as it is
-constexpr size_t kPart = 64;        // of a list that is cut: vectors of each part, at most
-constexpr size_t kConsidered = 12;  // lists nearest to a vector, for its places
+constexpr size_t kLongest = 160;  // records of a list that stays as it is
+constexpr size_t kPart = 64;      // of a list that is cut: vectors of each part, at most
 
 std::string random_name() {
   std::array<std::byte, 8> random;
@@ -20,7 +17,6 @@ std::string random_name() {
   for (std::byte one : random) name += "0123456789abcdef"[unsigned(one) % 16];
   return name;
 }
-
 }  // namespace
 
 // What there will be. A vector moves when it is new or when its own list was cut.
@@ -42,21 +38,6 @@ struct Spann::Next {
   View source;
   std::vector<std::byte> source_room, stayed_room;
 };
-
-Places Spann::places_for(const Centroids& centroids, std::span<const float> vector) const {
-  Places places = kNowhere;
-  const float own = kernels().dot(vector.data(), vector.data(), nullptr, vector.size());
-  const auto near = centroids.nearby(vector, kConsidered);
-  const double reach = (1 + options_.copy) * (1 + options_.copy) * std::max(0.0f, near.front().first + own);
-  size_t used = 0;
-  for (const auto& [distance, list] : near) {
-    if (used == places.size() || (used > 0 && distance + own > reach)) break;
-    bool behind = false;  // nearer to a list that it is in already than to the vector
-    for (size_t i = 0; i < used && !behind; ++i) behind = centroids.apart(list, places[i]) < distance + own;
-    if (!behind) places[used++] = list;
-  }
-  return places;
-}
 
 // Cuts a crowd in two by its two means, until every part is small; adds the means.
 void Spann::cut(const std::vector<uint16_t>& halves, std::vector<uint32_t> rows,

@@ -107,6 +107,10 @@ class Dense : public Retriever {
     return sum;
   }
   bool sound() const override { return sound_; }
+  bool owns(std::string_view file) const override {
+    return std::any_of(spaces_.begin(), spaces_.end(),
+                       [&](const auto& one) { return one.second.index->owns(file); });
+  }
 
   Status save(SnapshotWriter& out) const override;
   Status load(SnapshotReader& in) override;
