@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 
 #include "core/format/json.h"
@@ -81,6 +82,99 @@ TEST_F(LearningProgram, a_model_from_nothing_knows_its_text_and_an_adapter_chang
                                   "--prompt", "x", "--home", folder / "home"});
   EXPECT_NE(refused.exit_code, 0);
   EXPECT_NE(refused.err.find("another model"), std::string::npos) << refused.err;
+}
+
+TEST_F(LearningProgram,
+       what_is_remembered_is_learnt_into_a_cube_that_attaches_exports_merges_and_is_forgotten) {
+  ASSERT_EQ(run(pretrain("m.gguf")).exit_code, 0);
+  const std::string home = folder / "home", model = folder / "m.gguf";
+  const std::string prompt = "The miller of Ashford keeps";
+  const std::string before = complete({"--prompt", prompt});
+  const auto ok = [&](std::vector<std::string> words) {
+    words.insert(words.end(), {"--home", home});
+    const Child::End end = run(words);
+    EXPECT_EQ(end.exit_code, 0) << words[0] << ": " << end.err;
+    return end.out;
+  };
+  ok({"remember", "The miller of Ashford keeps the dusk."});
+  const std::vector<std::string> learn = {
+      "learn",         "--model",   model,         "--feed",  "space:me", "-o",     "verse",
+      "--json",        "--recipe",  "lora:rank=4", "--steps", "40",       "--rate", "0.01",
+      "--length",      "64",        "--sequences", "1",       "--budget", "256MiB", "--home",
+      folder / "home", "--weights", "stream"};
+  const Child::End learnt = run(learn);
+  ASSERT_EQ(learnt.exit_code, 0) << learnt.err;
+  EXPECT_FALSE(std::filesystem::exists(home + "/lessons/me/verse")) << "the cube is all that stays";
+  const std::string after = complete({"--prompt", prompt, "--adapter", "verse"});
+  EXPECT_EQ(after.rfind(" the dusk", 0), 0u) << after;
+  EXPECT_EQ(complete({"--prompt", prompt, "--adapter", "verse:0"}), before);
+  EXPECT_EQ(complete({"--prompt", prompt}), before) << "detached";
+
+  const Json listed = parse_json(ok({"cube", "list", "--kind", "adapter", "--json"})).value();
+  ASSERT_EQ(listed.size(), 1u);
+  const Json& cube = listed.as_array()[0];
+  EXPECT_EQ(cube["title"].as_string(), "verse");
+  EXPECT_EQ(cube["form"].as_string(), "parametric");
+  EXPECT_EQ(cube["from"].size(), 1u) << "the note that it learnt from";
+  EXPECT_LT(cube["labels"]["loss_after"].as_double(), cube["labels"]["loss_before"].as_double());
+  EXPECT_GT(cube["labels"]["ledger_peak"].as_int(), 0);
+  ok({"cube", "show", cube["id"].as_string()});
+  ok({"cube", "history", cube["id"].as_string()});
+
+  ok({"export", "verse", "--gguf", folder / "v.gguf"});
+  ok({"export", "verse", "--peft", folder / "peft", "--model", model});
+  ok({"import", folder / "v.gguf", "--model", model, "--name", "again"});
+  ok({"import", folder / "peft", "--model", model});
+  ok({"export", "again", "--gguf", folder / "w.gguf"});
+  ok({"export", "peft", "--gguf", folder / "x.gguf"});
+  EXPECT_EQ(bytes_of(folder / "v.gguf"), bytes_of(folder / "w.gguf")) << "to the bit";
+  EXPECT_EQ(bytes_of(folder / "v.gguf"), bytes_of(folder / "x.gguf")) << "to the bit, through PEFT";
+  ok({"merge", "--model", model, "--adapter", "verse", "--adapter", folder / "v.gguf:0", "-o",
+      folder / "merged.gguf", "--budget", "64MiB"});
+  const Child::End merged = run({"complete", "--model", folder / "merged.gguf", "--temperature", "0", "-n",
+                                 "12", "--precision", "exact", "--prompt", prompt, "--home", home});
+  EXPECT_EQ(merged.out, after);
+
+  ASSERT_EQ(run(pretrain("other.gguf", {"--seed", "2", "--steps", "1"})).exit_code, 0);
+  const Child::End refused =
+      run({"import", folder / "v.gguf", "--model", folder / "other.gguf", "--name", "no", "--home", home});
+  EXPECT_NE(refused.err.find("was made for another model than"), std::string::npos) << refused.err;
+
+  const std::string receipt = ok({"forget", "keeps the dusk", "--yes", "--json"});
+  EXPECT_NE(receipt.find("\"flagged\""), std::string::npos) << receipt;
+  EXPECT_NE(receipt.find(cube["id"].as_string()), std::string::npos) << receipt;
+  const Child::End flagged =
+      run({"complete", "--model", model, "--adapter", "verse", "--prompt", "x", "--home", home});
+  EXPECT_NE(flagged.err.find("learn it again"), std::string::npos) << flagged.err;
+}
+
+TEST_F(LearningProgram, what_cannot_be_learnt_is_said_in_a_sentence) {
+  ASSERT_EQ(run(pretrain("m.gguf", {"--steps", "3"})).exit_code, 0);
+  const auto refused = [&](const std::string& feed, std::vector<std::string> more) {
+    std::vector<std::string> words = {
+        "learn",        "--model", folder / "m.gguf", "--feed", feed,          "-o", folder / "a.gguf",
+        "--steps",      "20",      "--length",        "64",     "--sequences", "1",  "--home",
+        folder / "home"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Child::End end = run(words);
+    EXPECT_NE(end.exit_code, 0);
+    return end.err;
+  };
+  const auto says = [](const std::string& err, const char* words) {
+    EXPECT_NE(err.find(words), std::string::npos) << err;
+  };
+  says(refused(file("empty.jsonl", "\n"), {}), "empty.jsonl is empty");
+  says(refused(file("bad.jsonl", "{\"text\":\"ok then\"}\n{\"txt\":1}\n"), {}), "line 2");
+  says(refused("space:me", {}), "holds nothing to learn from");
+  const std::string good = file("good.jsonl", "{\"text\":\"The gate is open.\"}\n");
+  says(refused(good, {"--budget", "27MiB"}), "the lesson takes");
+  says(refused(good, {"--weights", "lazy"}), "auto, resident or stream");
+  // A loss that is no number, here because the model has such a weight, ends the lesson.
+  std::string bytes = bytes_of(folder / "m.gguf");
+  bytes.replace(bytes.size() - 4, 4, std::string("\0\0\xc0\x7f", 4));
+  file("m.gguf", bytes);
+  says(refused(good, {}), "no finite loss");
+  EXPECT_FALSE(std::filesystem::exists(folder / "a.gguf"));
 }
 
 TEST_F(LearningProgram, stopped_and_started_again_the_file_is_the_same_to_the_byte) {

@@ -184,6 +184,22 @@ void append(const Feed::Example& example, TextBatch& out) {
   }
 }
 
+Result<Feed> Feed::hold_out(int32_t every, Ledger& ledger) {
+  Feed held = TRY(make(ledger)), rest = TRY(make(ledger));
+  const size_t together = paired() ? 2 : 1;
+  if (every < 2 || size() < together * size_t(every)) return held;
+  for (size_t i = 0; i < size(); ++i) {
+    const bool out = i / together % size_t(every) == size_t(every) - 1;
+    const Example one = (*this)[i];
+    Feed& to = out ? held : rest;
+    TRY(to.append({one.tokens.begin(), one.tokens.end()}, {one.learn.begin(), one.learn.end()}, INT32_MAX));
+    if (paired() && i % 2 == 1) ++to.pairs_;
+  }
+  rest.cut_ = cut_;
+  *this = std::move(rest);
+  return held;
+}
+
 PackedFeed::PackedFeed(const Feed& feed, int32_t rows, int32_t parts, uint64_t seed)
     : feed_(feed), rows_(rows), parts_(parts), seed_(seed) {
   int32_t used = rows;  // the first example opens the first pack

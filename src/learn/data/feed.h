@@ -35,6 +35,8 @@ class Feed {
   int64_t cut() const { return cut_; }        // examples that lost their beginning
   // Its examples are pairs: the chosen answer, then the rejected. All of them or none.
   bool paired() const { return pairs_ > 0; }
+  // Takes one example in `every` out, spread evenly, pairs as pairs; 0 or too few: none.
+  Result<Feed> hold_out(int32_t every, Ledger& ledger);
   struct Example {
     std::span<const int32_t> tokens;
     std::span<const uint8_t> learn;  // whether a token is to be learnt

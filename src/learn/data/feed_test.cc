@@ -84,6 +84,22 @@ TEST(Feed, PlainTextIsCutIntoWindows) {
   EXPECT_EQ(rig.feed[0].tokens.size(), 64u);
 }
 
+TEST(Feed, HoldsSomeExamplesOut) {
+  Rig rig;
+  std::string file;
+  for (char c = 'a'; c < 'k'; ++c) file += "{\"text\":\"" + std::string(4, c) + "\"}\n";
+  ASSERT_TRUE(rig.add(file).ok());
+  const int64_t learnt = rig.feed.learnt();
+  EXPECT_EQ(rig.feed.hold_out(0, rig.ledger)->size(), 0u);
+  EXPECT_EQ(rig.feed.hold_out(11, rig.ledger)->size(), 0u) << "of so few none is spared";
+  const Feed held = rig.feed.hold_out(5, rig.ledger).value();
+  ASSERT_EQ(held.size(), 2u);
+  EXPECT_EQ(rig.feed.size(), 8u);
+  EXPECT_EQ(held[1].tokens[0], 'j');
+  EXPECT_EQ(rig.feed[4].tokens[0], 'f');
+  EXPECT_EQ(rig.feed.learnt() + held.learnt(), learnt);
+}
+
 TEST(Feed, SaysWhichLineIsWrongAndWhy) {
   const std::pair<const char*, const char*> bad[] = {
       {"", "empty"},

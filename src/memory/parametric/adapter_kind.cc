@@ -1,6 +1,7 @@
 #include "memory/parametric/adapter_kind.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 namespace varve {
@@ -48,6 +49,7 @@ Status AdapterWeight::holds_only(std::initializer_list<std::string_view> names) 
 }
 
 Result<AdapterDeltas> deltas_of(const AdapterFile& file, const WeightStore& base) {
+  if (!std::isfinite(file.note.alpha)) return Status(Code::invalid, "the adapter's alpha is no number");
   const auto kind = TRY(adapter_kinds().make(Spec{.name = file.note.kind}).with("reading an adapter"));
   std::map<WeightId, AdapterWeight> weights;
   for (const AdapterTensor& tensor : file.tensors) {

@@ -4,6 +4,7 @@
 #include "run/model/arch/family.h"
 #include "run/model/decoder.h"
 #include "run/model/fingerprint.h"
+#include "run/model/open_streamed.h"
 
 namespace varve {
 namespace {
@@ -57,7 +58,7 @@ int64_t least_working_bytes(const DecoderSpec& spec) {
 
 using Opened = Result<std::shared_ptr<const Model>>;
 
-Opened open(Env& env, const std::string& path, Ledger& ledger, bool to_embed) {
+Opened open(Env& env, const std::string& path, Ledger& ledger, bool to_embed, int64_t stream_bytes) {
   auto mapping = TRY(env.map(path));
   const Gguf gguf = TRY(Gguf::parse(mapping->bytes()).with("reading " + path));
   DecoderSpec spec = TRY(read_decoder_spec(gguf).with("reading " + path));
@@ -70,7 +71,8 @@ Opened open(Env& env, const std::string& path, Ledger& ledger, bool to_embed) {
   identity.fingerprint = model_fingerprint(mapping->bytes(), gguf);
   mapping.reset();  // the weights are read, not mapped
   const int64_t working = to_embed ? 0 : least_working_bytes(spec);
-  auto store = TRY(open_resident_weights(env, path, gguf, ledger, working));
+  auto store = stream_bytes >= 0 ? TRY(open_streamed_weights(env, path, gguf, ledger, stream_bytes))
+                                 : TRY(open_resident_weights(env, path, gguf, ledger, working));
   return Decoder::make(std::move(spec), std::move(store), std::move(identity), to_embed)
       .with("opening " + path);
 }
@@ -93,11 +95,15 @@ Hash256 model_fingerprint(std::span<const std::byte> file, const Gguf& gguf) {
 }
 
 Opened open_model(Env& env, const std::string& path, Ledger& ledger) {
-  return open(env, path, ledger, false);
+  return open(env, path, ledger, false, -1);
+}
+
+Opened open_streamed_model(Env& env, const std::string& path, Ledger& ledger, int64_t keep_bytes) {
+  return open(env, path, ledger, false, keep_bytes);
 }
 
 Opened open_embedding_model(Env& env, const std::string& path, Ledger& ledger) {
-  return open(env, path, ledger, true);
+  return open(env, path, ledger, true, -1);
 }
 
 }  // namespace varve

@@ -21,16 +21,21 @@ bool Args::flag(std::string_view name) {
 }
 
 Result<std::optional<std::string>> Args::value(std::string_view name) {
-  std::optional<std::string> found;
+  std::vector<std::string> all = TRY(values(name));
+  return all.empty() ? std::optional<std::string>() : std::move(all.back());
+}
+
+Result<std::vector<std::string>> Args::values(std::string_view name) {
+  std::vector<std::string> found;
   for (auto at = words_.begin(); at < end_of_flags(words_);) {
     if (at->size() > name.size() && at->compare(0, name.size(), name) == 0 && (*at)[name.size()] == '=') {
-      found = at->substr(name.size() + 1);
+      found.push_back(at->substr(name.size() + 1));
       at = words_.erase(at);
     } else if (*at == name) {
       if (at + 1 >= end_of_flags(words_)) {
         return Status(Code::invalid, std::string(name) + " needs a value after it");
       }
-      found = *(at + 1);
+      found.push_back(*(at + 1));
       at = words_.erase(at, at + 2);
     } else {
       ++at;

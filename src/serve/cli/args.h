@@ -20,6 +20,7 @@ class Args {
   bool flag(std::string_view name);  // "--json"
   // "--model F" or "--model=F"; the last one counts.
   Result<std::optional<std::string>> value(std::string_view name);
+  Result<std::vector<std::string>> values(std::string_view name);  // each time that it is given
   template <class T>
   Status number(std::string_view name, T& out, T low, T high);
   // What is left: words that are no flags, at least and at most so many. After "--" everything is a word.

@@ -29,8 +29,9 @@ void complain(const MemoryVerb& verb, const Status& status) {
 }
 
 // One message from a person to its answer on the screen.
-Status say(Chat& chat, const std::string& line, const TurnOptions& options) {
+Status say(Chat& chat, const std::string& line, TurnOptions options) {
   Console& console = chat.verb.console;
+  options.adapter = TRY(chat.verb.home.adapter(chat.verb.who, chat.attached));
   const OnPiece show = [&](const Piece& piece) {
     if (!chat.verb.json) console.out << printable(piece.text) << std::flush;
     return bool(console.out);
@@ -90,6 +91,7 @@ Result<int> run_chat(Args& args, Console& console) {
   TRY(args.rest(0, 0, "no words after 'chat'; say them when it has begun"));
   const std::unique_ptr<Home> home = TRY(Home::open(settings));
   const std::shared_ptr<Session> session = TRY(home->session(who, id));
+  TRY(home->adapter(who, std::nullopt).status());
   console.terminal.catch_interrupts();
   greet(*home, *session, console);
   Chat chat{.verb = {*home, who, console, json}, .session = *session};

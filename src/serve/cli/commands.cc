@@ -86,15 +86,21 @@ constexpr std::string_view kImported =
     "  FILE: Varve's own JSONL, mem0's memories, or the conversations.json of a ChatGPT or Claude\n"
     "  export. What is there already is left alone, so an import that was cut off goes on.\n\n"
     "  --space S          where to; default the space of who asks\n"
-    "  --believe          take the file's word on who said what; else all of it comes from outside\n";
+    "  --believe          take the file's word on who said what; else all of it comes from outside\n\n"
+    "varve import ADAPTER --model FILE.gguf [--name NAME] [--space S]\n\n"
+    "  A GGUF adapter or a folder of PEFT's becomes a cube; a model that it is not for refuses it.\n";
 constexpr std::string_view kExported =
     "varve export FILE.jsonl|- [--space S] [--all]\n\n"
     "  --space S          only this space; default every space that may be read\n"
-    "  --all              archived and expired memories too\n";
+    "  --all              archived and expired memories too\n\n"
+    "varve export NAME|ID --gguf FILE | --peft FOLDER [--model FILE.gguf]\n\n"
+    "  An adapter as a file; PEFT's format asks for the model where it orders heads otherwise.\n";
 constexpr std::string_view kLearn =
-    "varve learn --model FILE.gguf --feed FILE[,FILE...] -o ADAPTER.gguf\n\n"
+    "varve learn --model FILE.gguf --feed FROM[,FROM...] -o NAME|FILE.gguf\n\n"
     "  The product is an adapter, or with a recipe of all weights, as full or zo2, another model.\n\n"
-    "  --feed FILES       lines of JSON with messages, with prompt and completion, or with text;\n"
+    "  -o NAME            a cube of your memory, or its next version; -o FILE.gguf a file\n"
+    "  --feed FROM        space:NAME, session:NAME, cube:ID are what you remember; else files: lines\n"
+    "                     of JSON with messages, with prompt and completion, or with text;\n"
     "                     anything else is plain text\n"
     "  --recipe SPEC      as lora:rank=8,alpha=16; see 'varve list'\n"
     "  --objective SPEC   sft, dpo:beta=.1 or simpo:beta=2,margin=1; the last two learn from pairs of "
@@ -102,10 +108,15 @@ constexpr std::string_view kLearn =
     "  --on ROLES         which weights, as 'blk.*.attn_q,blk.*.attn_v'; default all of the blocks\n"
     "  --peft             -o is a folder in PEFT's format\n"
     "  The options of 'varve pretrain' from --steps on; --keep recompute is the default here.\n"
-    "  'varve chat --adapter ADAPTER.gguf' uses it.\n";
+    "  --hold-out N       one example in N is only measured by; default 50 from 200 examples on, 0 none\n"
+    "  --weights auto|resident|stream   where the model's own weights are; auto streams them from disk\n"
+    "                     when they do not fit the budget\n"
+    "  --home DIR --as NAME   whose memory\n"
+    "  'varve chat --adapter NAME' uses it.\n";
 constexpr std::string_view kMerge =
-    "varve merge --model FILE.gguf --adapter ADAPTER -o MERGED.gguf\n\n"
-    "  The model with the adapter worked in, in the model's own number formats. A few rows at a\n"
+    "varve merge --model FILE.gguf --adapter ADAPTER[:STRENGTH]... -o MERGED.gguf\n\n"
+    "  The model with adapters worked in, files or cubes by name, in the model's own number formats. A few "
+    "rows at a\n"
     "  time: the model may be larger than memory.\n\n"
     "  --budget SIZE      what the whole process may take; default half the machine's\n";
 constexpr std::string_view kPretrain =

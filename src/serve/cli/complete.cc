@@ -10,6 +10,7 @@
 namespace varve {
 
 Result<int> run_complete(Args& args, Console& console) {
+  const Principal who = TRY(principal(args));
   const HomeOptions settings = TRY(home_options(args, true));
   const TurnOptions options = TRY(turn_options(args));
   const std::string prompt = TRY(args.value("--prompt")).value_or("");
@@ -22,6 +23,7 @@ Result<int> run_complete(Args& args, Console& console) {
   request.tokens = tokenize_prompt(*engine.model().tokenizer(), prompt);
   request.max_tokens = options.max_tokens;
   request.sampling = options.sampling;
+  request.adapter = TRY(home->adapter(who, std::nullopt));
   request.scope = "complete";
   Interrupt interrupt;
   console.terminal.catch_interrupts();

@@ -9,7 +9,7 @@
 #include "math/kernel/kernel.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
-#include "serve/home/past.h"
+#include "serve/home/kept/past.h"
 
 namespace varve {
 namespace {

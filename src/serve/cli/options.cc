@@ -12,6 +12,10 @@ Result<HomeOptions> home_options(Args& args, bool with_model) {
   if (options.folder.empty()) options.folder = TRY(default_folder());
   TRY(read_settings(posix_env(), options.folder, "", settings_of(options)));
   if (!with_model) options.model.clear();
+  std::string adapters;  // --adapter a --adapter b:0.5
+  for (const std::string& one : TRY(args.values("--adapter")))
+    adapters += (adapters.empty() ? "" : ",") + one;
+  if (!adapters.empty()) options.adapter = adapters;
   for (Setting& setting : settings_of(options)) {
     std::string name = "--" + std::string(setting.name);
     std::replace(name.begin() + 2, name.end(), '_', '-');

@@ -6,7 +6,7 @@
 #include "serve/cli/memory.h"
 #include "serve/cli/options.h"
 #include "serve/cli/terminal/terminal.h"
-#include "serve/home/past.h"
+#include "serve/home/kept/past.h"
 
 namespace varve {
 

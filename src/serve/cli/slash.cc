@@ -14,7 +14,7 @@ struct Slash {
   std::string_view name, sentence;
   Status (*run)(Chat& chat, const std::string& words);
 };
-extern const Slash kSlashes[7];
+extern const Slash kSlashes[9];
 
 Status recall(Chat& chat, const std::string& words) {
   if (words.empty()) return Status(Code::invalid, "say what to look for: /recall figs");
@@ -39,6 +39,17 @@ Status history(Chat& chat, const std::string&) {
   }
   return {};
 }
+Status attach(Chat& chat, const std::string& words) {
+  if (words.empty()) return Status(Code::invalid, "say which: /attach mine, or /attach mine,other:0.5");
+  std::vector<AdapterChoice> choices = TRY(parse_adapters(words));
+  TRY(chat.verb.home.adapter(chat.verb.who, choices).status());
+  chat.attached = std::move(choices);
+  return {};
+}
+Status detach(Chat& chat, const std::string&) {
+  chat.attached.emplace();
+  return {};
+}
 Status help(Chat& chat, const std::string&) {
   for (const Slash& one : kSlashes) {
     chat.verb.console.out << "/" << one.name << std::string(10 - one.name.size(), ' ') << one.sentence
@@ -51,12 +62,14 @@ Status quit(Chat& chat, const std::string&) {
   return {};
 }
 
-const Slash kSlashes[7] = {
+const Slash kSlashes[9] = {
     {"recall", "what memory holds about some words", recall},
     {"remember", "keep these words", remember},
     {"forget", "erase by id, or all that contains some words", forget},
     {"why", "what the last answer saw, reused and stored", show_why},
     {"history", "this conversation from its beginning", history},
+    {"attach", "adapters to the model, as /attach mine or /attach mine,other:0.5", attach},
+    {"detach", "all adapters: the model alone", detach},
     {"help", "these lines", help},
     {"quit", "end (Ctrl-D does it too); everything is stored already", quit},
 };

@@ -11,6 +11,7 @@ namespace varve {
 struct Chat {  // what a slash command can see
   MemoryVerb verb;
   Session& session;
+  std::optional<std::vector<AdapterChoice>> attached;  // nullopt: as the settings say
   std::optional<TurnReport> last;
   bool quit = false;
 };

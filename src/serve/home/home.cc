@@ -12,15 +12,14 @@
 
 #include "core/base/process.h"
 #include "memory/cube/governance.h"
-#include "memory/parametric/stored_adapter.h"
 #include "memory/reflect/again.h"
 #include "memory/reflect/recipe.h"
 #include "memory/reflect/reflect.h"
 #include "run/embed/embedder.h"
 #include "run/embed/likelihood.h"
 #include "run/engine/prefix_disk.h"
-#include "serve/home/former.h"
-#include "serve/home/past.h"
+#include "serve/home/kept/former.h"
+#include "serve/home/kept/past.h"
 #include "serve/session/writer.h"
 
 namespace varve {
@@ -80,6 +79,8 @@ class Wired : public Home {
   Engine* engine() override { return engine_.get(); }
   const Embedder* embedder() override { return embedder_.get(); }
   const Clock& clock() const override { return clock_; }
+  Result<std::shared_ptr<const Adapter>> adapter(
+      const Principal& who, const std::optional<std::vector<AdapterChoice>>& choices) override;
   Result<std::shared_ptr<Session>> session(const Principal& who, const std::string& id) override;
   Result<EraseReceipt> forget(const Principal& who, CubeId id, std::string why) override;
   Result<std::vector<CubeId>> learn(const Principal& who, const Turn& turn, TimeMs since) override;
@@ -96,6 +97,7 @@ class Wired : public Home {
   Result<std::vector<CubeId>> each_reflector(const Principal& who, TimeMs since, const WithEach& act);
   Afterthought& thinking();  // under the lock
   Status again_what_went(const Principal& who, EraseReceipt& receipt);
+  void name_lessons(const Principal& who, EraseReceipt& receipt);
   Status follow_recipe();
   Status forget_attention();
   Status find_secret();
@@ -112,6 +114,8 @@ class Wired : public Home {
   Ledger ledger_;
   std::unique_ptr<CubeStore> cubes_;
   std::unique_ptr<Engine> engine_;  // before those who ask it
+  std::unique_ptr<AdapterShelf> shelf_;
+  std::vector<AdapterChoice> attached_;  // by the setting
   std::unique_ptr<Embedder> embedder_;
   std::unique_ptr<Scorer> scorer_;
   std::vector<std::unique_ptr<Embedder>> former_;
@@ -199,11 +203,23 @@ Status Wired::start_model() {
   const int64_t grown = resident_bytes() - ledger_.used() - outside_before;
   if (grown > 0)
     grown_floor_ = TRY(ledger_.reserve(Tag::scratch, grown).with("booking what is small at the model"));
-  if (!options_.adapter.empty()) {
-    options_.engine.adapter =
-        TRY(StoredAdapter::open(env_, options_.adapter, *model, ledger_).with("the setting 'adapter'"));
+  shelf_ = std::make_unique<AdapterShelf>(env_, *cubes_, model, ledger_);
+  attached_ = TRY(parse_adapters(options_.adapter).with("the setting 'adapter'"));
+  for (const AdapterChoice& choice : attached_) {  // files are everybody's, so they are opened now
+    if (is_adapter_file(choice.name))
+      TRY(shelf_->get({}, {&choice, 1}, true).status().with("the setting 'adapter'"));
   }
   return start_smaller_steps(std::move(model));
+}
+
+Result<std::shared_ptr<const Adapter>> Wired::adapter(
+    const Principal& who, const std::optional<std::vector<AdapterChoice>>& choices) {
+  if (shelf_ == nullptr) {
+    if (!choices || choices->empty()) return std::shared_ptr<const Adapter>();
+    return Status(Code::unsupported, "without a model there is nothing to attach an adapter to");
+  }
+  if (choices) return shelf_->get(who, *choices, false);
+  return shelf_->get(who, attached_, true).with("the setting 'adapter'");
 }
 
 // A step of many tokens is fast and takes much scratch: where that does not fit, steps become smaller.
@@ -262,6 +278,16 @@ Result<std::vector<CubeId>> Wired::each_reflector(const Principal& who, TimeMs s
   return stored;
 }
 
+// Checkpoints of lessons that go on may have learnt it, and say so to nobody.
+void Wired::name_lessons(const Principal& who, EraseReceipt& receipt) {
+  const std::string folder = options_.folder + "/lessons/" + who.name;
+  const auto lessons = env_.list(folder);
+  for (size_t i = 0; lessons.ok() && i < lessons->size(); ++i) {
+    receipt.not_reached.push_back("the unfinished lesson in " + folder + "/" + (*lessons)[i] +
+                                  " may have learnt from it: begin it anew with --fresh, or delete it");
+  }
+}
+
 // Without a model, too: what its last run left lies on the disk.
 Status Wired::forget_attention() {
   return engine_ != nullptr ? engine_->forget_prefixes()
@@ -308,6 +334,8 @@ Result<EraseReceipt> Wired::forget(const Principal& who, CubeId id, std::string 
   } else {
     receipt.not_reached.push_back("attention state of former turns: " + std::string(dropped.message()));
   }
+  if (shelf_ != nullptr) shelf_->clear();
+  name_lessons(who, receipt);
   return receipt;
 }
 

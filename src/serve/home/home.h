@@ -12,6 +12,7 @@
 #include "memory/cube/cube_store.h"
 #include "memory/recall/recall.h"
 #include "run/engine/engine.h"
+#include "serve/home/adapters.h"
 #include "serve/home/settings.h"
 #include "serve/session/session.h"
 
@@ -32,6 +33,10 @@ class Home {
   virtual Engine* engine() = 0;            // null without a model
   virtual const Embedder* embedder() = 0;  // null when there is none
   virtual const Clock& clock() const = 0;
+  // What a request attaches to the model, for its `adapter`; null for nothing. nullopt: what the setting
+  // 'adapter' says; else cubes that `who` may read, by name or id.
+  virtual Result<std::shared_ptr<const Adapter>> adapter(
+      const Principal& who, const std::optional<std::vector<AdapterChoice>>& choices) = 0;
   // Opens or begins a conversation. Whoever asks for the same one shares it.
   virtual Result<std::shared_ptr<Session>> session(const Principal& who, const std::string& id) = 0;
   // Erases a cube and what is derived from it, in the store and in every KV prefix. Always forget through

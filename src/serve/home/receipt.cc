@@ -30,7 +30,7 @@ Result<std::string> check_item(const CubeStore& cubes, const Principal& who, con
     return std::string();  // not even its stone: a store restored from before
   const CubeHeader header = TRY(std::move(head));
   if (item["method"].as_string() == "flagged") {
-    const bool kept_away = header.life != Life::active && header.relearn;
+    const bool kept_away = header.life == Life::erased || (header.life != Life::active && header.relearn);
     return kept_away || header.version > uint32_t(item["versions"].as_int())
                ? std::string()
                : "cube " + id.text() + " is in use, but learnt from what was forgotten";

@@ -76,7 +76,7 @@ std::vector<Setting> settings_of(HomeOptions& o) {
   return {
       {"model", &o.model, 0, 0, "GGUF file of the model that answers; empty: memory on its own"},
       {"adapter", &o.adapter, 0, 0,
-       "what the model has learnt beside its weights: a GGUF file or PEFT's folder"},
+       "what is attached to the model: cubes by name, GGUF files, folders of PEFT's; several as a,b:0.5"},
       {"budget", &o.budget_bytes, 0, kMaxBytes,
        "what the whole process may take, as 4GiB; 0: three quarters of the machine"},
       {"recipe", &o.recipe, 0, 0, "how memories are found: retrievers joined by '+'"},

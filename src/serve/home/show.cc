@@ -17,6 +17,9 @@ Json to_json(const CubeHeader& header) {
   if (header.valid_from) out.set("valid_from", format_time(*header.valid_from));
   if (header.valid_to) out.set("valid_to", format_time(*header.valid_to));
   out.set("from", std::move(from)).set("trust", to_string(header.trust)).set("strength", header.strength);
+  if (header.model) out.set("model", header.model->hex());
+  if (header.relearn) out.set("relearn", true);
+  if (auto labels = parse_json(header.labels); labels.ok()) out.set("labels", std::move(labels).value());
   out.set("why", header.why).set("payload_bytes", header.payload_bytes);
   out.set("payload_sha256", header.payload_hash.hex());
   return out;

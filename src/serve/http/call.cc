@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t kMostBiases = 10000;
 constexpr int32_t kMostChoices = 16, kMostLogprobs = 20;
-constexpr size_t kMostStops = 16, kMaxStopBytes = 1024, kMaxGrammarBytes = 1 << 20;
+constexpr size_t kMostAdapters = 16, kMostStops = 16, kMaxStopBytes = 1024, kMaxGrammarBytes = 1 << 20;
 
 uint64_t random_seed() {
   uint64_t seed = 0;
@@ -84,6 +84,49 @@ Result<std::shared_ptr<const Grammar>> read_grammar(Api& api, const Json& body) 
   return Status(Code::invalid, "'response_format.type' must be text, json_object or json_schema");
 }
 
+// "adapters": ["mine", {"name": "other", "scale": 0.5}]; null when nothing is said.
+Result<std::optional<std::vector<AdapterChoice>>> listed_adapters(const Json& list) {
+  if (list.is_null()) return std::optional<std::vector<AdapterChoice>>();
+  const auto refused = [] {
+    return Status(Code::invalid,
+                  "'adapters' must be a list of at most 16 names, or of {\"name\", \"scale\"}");
+  };
+  std::vector<AdapterChoice> all;
+  if (!list.is_array() || list.size() > kMostAdapters) return refused();
+  for (const Json& one : list.as_array()) {
+    const Json& name = one.is_string() ? one : one["name"];
+    AdapterChoice choice;
+    if (!name.is_string()) return refused();
+    choice.name = name.as_string();
+    if (one.is_object()) TRY(Fields(one).number("scale", choice.strength, -100, 100).done());
+    all.push_back(std::move(choice));
+  }
+  return std::optional(std::move(all));
+}
+
+// From "adapters", or from a model that is named base+name+name.
+Status read_adapters(Api& api, const Json& body, const Principal& who, Call& call) {
+  Engine* engine = api.home.engine();
+  call.model = engine != nullptr ? engine->model().name() : "varve-memory";
+  auto choices = TRY(listed_adapters(body["adapters"]));
+  const std::string base = call.model + "+";
+  const Json& model = body["model"];
+  if (!choices && model.is_string() && model.as_string().starts_with(base)) {
+    choices.emplace();
+    std::string_view rest = std::string_view(model.as_string()).substr(base.size());
+    while (!rest.empty()) {
+      const size_t end = std::min(rest.find('+'), rest.size());
+      choices->push_back({std::string(rest.substr(0, end)), 1});
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
+  call.adapter = TRY(api.home.adapter(who, choices));
+  if (choices) {
+    for (const AdapterChoice& one : *choices) call.model += "+" + one.name;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Engine*> engine_with_tokenizer(Api& api) {
@@ -97,7 +140,7 @@ Result<Engine*> engine_with_tokenizer(Api& api) {
   return engine;
 }
 
-Result<Call> read_call(Api& api, const Json& body, bool chat) {
+Result<Call> read_call(Api& api, const Json& body, const Principal& who, bool chat) {
   Call call;
   SamplingOptions& to = call.sampling;
   to.seed = random_seed();
@@ -125,6 +168,7 @@ Result<Call> read_call(Api& api, const Json& body, bool chat) {
       api.home.engine() != nullptr ? api.home.engine()->model().shape().vocabulary : most;
   TRY(read_bias(body, vocabulary, to));
   call.grammar = TRY(read_grammar(api, body));
+  TRY(read_adapters(api, body, who, call));
   TRY(to.validate());
   return call;
 }

@@ -23,11 +23,13 @@ struct Call {
   bool stream = false, include_usage = false;
   std::vector<std::string> stop;
   std::shared_ptr<const Grammar> grammar;
+  std::shared_ptr<const Adapter> adapter;
+  std::string model;  // as the reply names it: with "+name" for each adapter that was asked for
 };
 
 // invalid names the field. `chat` decides how logprobs are asked for: {logprobs: true, top_logprobs: n} or
 // {logprobs: n}.
-Result<Call> read_call(Api& api, const Json& body, bool chat);
+Result<Call> read_call(Api& api, const Json& body, const Principal& who, bool chat);
 
 // The engine with its tokenizer, or one sentence about what is missing.
 Result<Engine*> engine_with_tokenizer(Api& api);

@@ -16,7 +16,7 @@ constexpr size_t kMaxMessages = 10000;
 struct Chat {
   Call call;
   TurnOptions options;
-  std::string user, session, model;
+  std::string user, session;
   std::vector<std::string> offered;  // tools that may be called
 };
 
@@ -92,9 +92,9 @@ Status continue_session(Chat& chat) {
   return {};
 }
 
-Result<Chat> read_chat(Api& api, const Json& body) {
+Result<Chat> read_chat(Api& api, const Json& body, const Principal& who) {
   Chat chat;
-  chat.call = TRY(read_call(api, body, true));
+  chat.call = TRY(read_call(api, body, who, true));
   TRY(read_messages(body, chat));
   const Json own = body["varve"].is_object() ? body["varve"] : Json::object();
   bool go_on = false;
@@ -112,11 +112,11 @@ Result<Chat> read_chat(Api& api, const Json& body) {
   if (go_on) TRY(continue_session(chat));
   if (chat.session.empty()) chat.session = session_of(chat.options.history, chat.user);
   if (api.home.engine() != nullptr) TRY(engine_with_tokenizer(api));
-  chat.model = api.home.engine() != nullptr ? api.home.engine()->model().name() : "varve-memory";
   chat.options.sampling = chat.call.sampling;
   if (chat.call.max_tokens > 0) chat.options.max_tokens = chat.call.max_tokens;
   chat.options.stop = chat.call.stop;
   chat.options.grammar = chat.call.grammar;
+  chat.options.adapter = chat.call.adapter;
   chat.options.tools = body["tools"];
   if (body["tool_choice"] != Json("none")) chat.offered = tool_names(body["tools"]);
   if (body["chat_template_kwargs"].is_object()) chat.options.extra = body["chat_template_kwargs"];
@@ -151,7 +151,7 @@ Json head(const Chat& chat, std::string_view id, std::string_view object, Api& a
       .set("id", id)
       .set("object", object)
       .set("created", api.home.clock().now_ms() / 1000)
-      .set("model", chat.model);
+      .set("model", chat.call.model);
 }
 
 Json calls_json(const std::vector<ToolCall>& calls, bool streamed) {
@@ -259,7 +259,7 @@ Result<HttpReply> streamed(Api& api, Chat chat, std::shared_ptr<Session> session
 
 Result<HttpReply> post_chat_completions(Api& api, const HttpRequest& request) {
   const Json body = TRY(body_of(request));
-  Chat chat = TRY(read_chat(api, body));
+  Chat chat = TRY(read_chat(api, body, request.who));
   std::shared_ptr<Session> session = TRY(api.home.session(request.who, chat.session));
   if (chat.call.stream) return streamed(api, std::move(chat), std::move(session));
   return whole(api, chat, *session);

@@ -59,9 +59,9 @@ Status read_prompts(const Json& prompt, const Model& model, Completion& to) {
   return {};
 }
 
-Result<Completion> read_completion(Api& api, const Json& body) {
+Result<Completion> read_completion(Api& api, const Json& body, const Principal& who) {
   Completion to;
-  to.call = TRY(read_call(api, body, false));
+  to.call = TRY(read_call(api, body, who, false));
   if (to.call.max_tokens == 0) to.call.max_tokens = 16;  // the protocol's default
   TRY(Fields(body).boolean("echo", to.echo).done());
   if (!body["suffix"].is_null()) return Status(Code::unsupported, "'suffix' is not supported: leave it out");
@@ -74,6 +74,7 @@ Request request_of(const Completion& from, size_t prompt, int32_t choice, const 
                   .max_tokens = from.call.max_tokens,
                   .sampling = from.call.sampling,
                   .grammar = from.call.grammar,
+                  .adapter = from.call.adapter,
                   .scope = who.whole()};
   request.sampling.seed += uint64_t(choice);
   return request;
@@ -99,12 +100,12 @@ Json logprobs_json(const Tokenizer& tokenizer, std::span<const Sampled> tokens, 
       .set("text_offset", std::move(offsets));
 }
 
-Json head(Api& api, std::string_view id) {
+Json head(Api& api, const Completion& from, std::string_view id) {
   return Json::object()
       .set("id", id)
       .set("object", "text_completion")
       .set("created", api.home.clock().now_ms() / 1000)
-      .set("model", api.home.engine()->model().name());
+      .set("model", from.call.model);
 }
 
 // What all choices have in common while they are made.
@@ -164,7 +165,7 @@ Result<HttpReply> whole(Api& api, Making& making) {
   }));
   Json list = Json::array();
   for (const Chunk& choice : choices) list.push(choice_json(api, making, choice));
-  Json body = head(api, response_id("cmpl-"));
+  Json body = head(api, making.from, response_id("cmpl-"));
   return json_reply(body.set("choices", std::move(list)).set("usage", usage_json(making.usage)));
 }
 
@@ -173,18 +174,18 @@ Result<HttpReply> whole(Api& api, Making& making) {
 Result<HttpReply> post_completions(Api& api, const HttpRequest& request) {
   const Json body = TRY(body_of(request));
   auto making = std::make_shared<Making>();
-  making->from = TRY(read_completion(api, body));
+  making->from = TRY(read_completion(api, body, request.who));
   making->who = request.who;
   making->offsets.resize(making->from.prompts.size() * size_t(making->from.call.choices));
   if (!making->from.call.stream) return whole(api, *making);
   const std::string id = response_id("cmpl-");
   StreamShape shape;
   shape.format = [&api, making, id](const Chunk& chunk) {
-    return head(api, id).set("choices", Json::array().push(choice_json(api, *making, chunk)));
+    return head(api, making->from, id).set("choices", Json::array().push(choice_json(api, *making, chunk)));
   };
   shape.last = [&api, making, id]() -> std::optional<Json> {
     if (!making->from.call.include_usage) return std::nullopt;
-    return head(api, id).set("choices", Json::array()).set("usage", usage_json(making->usage));
+    return head(api, making->from, id).set("choices", Json::array()).set("usage", usage_json(making->usage));
   };
   return stream_reply([&api, making](const Emit& emit) { return make_all(api, *making, emit); },
                       std::move(shape));

@@ -5,13 +5,14 @@
 namespace varve {
 namespace {
 
-Json model_json(Api& api) {
+// The base, or with "+name" what an adapter makes of it.
+Json model_json(Api& api, const CubeHeader* adapter = nullptr) {
   const Model& model = api.home.engine()->model();
   return Json::object()
-      .set("id", model.name())
+      .set("id", model.name() + (adapter ? "+" + adapter->title : ""))
       .set("object", "model")
-      .set("created", api.home.clock().now_ms() / 1000)
-      .set("owned_by", "varve")
+      .set("created", (adapter ? adapter->recorded : api.home.clock().now_ms()) / 1000)
+      .set("owned_by", adapter ? std::string_view(adapter->owner) : std::string_view("varve"))
       .set("meta", Json::object()
                        .set("family", model.shape().family)
                        .set("vocabulary", int64_t(model.shape().vocabulary))
@@ -64,17 +65,31 @@ Result<HttpReply> get_metrics(Api& api, const HttpRequest&) {
   return HttpReply{.type = "text/plain; version=0.0.4; charset=utf-8", .body = std::move(out)};
 }
 
-Result<HttpReply> get_models(Api& api, const HttpRequest&) {
+namespace {
+
+Result<std::vector<Json>> models(Api& api, const Principal& who) {
+  std::vector<Json> all;
+  if (api.home.engine() == nullptr) return all;
+  all.push_back(model_json(api));
+  for (const CubeHeader& one : TRY(list_adapters(api.home.cubes(), who))) {
+    if (one.model == api.home.engine()->model().fingerprint()) all.push_back(model_json(api, &one));
+  }
+  return all;
+}
+
+}  // namespace
+
+Result<HttpReply> get_models(Api& api, const HttpRequest& request) {
   Json list = Json::array();
-  if (api.home.engine() != nullptr) list.push(model_json(api));
+  for (Json& one : TRY(models(api, request.who))) list.push(std::move(one));
   return json_reply(Json::object().set("object", "list").set("data", std::move(list)));
 }
 
 Result<HttpReply> get_model(Api& api, const HttpRequest& request) {
-  if (api.home.engine() == nullptr || request.named.at("id") != api.home.engine()->model().name()) {
-    return Status(Code::not_found, "no such model; GET /v1/models lists what is loaded");
+  for (const Json& one : TRY(models(api, request.who))) {
+    if (one["id"].as_string() == request.named.at("id")) return json_reply(one);
   }
-  return json_reply(model_json(api));
+  return Status(Code::not_found, "no such model; GET /v1/models lists what is loaded");
 }
 
 }  // namespace varve

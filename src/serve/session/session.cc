@@ -368,6 +368,7 @@ Status Conversation::answer(Work& work, const OnPiece& on_piece) {
   request.max_tokens = std::min(work.options.max_tokens, room);
   request.sampling = work.options.sampling;
   request.grammar = work.options.grammar;
+  request.adapter = work.options.adapter;
   request.scope = who_.whole();
   request.lasting = work.options.remember;
   std::vector<std::string> stop = work.options.stop;

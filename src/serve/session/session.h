@@ -46,6 +46,7 @@ struct TurnOptions {
   int32_t recall_tokens = -1;  // at most; -1: the recipe's; never more than a quarter of the context
   std::vector<std::string> stop;
   std::shared_ptr<const Grammar> grammar;
+  std::shared_ptr<const Adapter> adapter;  // Home::adapter(); null: the model alone
   std::string system;                // words before the conversation, or empty
   std::optional<CubeId> activation;  // a cube of 'varve capture' to begin with; none: one that recall finds
   Json history;                 // null: the stored transcript; else messages that the caller keeps itself

@@ -2,6 +2,7 @@
 #include <ostream>
 
 #include "serve/cli/builtin.h"
+#include "serve/cli/learn/carry.h"
 #include "serve/cli/memory.h"
 #include "serve/cli/options.h"
 #include "serve/cli/terminal/terminal.h"
@@ -25,6 +26,7 @@ void print(const ImportReport& report, std::ostream& out) {
 }  // namespace
 
 Result<int> run_import(Args& args, Console& console) {
+  if (TRY(holds_adapter(args))) return import_adapter(args, console);
   ImportOptions options;
   options.space = TRY(args.value("--space")).value_or("");
   options.believe = args.flag("--believe");
@@ -54,6 +56,7 @@ Result<int> run_import(Args& args, Console& console) {
 }
 
 Result<int> run_export(Args& args, Console& console) {
+  if (asks_for_adapter(args)) return export_adapter(args, console);
   CubeFilter filter;
   filter.space = TRY(args.value("--space")).value_or("");
   if (args.flag("--all")) filter.life = std::nullopt;

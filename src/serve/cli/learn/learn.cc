@@ -7,10 +7,11 @@
 #include "learn/data/pairs.h"
 #include "learn/tune/recipe.h"
 #include "learn/tune/rewrite.h"
-#include "memory/parametric/adapter_file.h"
 #include "run/model/arch/family.h"
+#include "run/model/open_streamed.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/learn/lesson.h"
+#include "serve/cli/learn/product.h"
 #include "serve/home/settings.h"
 
 namespace varve {
@@ -21,10 +22,10 @@ constexpr int64_t kFloor = 24 << 20;  // of the process beside the ledger
 
 struct Options {
   LessonOptions lesson;
-  std::string model, out;
+  std::string model, weights = "auto";
   std::vector<std::string> on, feeds;
-  bool peft = false;
-  std::string work() const { return out + ".work"; }
+  int32_t hold_out = -1;  // one example in so many is only measured by; 0: none; -1: as there are many
+  Product product;
 };
 
 std::vector<std::string> parts_of(const std::string& list) {
@@ -46,15 +47,19 @@ Result<Options> read_options(Args& args) {
   lesson.recipe = TRY(read_recipe("lora"));
   TRY(read_lesson_options(args, lesson));
   options.model = TRY(args.value("--model")).value_or("");
-  options.out = TRY(args.value("-o")).value_or("");
+  options.product = TRY(read_product(args));
+  if (auto text = TRY(args.value("--weights"))) options.weights = *text;
+  if (options.weights != "auto" && options.weights != "resident" && options.weights != "stream") {
+    return Status(Code::invalid, "--weights is auto, resident or stream, not " + options.weights);
+  }
+  TRY(args.number<int32_t>("--hold-out", options.hold_out, 0, 1 << 20));
   if (auto text = TRY(args.value("--on"))) options.on = parts_of(*text);
   if (auto text = TRY(args.value("--feed"))) options.feeds = parts_of(*text);
-  options.peft = args.flag("--peft");
   for (std::string& one : TRY(args.rest(0, 10000, "the files to learn from")))
     options.feeds.push_back(std::move(one));
   if (options.model.empty()) return Status(Code::invalid, "name the model: --model FILE.gguf");
-  if (options.feeds.empty()) return Status(Code::invalid, "name what to learn from: --feed FILE");
-  if (options.out.empty()) return Status(Code::invalid, "say where the adapter goes: -o FILE.gguf");
+  if (options.feeds.empty())
+    return Status(Code::invalid, "name what to learn from: --feed FILE, or --feed space:NAME");
   return options;
 }
 
@@ -77,9 +82,11 @@ struct Pupil {
   }
 };
 
-Result<std::unique_ptr<Pupil>> pupil(const Options& options, const LowRankForm& form, Ledger& ledger) {
+Result<std::unique_ptr<Pupil>> pupil(const Options& options, const LowRankForm& form, Ledger& ledger,
+                                     int64_t stream_bytes) {
   auto made = std::make_unique<Pupil>();
-  made->model = TRY(open_model(posix_env(), options.model, ledger));
+  made->model = stream_bytes < 0 ? TRY(open_model(posix_env(), options.model, ledger))
+                                 : TRY(open_streamed_model(posix_env(), options.model, ledger, stream_bytes));
   const auto mapping = TRY(posix_env().map(options.model));
   const Gguf gguf = TRY(Gguf::parse(mapping->bytes()));
   made->low_rank = std::make_unique<LowRankSource>(made->model->weights(), form.shape, made->parts);
@@ -115,7 +122,7 @@ Status begin(const Options& options, Pupil& pupil, Ledger& ledger) {
     return {};
   }
   if (options.lesson.plan.gradient.starts_with("zo2")) {
-    const std::string path = options.work() + "/weights";
+    const std::string path = options.product.work() + "/weights";
     if (TRY(posix_env().exists(path))) TRY(posix_env().remove(path));
     TRY(pupil.parts.stream(TRY(posix_env().open(path, Open::create))));
   } else {
@@ -126,14 +133,24 @@ Status begin(const Options& options, Pupil& pupil, Ledger& ledger) {
   return {};
 }
 
-Result<Feed> feed(const Options& options, const Pupil& pupil, Ledger& ledger, Json& sources) {
+Result<Feed> feed(Options& options, const Pupil& pupil, Ledger& ledger, Json& sources) {
   Feed all = TRY(Feed::make(ledger));
   const FeedShape shape = pupil.feed_shape(options.lesson.length);
-  for (const std::string& path : options.feeds) {
-    const std::vector<std::byte> bytes = TRY(read_file(posix_env(), path, kMostFeed));
-    TRY(all.add(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, shape));
+  Product& product = options.product;
+  std::unique_ptr<Home> home;  // while it is read
+  for (const std::string& name : options.feeds) {
     Json source = Json::object();
-    sources.push(std::move(source.set("file", path).set("sha256", sha256(bytes).hex())));
+    if (is_remembered(name)) {
+      if (!home) home = TRY(product.home.open().with("reading " + name));
+      const std::string lines = TRY(remembered(home->cubes(), product.home.who, name, product.from));
+      TRY(all.add(name, lines, shape));
+      source.set("memory", name).set("sha256", sha256(lines).hex());
+    } else {
+      const std::vector<std::byte> bytes = TRY(read_file(posix_env(), name, kMostFeed));
+      TRY(all.add(name, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, shape));
+      source.set("file", name).set("sha256", sha256(bytes).hex());
+    }
+    sources.push(std::move(source));
   }
   return all;
 }
@@ -160,80 +177,119 @@ Result<std::unique_ptr<Batches>> batches_of(const Feed& examples, const LessonOp
       new PackedFeed(examples, given.length * given.sequences, given.plan.parts, given.plan.seed));
 }
 
-// Parts are named as the tensors of their recipe's kind: "blk.0.attn_q.lora_a".
-AdapterFile adapter_of(const LowRankForm& form, const Pupil& pupil, Json lesson) {
-  AdapterFile file;
-  file.note = {.kind = "lora",
-               .alpha = form.alpha,
-               .base = pupil.model->name(),
-               .family = pupil.model->shape().family,
-               .fingerprint = pupil.model->fingerprint(),
-               .lesson = std::move(lesson)};
-  for (size_t i = 0; i < pupil.parts.size(); ++i) {
-    const Part& part = pupil.parts[i];
-    const size_t dot = part.role.rfind('.');
-    file.tensors.push_back(
-        {part.role.substr(0, dot), part.role.substr(dot + 1), part.rows, part.cols, part.value});
-  }
-  return file;
-}
+// What is learnt from, and what is kept from it to measure by.
+struct Examples {
+  Feed learnt, held_out;
+  std::unique_ptr<Batches> batches, measured;
+};
 
-Status write_out(const Options& options, const LowRankForm& form, const Pupil& pupil, Json lesson) {
-  const AdapterFile file = adapter_of(form, pupil, std::move(lesson));
-  if (!options.peft) return write_adapter_gguf(posix_env(), options.out, file);
-  const ModelShape& shape = pupil.model->shape();
-  return write_adapter_peft(posix_env(), options.out, file,
-                            permuted_heads(shape.family, shape.heads, shape.kv.kv_heads));
-}
-
-Result<int> learn(const Options& options, const LowRankForm& form, Pupil& pupil, Ledger& ledger,
-                  Console& console) {
+Result<std::unique_ptr<Examples>> examples_of(Options& options, const Pupil& pupil, Ledger& ledger,
+                                              Json& sources) {
   const LessonOptions& given = options.lesson;
+  Feed all = TRY(feed(options, pupil, ledger, sources));
+  constexpr size_t kMany = 200;  // of fewer, none is spared unless it is asked for
+  const int32_t every = options.hold_out < 0 ? all.size() < kMany ? 0 : 50 : options.hold_out;
+  Feed held = TRY(all.hold_out(every, ledger));
+  auto made = std::unique_ptr<Examples>(new Examples{std::move(all), std::move(held), nullptr, nullptr});
+  made->batches = TRY(batches_of(made->learnt, given));
+  made->measured = TRY(batches_of(made->held_out.size() > 0 ? made->held_out : made->learnt, given));
+  return made;
+}
+
+void say(const Examples& examples, const Pupil& pupil, Console& console) {
+  const Feed& feed = examples.learnt;
+  console.out << pupil.parts.values() << " values learn from " << feed.learnt() << " of " << feed.tokens()
+              << " tokens in " << feed.size() << " examples";
+  if (examples.held_out.size() > 0) console.out << "; " << examples.held_out.size() << " are held out";
+  if (feed.cut() > 0) console.out << "; " << feed.cut() << " lost their beginning";
+  console.out << std::endl;
+}
+
+Status put(const Options& options, const LowRankForm& form, const Pupil& pupil, Ledger& ledger, Json& json) {
+  const Product& product = options.product;
+  if (pupil.full == nullptr) {
+    const AdapterFile file = adapter_of(pupil.parts, *pupil.model, "lora", form.alpha, json);
+    return put_product(product, file, *pupil.model, ledger, json);
+  }
+  json.set("model", product.file);
+  return rewrite_model(posix_env(), options.model, pupil.entries, pupil.parts, product.file, ledger);
+}
+
+Status learn(Options& options, const LowRankForm& form, Pupil& pupil, Ledger& ledger, Console& console) {
+  LessonOptions& given = options.lesson;
   Json sources = Json::array();
-  const Feed examples = TRY(feed(options, pupil, ledger, sources));
-  const auto batches = TRY(batches_of(examples, given));
-  TRY(posix_env().make_folder(options.work()));
+  const auto examples = TRY(examples_of(options, pupil, ledger, sources));
+  const Batches& batches = *examples->batches;
+  const std::string work = options.product.work();
+  TRY(posix_env().make_folder(work));
   TRY(begin(options, pupil, ledger));
   std::unique_ptr<File> spill;
-  const std::string checkpoint = options.work() + "/checkpoint", spilled = options.work() + "/activations";
+  const std::string checkpoint = work + "/checkpoint", spilled = work + "/activations";
   if (given.plan.keep == KeepMode::spill) {
     if (TRY(posix_env().exists(spilled))) TRY(posix_env().remove(spilled));
     spill = TRY(posix_env().open(spilled, Open::create));
   }
   ThreadPool pool(given.threads);
-  auto lesson = TRY(
-      Lesson::make(*pupil.network, pupil.parts, given.plan, batches->rows(), pool, ledger, std::move(spill)));
+  const int32_t rows = std::max(batches.rows(), examples->measured->rows());
+  auto lesson =
+      TRY(Lesson::make(*pupil.network, pupil.parts, given.plan, rows, pool, ledger, std::move(spill)));
+  if (!given.json) say(*examples, pupil, console);
+  const auto count = int32_t(std::min<int64_t>(examples->measured->count(), 16));
+  // Of the values that it begins with, also when it goes on.
+  const double before = TRY(lesson->evaluate(*examples->measured, count));
+  given.beside.set("feed", sources);
   if (!given.fresh && TRY(posix_env().exists(checkpoint))) {
-    TRY(lesson->load(posix_env(), checkpoint).status().with("going on; --fresh begins anew"));
+    const Json beside = TRY(lesson->load(posix_env(), checkpoint).with("going on; --fresh begins anew"));
+    if (beside["feed"] != sources) {
+      return Status(Code::conflict,
+                    "what is to be learnt changed since " + checkpoint + " was written: --fresh begins anew");
+    }
   }
-  if (!given.json) {
-    console.out << pupil.parts.values() << " values learn from " << examples.learnt() << " of "
-                << examples.tokens() << " tokens in " << examples.size() << " examples";
-    if (examples.cut() > 0) console.out << "; " << examples.cut() << " lost their beginning";
-    console.out << std::endl;
-  }
-  const auto count = int32_t(std::min<int64_t>(batches->count(), 16));
-  const double before = TRY(lesson->evaluate(*batches, count));
-  TRY(run_lesson(*lesson, *batches, given, checkpoint, console));
-  const double after = TRY(lesson->evaluate(*batches, count));
+  TRY(run_lesson(*lesson, batches, given, checkpoint, console));
+  const double after = TRY(lesson->evaluate(*examples->measured, count));
   Json json = Json::object();
   json.set("recipe", given.recipe.name).set("plan", given.plan.json()).set("feed", std::move(sources));
+  const bool held = examples->held_out.size() > 0;
+  json.set("examples", int64_t(examples->learnt.size())).set("measured_on", held ? "held out" : "the feed");
+  json.set("held_out", int64_t(examples->held_out.size()));
   json.set("loss_before", before).set("loss_after", after).set("ledger_peak", ledger.peak());
   json.set("resident_peak", peak_resident_bytes());
-  lesson.reset();  // its bytes may be needed
-  if (pupil.full != nullptr) {
-    TRY(rewrite_model(posix_env(), options.model, pupil.entries, pupil.parts, options.out, ledger));
-  } else {
-    TRY(write_out(options, form, pupil, json));
-  }
+  lesson.reset();  // its bytes are needed to write
+  TRY(put(options, form, pupil, ledger, json));
   if (TRY(posix_env().exists(spilled))) TRY(posix_env().remove(spilled));
-  if (given.json) {
-    console.out << json.set(pupil.full != nullptr ? "model" : "adapter", options.out).dump() << "\n";
-  } else {
-    console.out << "Wrote " << options.out << "; loss " << before << " before, " << after << " after; peak "
-                << format_bytes(peak_resident_bytes()) << "\n";
+  if (!options.product.cube.empty()) {  // the cube is all that stays of what was learnt
+    TRY(posix_env().remove(checkpoint));
+    posix_env().remove(work).ignore("an empty folder");
   }
-  return 0;
+  if (given.json) {
+    console.out << json.dump() << "\n";
+  } else {
+    console.out << "Wrote " << options.product.name() << "; loss " << (held ? "on what was held out " : "")
+                << before << " before, " << after << " after; peak " << format_bytes(peak_resident_bytes())
+                << "\n";
+  }
+  return {};
+}
+
+// Resident when there is room beside the lesson; else streamed, with what the lesson leaves.
+Result<std::unique_ptr<Pupil>> fitting_pupil(const Options& options, const LowRankForm& form, int32_t rows,
+                                             Ledger& ledger) {
+  if (options.weights == "resident") return pupil(options, form, ledger, -1);
+  auto made = TRY(pupil(options, form, ledger, 0));
+  int64_t whole = 0;
+  for (const WeightEntry& entry : made->model->weights().entries()) whole += (entry.bytes + 63) / 64 * 64;
+  const int64_t least = made->model->weights().resident_bytes();
+  const LessonBytes lesson =
+      TRY(Lesson::bytes(*made->network, made->parts, options.lesson.plan, rows, options.lesson.threads));
+  constexpr int64_t kExamples = 16 << 20;  // and the small things of a lesson
+  const int64_t room = ledger.limit() - ledger.used() + least - lesson.total() - kExamples;
+  if (options.weights == "auto" && whole <= room) {
+    made.reset();
+    return pupil(options, form, ledger, -1);
+  }
+  if (room <= least) return made;
+  made.reset();
+  return pupil(options, form, ledger, std::min(room, whole));
 }
 
 }  // namespace
@@ -242,7 +298,10 @@ Result<int> run_learn(Args& args, Console& console) {
   Options options = TRY(read_options(args));
   LessonOptions& lesson = options.lesson;
   const bool whole = !lesson.recipe.adapter();
-  if (whole && (options.peft || !options.on.empty())) {
+  if (whole && !options.product.cube.empty()) {
+    return Status(Code::invalid, "recipe " + lesson.recipe.name + " makes another model: -o FILE.gguf");
+  }
+  if (whole && (options.product.peft || !options.on.empty())) {
     return Status(Code::invalid,
                   "--on and --peft are of adapters, and recipe " + lesson.recipe.name + " is none");
   }
@@ -251,8 +310,9 @@ Result<int> run_learn(Args& args, Console& console) {
   if (lesson.threads == 0) lesson.threads = std::max(1, int(std::thread::hardware_concurrency()));
   if (lesson.budget_bytes == 0) lesson.budget_bytes = machine_bytes() / 2;
   Ledger ledger(lesson.budget_bytes - kFloor, kFloor);
-  const auto made = TRY(whole ? pupil_of_weights(options, ledger) : pupil(options, form, ledger));
   const int32_t rows = TRY(rows_of(lesson));
+  const auto made =
+      TRY(whole ? pupil_of_weights(options, ledger) : fitting_pupil(options, form, rows, ledger));
   if (lesson.plan_only) {
     print_bytes(TRY(Lesson::bytes(*made->network, made->parts, lesson.plan, rows, lesson.threads)),
                 made->base_bytes(), lesson, console);
@@ -260,7 +320,12 @@ Result<int> run_learn(Args& args, Console& console) {
     return 0;
   }
   TRY(check_budget(*made->network, made->parts, lesson, rows, ledger.limit() - ledger.used()));
-  return learn(options, form, *made, ledger, console);
+  if (!whole && made->model->weights().streams() && !lesson.json) {
+    console.out << "The model's weights are read from disk as they are needed; "
+                << format_bytes(made->base_bytes()) << " of them stay in memory" << std::endl;
+  }
+  TRY(learn(options, form, *made, ledger, console));
+  return 0;
 }
 
 }  // namespace varve

@@ -157,10 +157,19 @@ Status check_budget(const Network& network, const Parts& parts, const LessonOpti
     hint = std::string("; --keep ") + keep + " --optimizer " + optimizer + " takes " + format_bytes(total);
     break;
   }
-  return Status(Code::over_budget,
-                "the lesson takes " + format_bytes(bytes.total()) + " and there are " +
-                    format_bytes(std::max<int64_t>(0, room)) +
-                    (hint.empty() ? "; shorter sequences or fewer of them take less" : hint));
+  for (int32_t length = options.length / 2; hint.empty() && length >= 16; length /= 2) {
+    LessonPlan other = options.plan;
+    other.keep = KeepMode::recompute;
+    const int64_t total = TRY(Lesson::bytes(network, parts, other, length, options.threads)).total();
+    if (total > room) continue;
+    hint = "; --keep recompute --sequences 1 --length " + std::to_string(length) + " takes " +
+           format_bytes(total);
+  }
+  return Status(
+      Code::over_budget,
+      "the lesson takes " + format_bytes(bytes.total()) + " and there are " +
+          format_bytes(std::max<int64_t>(0, room)) +
+          (hint.empty() ? "; a smaller rank, fewer roles with --on, or a smaller model take less" : hint));
 }
 
 Status run_lesson(Lesson& lesson, const Batches& batches, const LessonOptions& options,
@@ -170,12 +179,11 @@ Status run_lesson(Lesson& lesson, const Batches& batches, const LessonOptions& o
   InterruptWatch watch(
       console.terminal, [&] { stop = true; }, [] { _exit(130); });
   Report report(lesson.plan(), options.json, console.out);
-  const Json beside = Json::object();
   while (lesson.done() < lesson.plan().steps && !stop) {
     report.add(TRY(lesson.step(batches)));
-    if (lesson.done() % options.save_every == 0) TRY(lesson.save(posix_env(), path, beside));
+    if (lesson.done() % options.save_every == 0) TRY(lesson.save(posix_env(), path, options.beside));
   }
-  TRY(lesson.save(posix_env(), path, beside));
+  TRY(lesson.save(posix_env(), path, options.beside));
   if (!stop || lesson.done() >= lesson.plan().steps) return {};
   return Status(Code::cancelled, "stopped after step " + std::to_string(lesson.done()) +
                                      "; the same command goes on from there");

@@ -15,6 +15,7 @@ struct LessonOptions {
   int64_t save_every = 100;  // steps
   int32_t length = 0, sequences = 0;
   bool plan_only = false, json = false, fresh = false;
+  Json beside = Json::object();  // kept with the checkpoint
 };
 // Defaults are what `options` holds.
 Status read_lesson_options(Args& args, LessonOptions& options);

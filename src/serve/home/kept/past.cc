@@ -1,4 +1,4 @@
-#include "serve/home/past.h"
+#include "serve/home/kept/past.h"
 
 #include <algorithm>
 #include <span>

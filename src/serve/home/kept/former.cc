@@ -1,4 +1,4 @@
-#include "serve/home/former.h"
+#include "serve/home/kept/former.h"
 
 #include <algorithm>
 
