@@ -47,7 +47,7 @@ struct TurnOptions {
   std::vector<std::string> stop;
   std::shared_ptr<const Grammar> grammar;
   std::shared_ptr<const Adapter> adapter;  // Home::adapter(); null: the model alone
-  std::string system;                // words before the conversation, or empty
+  std::string system;                      // words before the conversation, or empty
   std::optional<CubeId> activation;  // a cube of 'varve capture' to begin with; none: one that recall finds
   Json history;                 // null: the stored transcript; else messages that the caller keeps itself
   Json after;                   // messages after the user's: calls of tools, their results, a begun answer
