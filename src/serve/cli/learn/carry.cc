@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <ostream>
+#include <utility>
 
 #include "memory/parametric/adapter_kind.h"
 #include "memory/parametric/merge.h"
@@ -76,13 +77,16 @@ Result<int> export_adapter(Args& args, Console& console) {
 
 Result<bool> holds_adapter(Args& args) {
   Args copy = args;
+  bool of_option = false;  // its value is no file to import
   for (const std::string& word : copy.everything()) {
-    if (word.starts_with("-")) continue;
+    const bool skipped =
+        std::exchange(of_option, word == "--model" || word == "--home") || word.starts_with("-");
+    if (skipped) continue;
     if (TRY(posix_env().exists(word + "/adapter_config.json"))) return true;
     auto file = posix_env().open(word, Open::read);
     char magic[4] = {};
     if (file.ok() && (*file)->read(0, std::as_writable_bytes(std::span(magic))).ok() &&
-        std::string_view(magic, 4) == "GGUF" && !given(args, "--model=" + word)) {
+        std::string_view(magic, 4) == "GGUF") {
       return true;
     }
   }
