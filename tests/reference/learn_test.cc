@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "core/base/rng.h"
-#include "learn/grad/parts.h"
+#include "learn/form/form.h"
 #include "run/model/arch/family.h"
 #include "tests/reference/random_model.h"
 #include "tests/reference/reference_model.h"
@@ -64,6 +64,7 @@ struct Options {
   Precision precision = Precision::exact;
   int threads = 1;
   KeepMode mode = KeepMode::hold;
+  float recompute = 0;
   const char* codec = "f32";
   int32_t head_rows = 0, head_columns = 0;
   bool low_rank = false;
@@ -78,13 +79,14 @@ class Rig {
         gguf_(Gguf::parse(env.map(path).value()->bytes()).value()),
         store_(std::move(open_resident_weights(env, path, gguf_, ledger_)).value()),
         full_(*store_, parts_),
-        low_(*store_, {{"blk.*.attn_q", "blk.*.ffn_down"}, 4, 0.5f}, parts_) {
+        low_(*store_, std::move(forms().make("lora:rank=4,alpha=2")).value(),
+             {"blk.*.attn_q", "blk.*.ffn_down"}, parts_) {
     LeafSource& source = options.low_rank ? static_cast<LeafSource&>(low_) : full_;
     network_ = std::move(Network::make(read_decoder_spec(gguf_).value(), source)).value();
     EXPECT_TRUE(parts_.allocate(ledger_).ok());
     EXPECT_TRUE(options.low_rank || full_.read().ok());
     plan_ = plan_layers(network_->score(), int32_t(network_->spec().layers.size()), 24, options.mode,
-                        **codec_named(options.codec));
+                        **codec_named(options.codec), options.recompute);
     plan_.head_rows = options.head_rows, plan_.head_columns = options.head_columns;
     std::unique_ptr<File> spill;
     if (options.mode == KeepMode::spill) spill = env.open("spilled", Open::create).value();
@@ -108,7 +110,7 @@ class Rig {
   std::unique_ptr<WeightStore> store_;
   Parts parts_;
   FullSource full_;
-  LowRankSource low_;
+  AdapterSource low_;
   std::unique_ptr<Network> network_;
   NetworkPlan plan_;
   int64_t booked_ = 0;
@@ -180,6 +182,11 @@ TEST_P(Learning, HowSlotsAreKeptAndHowManyThreadsDoesNotChangeABit) {
     Rig spilled(env_, path_, {.precision = precision, .mode = KeepMode::spill});
     EXPECT_EQ(spilled.gradient(text), held);
     env_.remove("spilled").ignore("the next one makes its own");
+    for (float recompute : {0.3f, 0.5f, 1.f}) {
+      Rig some(env_, path_, {.precision = precision, .mode = KeepMode::spill, .recompute = recompute});
+      EXPECT_EQ(some.gradient(text), held) << recompute << " of the rows played again";
+      env_.remove("spilled").ignore("the next one makes its own");
+    }
   }
 }
 
@@ -201,6 +208,9 @@ TEST_P(Learning, ThePlanIsWhatIsBooked) {
     EXPECT_EQ(bytes.spilled > 0, mode == KeepMode::spill);
     env_.remove("spilled").ignore("the next one makes its own");
   }
+  Rig all(env_, path_, {}), half(env_, path_, {.recompute = 0.5f}), none(env_, path_, {.recompute = 1});
+  EXPECT_LT(half.booked_, all.booked_);
+  EXPECT_EQ(all.booked_ - half.booked_, half.booked_ - none.booked_) << "24 rows: 12 of each slot";
 }
 
 TEST_P(Learning, LowRankSumsLearnOverAFrozenModel) {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "learn/form/form.h"
 #include "learn/tune/lesson.h"
 #include "run/model/arch/family.h"
 #include "tests/reference/random_model.h"
@@ -119,9 +120,9 @@ TEST_F(Preference, ASimpoStepIsTheSlopeOfTheReferencesLoss) {
 }
 
 TEST_F(Preference, DpoBeginsAtLogTwoAndComparesWithTheModelAsItWas) {
-  LowRankSource source(*store_, {{"blk.*.*"}, 4, 2}, parts_);
+  AdapterSource source(*store_, std::move(forms().make("lora:rank=4")).value(), {"blk.*.*"}, parts_);
   begin(source, {.optimizer = "adamw", .rate = 0.01f, .objective = "dpo"});
-  draw_low_rank(parts_, 3);
+  ASSERT_TRUE(source.form().begin({source.weights(), parts_, *store_, lesson_->train(), ledger_, 3, {}}).ok());
   const Pairs pairs(network_->spec().vocabulary);
   EXPECT_DOUBLE_EQ(lesson_->evaluate(pairs, 2).value(), std::log(2)) << "b is nothing yet";
   for (int i = 0; i < 12; ++i) ASSERT_TRUE(lesson_->step(pairs).ok());
@@ -147,7 +148,7 @@ TEST_F(Preference, DpoOverWeightsThatThemselvesLearnIsRefused) {
 }
 
 TEST_F(Preference, APairTakesTheRoomOfOneSequence) {
-  LowRankSource source(*store_, {{"blk.*.*"}, 4, 2}, parts_);
+  AdapterSource source(*store_, std::move(forms().make("lora:rank=4")).value(), {"blk.*.*"}, parts_);
   const auto network = std::move(Network::make(read_decoder_spec(gguf_).value(), source)).value();
   const int64_t sft = Lesson::bytes(*network, parts_, {}, 12)->total();
   EXPECT_EQ(Lesson::bytes(*network, parts_, {.objective = "dpo"}, 12)->total(), sft);

@@ -1,7 +1,7 @@
 // A base of any number format, in memory or in its file: low-rank sums learn over it, to the same bits.
 #include <gtest/gtest.h>
 
-#include "learn/grad/parts.h"
+#include "learn/form/form.h"
 #include "learn/tune/lesson.h"
 #include "run/model/arch/family.h"
 #include "tests/support/memory_env.h"
@@ -34,10 +34,12 @@ class FrozenBase : public ::testing::Test {
                                   : open_streamed_weights(env_, "base", gguf, ledger, stream).value();
     Outcome outcome;
     Parts parts;
-    LowRankSource source(*store, {.on = {"blk.*.*"}, .rank = 4, .scale = 2}, parts);
+    AdapterSource source(*store, std::move(forms().make("lora:rank=4")).value(), {"blk.*.*"}, parts);
     const auto network = Network::make(read_decoder_spec(gguf).value(), source).value();
     EXPECT_TRUE(parts.allocate(ledger).ok());
-    draw_low_rank(parts, 1);
+    ThreadPool one(1);
+    TrainOps train = TrainOps::make(one, ledger, TrainOps::Precision::exact).value();
+    EXPECT_TRUE(source.form().begin({source.weights(), parts, *store, train, ledger, 1, {}}).ok());
     const auto drawn = golden_tokens(kLength + 1, 384);
     const std::vector<int32_t> tokens(drawn.begin(), drawn.end());
     const TokenWindows batches(tokens, {.length = kLength, .sequences = 1});

@@ -34,12 +34,14 @@ std::vector<int32_t> positions_of(std::span<const int32_t> starts, size_t rows) 
 
 }  // namespace
 
-NetworkPlan plan_layers(const Score& score, int32_t layers, int32_t rows, KeepMode mode, const Codec& codec) {
+NetworkPlan plan_layers(const Score& score, int32_t layers, int32_t rows, KeepMode mode, const Codec& codec,
+                        float recompute) {
   LayerPlan plan;
   for (size_t i = 0; i < kSlots; ++i) {
     const bool kept = Slot(i) == Slot::x || (mode != KeepMode::recompute && !score.derived(Slot(i)));
     if (!kept || score.width(Slot(i)) == 0 || Slot(i) == Slot::y) continue;
-    plan[i] = {mode == KeepMode::spill ? Keep::spill : Keep::hold, &codec};
+    const bool whole = Slot(i) == Slot::x || Slot(i) == Slot::o || Slot(i) == Slot::sums;
+    plan[i] = {mode == KeepMode::spill ? Keep::spill : Keep::hold, &codec, whole ? 1 : 1 - recompute};
   }
   return {.rows = rows, .layers = std::vector<LayerPlan>(size_t(layers), plan)};
 }

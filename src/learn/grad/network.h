@@ -26,8 +26,10 @@ struct NetworkPlan {
   int32_t passes = 0;  // side by side, forward only: nothing is saved, and backward is not to be
 };
 enum class KeepMode : uint8_t { recompute, hold, spill };
-// The usual plans: x alone is kept, or all but what is derived; encoded by `codec`.
-NetworkPlan plan_layers(const Score& score, int32_t layers, int32_t rows, KeepMode mode, const Codec& codec);
+// The usual plans: x alone is kept, or all but what is derived; encoded by `codec`. Of what is no input of a
+// block and no result of its attention, `recompute` of the rows are played again instead.
+NetworkPlan plan_layers(const Score& score, int32_t layers, int32_t rows, KeepMode mode, const Codec& codec,
+                        float recompute = 0);
 
 struct NetworkBytes {
   int64_t kept = 0, spilled = 0, working = 0, logits = 0;  // working has the logits in it

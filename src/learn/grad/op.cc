@@ -99,6 +99,7 @@ class Attend : public Op {
     return {};
   }
   std::vector<Slot> writes() const override { return {Slot::o, Slot::sums}; }
+  bool row_by_row() const override { return false; }
 
  private:
   DocumentAttention spec(Frame& f) const {

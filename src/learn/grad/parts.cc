@@ -13,9 +13,23 @@ Part& Parts::add(std::string role, int32_t rows, int32_t cols) {
   return part;
 }
 
+Part& Parts::hold(std::string role, int32_t rows, int32_t cols) {
+  CHECK(held_buffer_.size() == 0, "parts are added before they are allocated");
+  Part& part = held_.emplace_back();
+  part.role = std::move(role), part.rows = rows, part.cols = cols, part.index = -1;
+  held_values_ += (part.size() + 15) / 16 * 16;
+  return part;
+}
+
 Status Parts::allocate(Ledger& ledger) {
   buffer_ = TRY(Buffer::make(ledger, Tag::weights, values_ * 4));
+  held_buffer_ = TRY(Buffer::make(ledger, Tag::weights, held_values_ * 4));
   for (Part& part : parts_) part.value = all().subspan(size_t(offset(part)), size_t(part.size()));
+  std::span<float> free(reinterpret_cast<float*>(held_buffer_.bytes().data()), size_t(held_values_));
+  for (Part& part : held_) {
+    part.value = free.first(size_t(part.size()));
+    free = free.subspan(size_t((part.size() + 15) / 16 * 16));
+  }
   return {};
 }
 
@@ -47,10 +61,16 @@ std::span<const float> Parts::all() const {
 }
 
 Part* Parts::find(std::string_view role) {
-  for (Part& part : parts_) {
-    if (part.role == role) return &part;
+  for (std::deque<Part>* some : {&parts_, &held_}) {
+    for (Part& part : *some) {
+      if (part.role == role) return &part;
+    }
   }
   return nullptr;
+}
+
+const Part* Parts::find(std::string_view role) const {
+  return const_cast<Parts*>(this)->find(role);
 }
 
 bool FullSource::has(std::string_view role) const {
@@ -94,30 +114,6 @@ Status FullSource::read() {
     }
   }
   return {};
-}
-
-Result<std::unique_ptr<Leaf>> LowRankSource::leaf(std::string_view role, int32_t rows, int32_t cols) {
-  const WeightId id = store_.find(role);
-  if (id == kNoWeight) return Status(Code::invalid, "the model has no " + std::string(role));
-  const WeightEntry& entry = store_.entries()[id];
-  if (entry.rows != rows || entry.cols != cols || entry.stack != 1) {
-    return Status(Code::invalid, std::string(role) + " has not the shape that its model wants");
-  }
-  auto leaf = frozen_leaf(store_, id);
-  for (const std::string& pattern : shape_.on) {
-    if (!role_matches(pattern, role)) continue;
-    Part& a = parts_.add(std::string(role) + ".lora_a", shape_.rank, cols);
-    Part& b = parts_.add(std::string(role) + ".lora_b", rows, shape_.rank);
-    a.over_base = b.over_base = true;
-    return low_rank_leaf(std::move(leaf), a, b, shape_.scale);
-  }
-  return leaf;
-}
-
-Result<Vector> LowRankSource::vector(std::string_view role, int32_t) {
-  const WeightId id = store_.find(role);
-  if (id == kNoWeight) return Status(Code::invalid, "the model has no " + std::string(role));
-  return Vector{.frozen = TRY(store_.pin(id))};
 }
 
 Result<Accumulate> Accumulate::make(const Parts& parts, Ledger& ledger) {

@@ -12,7 +12,10 @@ namespace varve {
 class Parts {
  public:
   Part& add(std::string role, int32_t rows, int32_t cols);  // before allocate()
-  Status allocate(Ledger& ledger);                          // zeroed, under `weights`
+  // Beside those that learn: what a form keeps and nobody changes. No gradient, and in no checkpoint: it is
+  // a function of the model and a seed.
+  Part& hold(std::string role, int32_t rows, int32_t cols);
+  Status allocate(Ledger& ledger);  // zeroed, under `weights`
   // Instead: the values lie in a file, zeros at first, and a part has a value only where somebody lends it
   // room. The file is the caller's to remove.
   Status stream(std::unique_ptr<File> file);
@@ -28,20 +31,22 @@ class Parts {
   Status read(int64_t at, std::span<std::byte> out) const;
   Status write(int64_t at, std::span<const std::byte> bytes);
   int64_t values() const { return values_; }
+  int64_t held_values() const { return held_values_; }
   size_t size() const { return parts_.size(); }
   Part& operator[](size_t index) { return parts_[index]; }
   const Part& operator[](size_t index) const { return parts_[index]; }
-  Part* find(std::string_view role);
+  Part* find(std::string_view role);  // held ones too
+  const Part* find(std::string_view role) const;
   std::span<float> all();  // every value, in order; what a checkpoint holds
   std::span<const float> all() const;
   // Where the part begins in anything that lies like all().
   int64_t offset(const Part& part) const { return offsets_[size_t(part.index)]; }
 
  private:
-  std::deque<Part> parts_;
+  std::deque<Part> parts_, held_;
   std::vector<int64_t> offsets_;
-  int64_t values_ = 0;
-  Buffer buffer_;
+  int64_t values_ = 0, held_values_ = 0;
+  Buffer buffer_, held_buffer_;
   std::unique_ptr<File> file_;
 };
 
@@ -60,26 +65,6 @@ class FullSource : public LeafSource {
   Result<Part*> part(std::string_view role, int32_t rows, int32_t cols);
   bool tied_ = false;
   const WeightStore* from_ = nullptr;
-  Parts& parts_;
-};
-
-// The model as it is, and low-rank sums on the maps whose role matches one of the patterns ("blk.*.attn_q").
-class LowRankSource : public LeafSource {
- public:
-  struct Shape {
-    std::vector<std::string> on;
-    int32_t rank = 16;
-    float scale = 2;
-  };
-  LowRankSource(const WeightStore& store, Shape shape, Parts& parts)
-      : store_(store), shape_(std::move(shape)), parts_(parts) {}
-  bool has(std::string_view role) const override { return store_.find(role) != kNoWeight; }
-  Result<std::unique_ptr<Leaf>> leaf(std::string_view role, int32_t rows, int32_t cols) override;
-  Result<Vector> vector(std::string_view role, int32_t width) override;
-
- private:
-  const WeightStore& store_;
-  Shape shape_;
   Parts& parts_;
 };
 

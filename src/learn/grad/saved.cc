@@ -14,7 +14,10 @@ Result<Saved::Place> Saved::place(const Score& score, const SlotPlan& plan, Slot
     return Status(Code::invalid, "slot " + std::string(to_string(slot)) + " has " + std::to_string(width) +
                                      " values a row: no whole blocks of " + std::string(codec->name()));
   }
-  return Place{.bytes_a_row = codec->bytes_for(width), .codec = codec, .spilled = plan.keep == Keep::spill};
+  return Place{.bytes_a_row = codec->bytes_for(width),
+               .codec = codec,
+               .spilled = plan.keep == Keep::spill,
+               .plan = plan};
 }
 
 Result<SavedBytes> Saved::bytes(const Score& score, std::span<const LayerPlan> layers, int32_t rows) {
@@ -22,7 +25,7 @@ Result<SavedBytes> Saved::bytes(const Score& score, std::span<const LayerPlan> l
   for (const LayerPlan& layer : layers) {
     for (size_t slot = 0; slot < kSlots; ++slot) {
       const Place one = TRY(place(score, layer[slot], Slot(slot)));
-      const int64_t bytes = one.bytes_a_row * rows;
+      const int64_t bytes = one.bytes_a_row * one.plan.rows(rows);
       (one.spilled ? sum.spilled : sum.held) += bytes;
       if (one.spilled) sum.staging = std::max(sum.staging, bytes);
     }
@@ -45,7 +48,7 @@ Result<Saved> Saved::make(const Score& score, std::span<const LayerPlan> layers,
       places[slot] = TRY(place(score, layer[slot], Slot(slot)));
       int64_t& next = places[slot].spilled ? spilled : held;
       places[slot].at = next;
-      next += places[slot].bytes_a_row * rows;
+      next += places[slot].bytes_a_row * places[slot].plan.rows(rows);
     }
   }
   return saved;
@@ -55,26 +58,28 @@ Status Saved::put(TrainOps& train, int32_t layer, Frame& frame) {
   for (size_t slot = 0; slot < kSlots; ++slot) {
     const Place& place = layers_[size_t(layer)][slot];
     if (place.codec == nullptr) continue;
-    const auto bytes = size_t(place.bytes_a_row * frame.value[slot].count());
+    const Rows kept = place.kept(frame.value[slot]);
+    const auto bytes = size_t(place.bytes_a_row * kept.count());
     const auto to =
         place.spilled ? staging_.bytes().first(bytes) : held_.bytes().subspan(size_t(place.at), bytes);
-    train.save(frame.value[slot], *place.codec, to);
+    train.save(kept, *place.codec, to);
     if (place.spilled) TRY(file_->write(place.at, to));
   }
   return {};
 }
 
-Result<std::array<bool, kSlots>> Saved::get(TrainOps& train, int32_t layer, Frame& frame) {
-  std::array<bool, kSlots> there{};
+Result<std::array<int32_t, kSlots>> Saved::get(TrainOps& train, int32_t layer, Frame& frame) {
+  std::array<int32_t, kSlots> there{};
   for (size_t slot = 0; slot < kSlots; ++slot) {
     const Place& place = layers_[size_t(layer)][slot];
     if (place.codec == nullptr) continue;
-    const auto bytes = size_t(place.bytes_a_row * frame.value[slot].count());
+    const Rows kept = place.kept(frame.value[slot]);
+    const auto bytes = size_t(place.bytes_a_row * kept.count());
     const auto from =
         place.spilled ? staging_.bytes().first(bytes) : held_.bytes().subspan(size_t(place.at), bytes);
     if (place.spilled) TRY(file_->read(place.at, from));
-    train.restore(from, *place.codec, frame.value[slot]);
-    there[slot] = true;
+    train.restore(from, *place.codec, kept);
+    there[slot] = kept.count();
   }
   return there;
 }

@@ -24,14 +24,16 @@ class Saved {
                             Ledger& ledger, std::unique_ptr<File> file);
 
   Status put(TrainOps& train, int32_t layer, Frame& frame);
-  // Decodes what was put of a layer and says which slots are there.
-  Result<std::array<bool, kSlots>> get(TrainOps& train, int32_t layer, Frame& frame);
+  // Decodes what was put of a layer and says how many rows of each slot are there.
+  Result<std::array<int32_t, kSlots>> get(TrainOps& train, int32_t layer, Frame& frame);
 
  private:
   struct Place {
     int64_t at = 0, bytes_a_row = 0;
     const Codec* codec = nullptr;  // null: not kept
     bool spilled = false;
+    SlotPlan plan;
+    Rows kept(Rows rows) const { return rows.slice(0, plan.rows(rows.count())); }
   };
   using Places = std::array<Place, kSlots>;
   static Result<Place> place(const Score& score, const SlotPlan& plan, Slot slot);

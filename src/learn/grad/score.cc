@@ -141,12 +141,26 @@ Status Score::forward(Frame& frame) const {
   return {};
 }
 
-Status Score::restore(Frame& frame, const std::array<bool, kSlots>& there) const {
+Frame Frame::from(int32_t row) const {
+  Frame rest = *this;
+  auto cut = [&](Rows& rows) {
+    if (rows.count() > 0) rows = rows.slice(row, rows.count() - row);
+  };
+  for (Rows& rows : rest.value) cut(rows);
+  cut(rest.angles), cut(rest.angles_local);
+  return rest;
+}
+
+Status Score::restore(Frame& frame, const std::array<int32_t, kSlots>& there) const {
   for (size_t i = 0; i + 1 < ops_.size(); ++i) {
-    const std::vector<Slot> writes = ops_[i]->writes();
-    const bool all =
-        std::all_of(writes.begin(), writes.end(), [&](Slot slot) { return there[size_t(slot)]; });
-    if (!all) TRY(ops_[i]->forward(frame));
+    int32_t first = INT32_MAX, all = 0;
+    for (Slot slot : ops_[i]->writes()) {
+      first = std::min(first, there[size_t(slot)]);
+      all = frame[slot].count();
+    }
+    if (first >= all) continue;
+    Frame rest = frame.from(ops_[i]->row_by_row() ? first : 0);
+    TRY(ops_[i]->forward(rest));
   }
   return {};
 }

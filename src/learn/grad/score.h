@@ -38,6 +38,8 @@ enum class Keep : uint8_t { recompute, hold, spill };
 struct SlotPlan {
   Keep keep = Keep::recompute;
   const Codec* codec = nullptr;
+  float share = 1;  // of the rows: the rest are played again (MEMO)
+  int32_t rows(int32_t count) const { return share < 1 ? int32_t(share * float(count)) : count; }
 };
 using LayerPlan = std::array<SlotPlan, kSlots>;
 
@@ -48,6 +50,7 @@ struct Documents {
 
 // One block at work: its slots as rows, and their slopes on the way back.
 struct Frame {
+  Frame from(int32_t row) const;  // the rows from `row` on
   Flow flow;
   Documents documents;
   Rows angles, angles_local;
@@ -63,6 +66,7 @@ class Op {
   // Values of the slots it read and wrote are there, and the slopes of those it wrote.
   virtual Status backward(Frame& frame, Sink& sink) const = 0;
   virtual std::vector<Slot> writes() const = 0;
+  virtual bool row_by_row() const { return true; }  // forward() of some rows is those rows of forward()
   virtual int64_t scratch_bytes(int32_t) const { return 0; }  // by rows
 };
 
@@ -72,8 +76,9 @@ class Score {
   static Result<Score> make(const DecoderSpec& spec, int32_t layer, LeafSource& source);
 
   Status forward(Frame& frame) const;
-  // Plays again what writes a slot that is not `there`; the last op, which writes y, never.
-  Status restore(Frame& frame, const std::array<bool, kSlots>& there) const;
+  // Plays again the rows of slots that are not `there`, of each the first so many; the last op, which writes
+  // y, never.
+  Status restore(Frame& frame, const std::array<int32_t, kSlots>& there) const;
   Status backward(Frame& frame, Sink& sink) const;
 
   int32_t width(Slot slot) const { return widths_[size_t(slot)]; }  // 0: there is no such slot

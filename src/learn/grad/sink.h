@@ -17,6 +17,7 @@ struct Part {
   std::span<float> value;
   int32_t index = 0;       // in the order of the network's parts
   bool over_base = false;  // without it the model is what it was
+  int64_t settles = 0;     // > 0: its rows stop learning one by one, the last first, all by this step
 
   int64_t size() const { return int64_t(rows) * cols; }
   Matrix matrix() const { return matrix(0, rows); }

@@ -64,10 +64,10 @@ int64_t Layout::gradient_at(const Part& part, int32_t region) const {
 
 void Layout::place_states(const Parts& parts, const Optimizer& rule) {
   std::vector<int64_t> used(size_t(layers_) + 1);
-  auto add = [&](const Part& part, ParamShape shape, int64_t first) {
+  auto add = [&](const Part& part, ParamShape shape, int64_t first, int64_t settles = 0) {
     const int64_t bytes = (rule.state_bytes(shape) + 63) / 64 * 64;
     int64_t& at = used[shared_state_ ? size_t(layer_of(part) + 1) : 0];
-    units_.push_back({&part, shape, first, at, bytes});
+    units_.push_back({&part, shape, first, at, bytes, settles});
     at += bytes;
     room_ = std::max(room_, rule.work_bytes(shape));
   };
@@ -77,7 +77,11 @@ void Layout::place_states(const Parts& parts, const Optimizer& rule) {
       add(part, {part.rows, part.cols}, 0);
       continue;
     }
-    for (int64_t first = 0; first < part.size(); first += Optimizer::kRun) {
+    for (int64_t row = 0; part.settles > 0 && row < part.rows; ++row) {  // the last settles first
+      add(part, {1, part.cols}, row * part.cols,
+          std::max<int64_t>(1, part.settles * (part.rows - row) / part.rows));
+    }
+    for (int64_t first = 0; part.settles == 0 && first < part.size(); first += Optimizer::kRun) {
       add(part, {1, int32_t(std::min<int64_t>(Optimizer::kRun, part.size() - first))}, first);
     }
   }

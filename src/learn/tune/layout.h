@@ -16,6 +16,7 @@ struct StepUnit {  // what the optimizer steps at once
   ParamShape shape;
   int64_t first;               // in the part
   int64_t state, state_bytes;  // in the state of its layer, or of what belongs to none
+  int64_t settles = 0;         // the last step that moves it; 0: all do
 };
 
 class Layout {

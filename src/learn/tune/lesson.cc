@@ -9,11 +9,15 @@
 
 namespace varve {
 
-Result<KeepMode> read_keep_mode(std::string_view name) {
-  if (name == "hold") return KeepMode::hold;
-  if (name == "recompute") return KeepMode::recompute;
-  if (name == "spill") return KeepMode::spill;
-  return Status(Code::invalid, "activations are kept by hold, recompute or spill, not " + std::string(name));
+Status LessonPlan::read_keep(std::string_view text) {
+  const Spec spec = TRY(parse_spec(text));
+  recompute = 0;
+  if (spec.name == "recompute") return keep = KeepMode::recompute, OptionReader(spec).done();
+  if (spec.name != "hold" && spec.name != "spill") {
+    return Status(Code::invalid, "activations are kept by hold, recompute or spill, not " + spec.name);
+  }
+  keep = spec.name == "hold" ? KeepMode::hold : KeepMode::spill;
+  return OptionReader(spec).read("recompute", recompute, 0.f, 1.f).done();
 }
 
 float LessonPlan::rate_at(int64_t step) const {
@@ -36,6 +40,17 @@ Json LessonPlan::json() const {
 }
 
 namespace {
+Status check_settling(const Parts& parts, const Optimizer& rule, const LessonPlan& plan) {
+  const bool whole = !rule.element_by_element() || !(plan.gradient.empty() || plan.gradient == "fused");
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].settles == 0 || !whole) continue;
+    return Status(Code::invalid, parts[i].role + " is frozen row by row, and " +
+                                     (plan.gradient.empty() ? plan.optimizer : plan.gradient) +
+                                     " steps whole matrices: choose adamw or adam8");
+  }
+  return {};
+}
+
 Status check_base(const Parts& parts, const LessonPlan& plan) {
   for (size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].over_base) continue;
@@ -105,7 +120,7 @@ NetworkPlan network_plan(const Network& network, const LessonPlan& plan, int32_t
   const auto layers = int32_t(network.spec().layers.size());
   if (plan.gradient.starts_with("mezo") || plan.gradient.starts_with("zo2"))
     return {.rows = rows, .layers = std::vector<LayerPlan>(size_t(layers)), .passes = 2};
-  return plan_layers(network.score(), layers, rows, plan.keep, codec);
+  return plan_layers(network.score(), layers, rows, plan.keep, codec, plan.recompute);
 }
 }  // namespace
 
@@ -122,6 +137,7 @@ Result<Lesson::Method> Lesson::method(const Network& network, const Parts& parts
   std::unique_ptr<Selector> selector;
   if (!plan.selector.empty()) selector = TRY(selectors().make(plan.selector));
   TRY(check_together(parts, plan, *objective, selector.get()));
+  TRY(check_settling(parts, *rule, plan));
   const auto layers = int32_t(network.spec().layers.size());
   Layout layout(parts, *rule, layers, selector.get(), plan.gradient == "fused");
   return Method{std::move(rule), std::move(objective), std::move(selector), std::move(layout)};
@@ -133,7 +149,7 @@ Result<LessonBytes> Lesson::bytes(const Network& network, const Parts& parts, co
   const Codec& codec = *TRY(codec_named(plan.slots));
   const Source source = TRY(source_of(plan));
   const NetworkBytes needed = TRY(network.bytes(network_plan(network, plan, rows, codec)));
-  LessonBytes bytes{.weights = source.name == "zo2" ? 0 : parts.values() * 4};
+  LessonBytes bytes{.weights = (source.name == "zo2" ? 0 : parts.values() * 4) + parts.held_values() * 4};
   if (source.zeroth()) {
     bytes.weights += Zeroth::bytes(network, parts), bytes.optimizer = kFinding;
     bytes.logits = needed.logits, bytes.working = needed.working + TrainOps::work_bytes();
@@ -227,17 +243,6 @@ void draw_values(Parts& parts, int32_t layers, uint64_t seed) {
       part.value[j] = part.rows > 1                 ? float(size * random_normal(key, j))
                       : part.role.ends_with("norm") ? 1.f
                                                     : 0.f;
-    }
-  }
-}
-
-void draw_low_rank(Parts& parts, uint64_t seed) {
-  for (size_t i = 0; i < parts.size(); ++i) {
-    Part& part = parts[i];
-    const bool drawn = part.role.ends_with(".lora_a");
-    const double size = std::sqrt(1.0 / (3.0 * part.cols)) * std::numbers::sqrt3;
-    for (size_t j = 0; j < part.value.size(); ++j) {
-      part.value[j] = drawn ? float(size * (2 * random_unit({seed, i, Site::init}, j) - 1)) : 0.f;
     }
   }
 }

@@ -21,8 +21,6 @@
 
 namespace varve {
 
-Result<KeepMode> read_keep_mode(std::string_view name);  // hold, recompute or spill
-
 struct LessonPlan {
   std::string optimizer = "adamw";       // a spec of optimizers()
   float rate = 1e-3f, last_rate = 0.1f;  // the last as a part of `rate`: a cosine leads there
@@ -37,11 +35,13 @@ struct LessonPlan {
   std::string gradient;
   uint64_t seed = 1;
   KeepMode keep = KeepMode::hold;
+  float recompute = 0;         // of what hold and spill keep, the share of rows that is played again
   std::string slots = "bf16";  // how what is kept is encoded
   TrainOps::Precision precision = TrainOps::Precision::bf16;
 
-  float rate_at(int64_t step) const;  // 1 is the first
-  Json json() const;                  // what of it the values depend on
+  Status read_keep(std::string_view text);  // hold, recompute or spill; "spill:recompute=0.5"
+  float rate_at(int64_t step) const;        // 1 is the first
+  Json json() const;                        // what of it the values depend on
 };
 
 // By class, to the byte, before anything is booked.
@@ -63,7 +63,8 @@ class Lesson {
   static Result<LessonBytes> bytes(const Network& network, const Parts& parts, const LessonPlan& plan,
                                    int32_t rows, int threads = 1);
   // Books everything; over_budget comes here or never. invalid: an objective that compares with the model as
-  // it was, where that itself learns. Network and parts must outlive it.
+  // it was, where that itself learns; or parts that settle row by row, by a rule that steps whole matrices.
+  // Network and parts must outlive it.
   static Result<std::unique_ptr<Lesson>> make(Network& network, Parts& parts, LessonPlan plan, int32_t rows,
                                               ThreadPool& pool, Ledger& ledger,
                                               std::unique_ptr<File> spill = nullptr);
@@ -72,6 +73,14 @@ class Lesson {
   const LessonPlan& plan() const { return plan_; }
   // invalid when the loss or a gradient is no number: nothing was changed by that step.
   Result<Progress> step(const Batches& batches);
+  // What a loss of the parts themselves adds to their gradients, once a step.
+  using Gradient = std::function<std::span<float>(const Part& part)>;
+  // An empty gradient: the part does not learn now. invalid: a fused update, which has none to add to.
+  Status regularise(std::function<void(const Gradient&)> by);
+  // The gradients of the next step, which is not taken. invalid: a lesson that never has all of them.
+  Status gradients(const Batches& batches,
+                   const std::function<void(const Part&, std::span<const float>)>& visit);
+  TrainOps& train() { return train_; }
   // Mean loss over the first `count` batches, or pairs.
   Result<double> evaluate(const Batches& batches, int32_t count);
 
@@ -135,6 +144,7 @@ class Lesson {
   ThreadPool* pool_ = nullptr;
   std::unique_ptr<Optimizer> rule_;
   std::unique_ptr<Objective> objective_;
+  std::function<void(const Gradient&)> regularise_;
   std::unique_ptr<Selector> selector_;  // null: all layers learn
   std::function<void(std::span<const double>)> moves_;
   std::vector<double> squares_;                   // of each unit's gradient
@@ -150,7 +160,5 @@ class Lesson {
 // Values of a fresh model: matrices from a normal distribution, those that write into the residual stream
 // smaller by the depth; norms 1, biases 0.
 void draw_values(Parts& parts, int32_t layers, uint64_t seed);
-// Low-rank sums begin as nothing: b is 0, a is drawn (He et al. 2015).
-void draw_low_rank(Parts& parts, uint64_t seed);
 
 }  // namespace varve

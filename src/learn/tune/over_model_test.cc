@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "learn/form/form.h"
 #include "learn/tune/model_file.h"
 #include "learn/tune/recipe.h"
 #include "learn/tune/rewrite.h"
@@ -64,14 +65,17 @@ struct Adapters {
   explicit Adapters(Base& base, const std::string& recipe, int threads = 1)
       : pool(threads), batches(base.tokens, {.length = 30, .sequences = 4, .separator = 39}) {
     const Recipe made = *read_recipe(recipe);
-    source = std::make_unique<LowRankSource>(*base.store, read_low_rank(made.form, {})->shape, parts);
+    source = std::make_unique<AdapterSource>(*base.store, std::move(forms().make(made.form)).value(),
+                                             std::vector<std::string>{"blk.*.*"}, parts);
     network = std::move(Network::make(*fresh_spec(kShape), *source)).value();
     EXPECT_TRUE(parts.allocate(ledger).ok());
-    draw_low_rank(parts, 1);
     LessonPlan plan{.rate = 0.02f, .decay = 0, .steps = 60, .warmup = 5};
     EXPECT_TRUE(set_plan(made, plan).ok());
     bytes = *Lesson::bytes(*network, parts, plan, batches.rows(), threads);
     lesson = std::move(Lesson::make(*network, parts, plan, batches.rows(), pool, ledger)).value();
+    const Status began =
+        source->form().begin({source->weights(), parts, *base.store, lesson->train(), ledger, 1, {}});
+    EXPECT_TRUE(began.ok());
   }
   double run(int64_t until) {
     double loss = 0;
@@ -88,7 +92,7 @@ struct Adapters {
   ThreadPool pool;
   TokenWindows batches;
   Parts parts;
-  std::unique_ptr<LowRankSource> source;
+  std::unique_ptr<AdapterSource> source;
   std::unique_ptr<Network> network;
   std::unique_ptr<Lesson> lesson;
   LessonBytes bytes;

@@ -1,7 +1,5 @@
 #include "learn/tune/recipe.h"
 
-#include <cmath>
-
 namespace varve {
 namespace {
 
@@ -11,6 +9,7 @@ std::string& field_of(Recipe& recipe, RecipeField field) {
     case RecipeField::optimizer: return recipe.optimizer;
     case RecipeField::selector: return recipe.selector;
     case RecipeField::gradient: return recipe.gradient;
+    case RecipeField::keep: return recipe.keep;
     case RecipeField::objective: break;
   }
   return recipe.objective;
@@ -56,22 +55,9 @@ Status set_plan(const Recipe& recipe, LessonPlan& plan) {
   if (recipe.clip >= 0) plan.clip = recipe.clip;
   if (!recipe.objective.empty()) plan.objective = recipe.objective;
   if (!recipe.slots.empty()) plan.slots = recipe.slots;
-  if (!recipe.keep.empty()) plan.keep = TRY(read_keep_mode(recipe.keep));
+  if (!recipe.keep.empty()) TRY(plan.read_keep(recipe.keep));
   if (!plan.selector.empty()) TRY(selectors().make(plan.selector).status().with("recipe " + recipe.name));
   return optimizers().make(plan.optimizer).status().with("recipe " + recipe.name);
-}
-
-Result<LowRankForm> read_low_rank(std::string_view form, std::vector<std::string> on) {
-  const Spec spec = TRY(parse_spec(form));
-  int32_t rank = 16;
-  float alpha = 0;
-  TRY(OptionReader(spec).read("rank", rank, 1, 4096).read("alpha", alpha, 1e-6f, 1e6f).done());
-  if (alpha == 0) alpha = float(2 * rank);
-  if (on.empty()) on = {"blk.*.*"};
-  const float under = spec.name == "rslora" ? std::sqrt(float(rank)) : float(rank);
-  LowRankForm made{{std::move(on), rank, alpha / under}};
-  made.alpha = made.shape.scale * float(rank);
-  return made;
 }
 
 }  // namespace varve

@@ -11,7 +11,7 @@ namespace varve {
 
 struct Recipe {
   std::string name;
-  std::string form = "dense";       // of the weights that learn: dense (themselves), lora, rslora
+  std::string form = "dense";       // of the weights that learn: dense (themselves), or one of forms()
   std::string optimizer = "adamw";  // of optimizers()
   std::string selector;             // which weights learn now; empty: all
   std::string gradient;     // where gradients come from and how long they stay; empty: backward, whole
@@ -22,7 +22,7 @@ struct Recipe {
   bool adapter() const { return form != "dense"; }  // else the weights themselves learn
 };
 
-enum class RecipeField : uint8_t { form, optimizer, selector, gradient, objective };
+enum class RecipeField : uint8_t { form, optimizer, selector, gradient, keep, objective };
 
 struct RecipeEntry {
   std::string_view name, summary;
@@ -35,13 +35,5 @@ std::span<const RecipeEntry> recipes();
 Result<Recipe> read_recipe(std::string_view text);
 // Puts the fields that a lesson knows into its plan.
 Status set_plan(const Recipe& recipe, LessonPlan& plan);
-
-// The shape that "lora:rank=8,alpha=16" stands for; `on`: roles with '*', empty for all linear maps of the
-// blocks.
-struct LowRankForm {
-  LowRankSource::Shape shape;
-  float alpha = 0;  // as adapter files state it: shape.scale is alpha / rank
-};
-Result<LowRankForm> read_low_rank(std::string_view form, std::vector<std::string> on);
 
 }  // namespace varve

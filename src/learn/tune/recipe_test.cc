@@ -21,11 +21,7 @@ TEST(Recipe, OptionsGoToTheFieldThatIsItsOwn) {
   EXPECT_EQ(read_recipe("galore8:bits=32")->optimizer, "galore:bits=32");
   const auto lora = read_recipe("lora:rank=8,alpha=24");
   EXPECT_EQ(lora->optimizer, "adamw");
-  const auto form = read_low_rank(lora->form, {});
-  ASSERT_TRUE(form.ok());
-  EXPECT_EQ(form->shape.rank, 8);
-  EXPECT_EQ(form->shape.scale, 3);
-  EXPECT_EQ(read_low_rank("rslora:rank=16,alpha=24", {})->shape.scale, 6);
+  EXPECT_EQ(lora->form, "lora:alpha=24,rank=8");
 }
 
 TEST(Recipe, WhatIsUnknownIsSaid) {
@@ -34,7 +30,10 @@ TEST(Recipe, WhatIsUnknownIsSaid) {
   EXPECT_NE(none.message().find("galore"), std::string::npos);
   LessonPlan plan;
   EXPECT_FALSE(set_plan(*read_recipe("galore:speed=3"), plan).ok());
-  EXPECT_EQ(read_keep_mode("burn").code(), Code::invalid);
+  EXPECT_EQ(plan.read_keep("burn").code(), Code::invalid);
+  EXPECT_EQ(plan.read_keep("spill:recompute=2").code(), Code::invalid);
+  EXPECT_TRUE(plan.read_keep("spill:recompute=0.5").ok());
+  EXPECT_EQ(plan.recompute, 0.5f);
 }
 
 }  // namespace

@@ -22,8 +22,9 @@ Status Lesson::measure(int32_t layer) {
   const std::vector<size_t> units = units_of(layer);
   pool_->run(int64_t(units.size()), [&](int64_t i) {
     const StepUnit& unit = layout_.units()[units[size_t(i)]];
-    squares_[units[size_t(i)]] =
-        kernels().squares(sink_->of(*unit.part).data() + unit.first, 0, size_t(unit.shape.size()));
+    const auto gradient = sink_->of(*unit.part).subspan(size_t(unit.first), size_t(unit.shape.size()));
+    if (unit.settles > 0 && done_ >= unit.settles) std::fill(gradient.begin(), gradient.end(), 0.f);
+    squares_[units[size_t(i)]] = kernels().squares(gradient.data(), 0, gradient.size());
   });
   const bool finite =
       std::all_of(units.begin(), units.end(), [&](size_t i) { return std::isfinite(squares_[i]); });
@@ -42,6 +43,7 @@ Status Lesson::not_finite() {
 
 void Lesson::step_unit(size_t index, float scale, std::span<float> room) {
   const StepUnit& unit = layout_.units()[index];
+  if (unit.settles > 0 && done_ >= unit.settles) return;  // measure() left its gradient at zero
   const auto n = size_t(unit.shape.size());
   const int32_t layer = layout_.layer_of(*unit.part);
   const bool turns = selector_ != nullptr && layer >= 0;
@@ -105,10 +107,35 @@ Result<Progress> Lesson::step_whole(const Batches& batches) {
   Progress progress{.step = done_ + 1};
   progress.loss = TRY(learn(batches, progress));
   if (!std::isfinite(progress.loss)) return not_finite();
+  if (regularise_) {
+    regularise_([&](const Part& part) { return sink_->learns(part) ? sink_->of(part) : std::span<float>(); });
+  }
   TRY(measure(kAll));
   progress.norm = norm();
   TRY(apply(kAll, clipped(progress.norm)));
   return progress;
+}
+
+Status Lesson::regularise(std::function<void(const Gradient&)> by) {
+  if (fused() || zeroth_ != nullptr) {
+    return Status(Code::invalid, plan_.gradient + " has no gradients that a form's own loss could join");
+  }
+  regularise_ = std::move(by);
+  return {};
+}
+
+Status Lesson::gradients(const Batches& batches,
+                         const std::function<void(const Part&, std::span<const float>)>& visit) {
+  if (fused() || selector_ != nullptr || zeroth_ != nullptr) {
+    return Status(Code::invalid,
+                  "the first gradient of all layers is wanted, and with a fused update or a "
+                  "selector it never exists");
+  }
+  Progress unused;
+  Status status = learn(batches, unused).status();
+  for (size_t i = 0; status.ok() && i < parts_.size(); ++i) visit(parts_[i], sink_->of(parts_[i]));
+  sink_->clear();
+  return status;
 }
 
 // The gradient of a layer is used before that of the next is made, in the same room. A norm of all of them

@@ -82,6 +82,8 @@ class Ops {
   void activate_times(Activation kind, Rows gate, Rows up);            // gate = act(gate) * up
   void activate_times(Activation kind, Rows gate, Rows up, Rows out);  // out = act(gate) * up
   void add(Rows x, Rows y);                                            // y += x
+  void times(Rows x, Rows y);                                          // y = x y, value by value
+  void scale_columns(Rows x, std::span<const float> by);               // each row times `by`
   void copy(Rows x, Rows y);                                           // y = x
   void scale(Rows x, float factor);
   void soft_cap(Rows x, float cap);
@@ -91,6 +93,9 @@ class Ops {
   void mean(Rows x, std::span<float> out);  // over the rows
 
   void attend(const AttendSpec& spec, Rows queries, std::span<const AttendSegment> segments, Rows out);
+
+  void gather_columns(Rows in, std::span<const int32_t> columns, Rows out);  // out[i][j] = in[i][columns[j]]
+  void add_to_columns(Rows in, std::span<const int32_t> columns, Rows out);  // out[i][columns[j]] += in[i][j]
 
   // The border to the host: the only ways that floats enter or leave.
   void load(std::span<const float> values, Rows out);

@@ -15,6 +15,10 @@ float* row(Rows rows, int32_t index) {
 void check_same(Rows x, Rows y) {
   CHECK(x.count() == y.count() && x.width() == y.width(), "rows of unequal shape");
 }
+void check_columns(Rows wide, std::span<const int32_t> columns, Rows narrow) {
+  CHECK(wide.count() == narrow.count() && int32_t(columns.size()) == narrow.width(), "shapes of columns");
+  for (int32_t column : columns) CHECK(column >= 0 && column < wide.width(), "no such column");
+}
 void check_row(int32_t index, Rows rows) {
   CHECK(index >= 0 && index < rows.count(), "no such row");
 }
@@ -61,6 +65,40 @@ void Ops::add(Rows x, Rows y) {
   each_row(x, x.width(), [&](int32_t i) {
     float *to = row(y, i), *from = row(x, i);
     for (int32_t j = 0; j < x.width(); ++j) to[j] += from[j];
+  });
+}
+
+void Ops::times(Rows x, Rows y) {
+  check_same(x, y);
+  each_row(x, x.width(), [&](int32_t i) {
+    float *to = row(y, i), *by = row(x, i);
+    for (int32_t j = 0; j < x.width(); ++j) to[j] *= by[j];
+  });
+}
+
+void Ops::scale_columns(Rows x, std::span<const float> by) {
+  CHECK(int32_t(by.size()) == x.width(), "a factor for each column");
+  each_row(x, x.width(), [&](int32_t i) {
+    float* to = row(x, i);
+    for (int32_t j = 0; j < x.width(); ++j) to[j] *= by[size_t(j)];
+  });
+}
+
+void Ops::gather_columns(Rows in, std::span<const int32_t> columns, Rows out) {
+  check_columns(in, columns, out);
+  each_row(out, 2 * out.width(), [&](int32_t i) {
+    const float* from = row(in, i);
+    float* to = row(out, i);
+    for (size_t j = 0; j < columns.size(); ++j) to[j] = from[columns[j]];
+  });
+}
+
+void Ops::add_to_columns(Rows in, std::span<const int32_t> columns, Rows out) {
+  check_columns(out, columns, in);
+  each_row(in, 2 * in.width(), [&](int32_t i) {
+    const float* from = row(in, i);
+    float* to = row(out, i);
+    for (size_t j = 0; j < columns.size(); ++j) to[columns[j]] += from[j];
   });
 }
 

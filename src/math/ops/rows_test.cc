@@ -1,4 +1,5 @@
 // The small operations, each against its formula in double.
+#include <algorithm>
 #include <cmath>
 
 #include "math/ops/rig_test.h"
@@ -47,6 +48,28 @@ TEST(Rows, LayerNorm) {
   const Rows out = rig.empty(kCount, kWidth);
   rig.ops.layer_norm(rig.rows(x, kWidth), weight.matrix, bias.matrix, 1e-5f, out);
   EXPECT_LT(nmse(rig.floats(out), expected), 1e-12);
+}
+
+TEST(Rows, ColumnsAndProductsValueByValue) {
+  Rig rig(2);
+  const auto x = normal(kCount * kWidth, 1), by = normal(kWidth, 2), y = normal(kCount * kWidth, 3);
+  const std::vector<int32_t> columns = {599, 0, 7};
+  const Rows in = rig.rows(x, kWidth), few = rig.empty(kCount, 3), scaled = rig.rows(x, kWidth);
+  const Rows product = rig.rows(y, kWidth), sum = rig.rows(y, kWidth);
+  rig.ops.gather_columns(in, columns, few);
+  rig.ops.scale_columns(scaled, by);
+  rig.ops.times(in, product);
+  rig.ops.add_to_columns(few, columns, sum);
+  for (size_t i = 0; i < size_t(kCount); ++i) {
+    for (size_t j = 0; j < 3; ++j) EXPECT_EQ(rig.floats(few)[i * 3 + j], x[i * kWidth + size_t(columns[j])]);
+  }
+  for (size_t i = 0; i < x.size(); ++i) {
+    const auto column = int32_t(i % kWidth);
+    const bool touched = std::find(columns.begin(), columns.end(), column) != columns.end();
+    ASSERT_EQ(rig.floats(scaled)[i], x[i] * by[size_t(column)]);
+    ASSERT_EQ(rig.floats(product)[i], x[i] * y[i]);
+    ASSERT_EQ(rig.floats(sum)[i], touched ? y[i] + x[i] : y[i]);
+  }
 }
 
 TEST(Rows, Activations) {

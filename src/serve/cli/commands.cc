@@ -135,6 +135,7 @@ constexpr std::string_view kPretrain =
     "  --selector SPEC    which layers learn, as lisa:layers=2,every=20\n"
     "  --gradient fused   a layer's gradient is used before the next is made\n"
     "  --keep hold|recompute|spill   what becomes of activations until backward needs them\n"
+    "                     hold:recompute=.5 and spill:recompute=.5 play half of their rows again\n"
     "  --slots FORMAT     how what is kept is encoded; default bf16\n"
     "  --decay D --clip C --seed N --threads N\n"
     "  --save-every N     steps between checkpoints; the same command goes on from the last one\n"

@@ -2,6 +2,7 @@
 // nothing can be missing.
 #include <ostream>
 
+#include "learn/form/form.h"
 #include "learn/objective/objective.h"
 #include "learn/optim/optimizer.h"
 #include "learn/select/selector.h"
@@ -56,6 +57,7 @@ Result<int> run_list(Args& args, Console& console) {
   for (const RecipeEntry& one : recipes()) add(all, "recipe", one.name, one.summary);
   add(all, "optimizer", optimizers());
   add(all, "selector", selectors());
+  add(all, "form", forms());
   add(all, "objective", objectives());
   if (json) {
     console.out << all.dump() << "\n";

@@ -5,6 +5,7 @@
 
 #include "core/base/process.h"
 #include "learn/data/pairs.h"
+#include "learn/form/form.h"
 #include "learn/tune/recipe.h"
 #include "learn/tune/rewrite.h"
 #include "run/model/arch/family.h"
@@ -71,7 +72,7 @@ struct Pupil {
   std::unique_ptr<WeightStore> store;  // until they are read
   std::vector<WeightEntry> entries;
   Parts parts;
-  std::unique_ptr<LowRankSource> low_rank;
+  std::unique_ptr<AdapterSource> source;
   std::unique_ptr<FullSource> full;
   std::unique_ptr<Network> network;
 
@@ -82,15 +83,16 @@ struct Pupil {
   }
 };
 
-Result<std::unique_ptr<Pupil>> pupil(const Options& options, const LowRankForm& form, Ledger& ledger,
-                                     int64_t stream_bytes) {
+Result<std::unique_ptr<Pupil>> pupil(const Options& options, Ledger& ledger, int64_t stream_bytes) {
   auto made = std::make_unique<Pupil>();
   made->model = stream_bytes < 0 ? TRY(open_model(posix_env(), options.model, ledger))
                                  : TRY(open_streamed_model(posix_env(), options.model, ledger, stream_bytes));
   const auto mapping = TRY(posix_env().map(options.model));
   const Gguf gguf = TRY(Gguf::parse(mapping->bytes()));
-  made->low_rank = std::make_unique<LowRankSource>(made->model->weights(), form.shape, made->parts);
-  made->network = TRY(Network::make(TRY(read_decoder_spec(gguf)), *made->low_rank));
+  made->source = std::make_unique<AdapterSource>(
+      made->model->weights(), TRY(forms().make(options.lesson.recipe.form)),
+      options.on.empty() ? std::vector<std::string>{"blk.*.*"} : options.on, made->parts);
+  made->network = TRY(Network::make(TRY(read_decoder_spec(gguf)), *made->source));
   if (made->parts.size() == 0)
     return Status(Code::invalid, "no weight of the model has a role that --on names");
   if (made->model->tokenizer() == nullptr) return Status(Code::invalid, options.model + " has no tokenizer");
@@ -117,9 +119,7 @@ Result<std::unique_ptr<Pupil>> pupil_of_weights(const Options& options, Ledger& 
 // The values that learn, as they begin.
 Status begin(const Options& options, Pupil& pupil, Ledger& ledger) {
   if (pupil.full == nullptr) {
-    TRY(pupil.parts.allocate(ledger));
-    draw_low_rank(pupil.parts, options.lesson.plan.seed);
-    return {};
+    return pupil.parts.allocate(ledger);
   }
   if (options.lesson.plan.gradient.starts_with("zo2")) {
     const std::string path = options.product.work() + "/weights";
@@ -177,6 +177,24 @@ Result<std::unique_ptr<Batches>> batches_of(const Feed& examples, const LessonOp
       new PackedFeed(examples, given.length * given.sequences, given.plan.parts, given.plan.seed));
 }
 
+// The values that the form begins with, and its own loss. A lesson that goes on begins so too: what is held
+// is in no checkpoint.
+Status begin_form(Pupil& pupil, Lesson& lesson, const Batches& batches, Ledger& ledger) {
+  const AdapterSource& source = *pupil.source;
+  TRY(source.form().begin(
+      {.weights = source.weights(),
+       .parts = pupil.parts,
+       .store = pupil.model->weights(),
+       .train = lesson.train(),
+       .ledger = ledger,
+       .seed = lesson.plan().seed,
+       .gradients = [&](const Beginning::Visit& visit) { return lesson.gradients(batches, visit); }}));
+  if (!source.form().regularises()) return {};
+  return lesson.regularise([&](const WeightForm::Gradient& gradient) {
+    source.form().regularise(source.weights(), pupil.parts, gradient);
+  });
+}
+
 // What is learnt from, and what is kept from it to measure by.
 struct Examples {
   Feed learnt, held_out;
@@ -205,17 +223,22 @@ void say(const Examples& examples, const Pupil& pupil, Console& console) {
   console.out << std::endl;
 }
 
-Status put(const Options& options, const LowRankForm& form, const Pupil& pupil, Ledger& ledger, Json& json) {
+Status put(const Options& options, const Pupil& pupil, Ledger& ledger, Json& json) {
   const Product& product = options.product;
   if (pupil.full == nullptr) {
-    const AdapterFile file = adapter_of(pupil.parts, *pupil.model, "lora", form.alpha, json);
+    Learnt learnt;
+    TRY(pupil.source->form().finish(pupil.source->weights(), pupil.parts, ledger, learnt));
+    AdapterFile file = adapter_of(Parts(), *pupil.model, learnt.kind, learnt.alpha, json);
+    for (const Learnt::Tensor& one : learnt.tensors) {
+      file.tensors.push_back({one.role, one.name, one.rows, one.cols, one.values});
+    }
     return put_product(product, file, *pupil.model, ledger, json);
   }
   json.set("model", product.file);
   return rewrite_model(posix_env(), options.model, pupil.entries, pupil.parts, product.file, ledger);
 }
 
-Status learn(Options& options, const LowRankForm& form, Pupil& pupil, Ledger& ledger, Console& console) {
+Status learn(Options& options, Pupil& pupil, Ledger& ledger, Console& console) {
   LessonOptions& given = options.lesson;
   Json sources = Json::array();
   const auto examples = TRY(examples_of(options, pupil, ledger, sources));
@@ -233,6 +256,7 @@ Status learn(Options& options, const LowRankForm& form, Pupil& pupil, Ledger& le
   const int32_t rows = std::max(batches.rows(), examples->measured->rows());
   auto lesson =
       TRY(Lesson::make(*pupil.network, pupil.parts, given.plan, rows, pool, ledger, std::move(spill)));
+  if (pupil.full == nullptr) TRY(begin_form(pupil, *lesson, batches, ledger));
   if (!given.json) say(*examples, pupil, console);
   const auto count = int32_t(std::min<int64_t>(examples->measured->count(), 16));
   // Of the values that it begins with, also when it goes on.
@@ -255,7 +279,7 @@ Status learn(Options& options, const LowRankForm& form, Pupil& pupil, Ledger& le
   json.set("loss_before", before).set("loss_after", after).set("ledger_peak", ledger.peak());
   json.set("resident_peak", peak_resident_bytes());
   lesson.reset();  // its bytes are needed to write
-  TRY(put(options, form, pupil, ledger, json));
+  TRY(put(options, pupil, ledger, json));
   if (TRY(posix_env().exists(spilled))) TRY(posix_env().remove(spilled));
   if (!options.product.cube.empty()) {  // the cube is all that stays of what was learnt
     TRY(posix_env().remove(checkpoint));
@@ -272,10 +296,9 @@ Status learn(Options& options, const LowRankForm& form, Pupil& pupil, Ledger& le
 }
 
 // Resident when there is room beside the lesson; else streamed, with what the lesson leaves.
-Result<std::unique_ptr<Pupil>> fitting_pupil(const Options& options, const LowRankForm& form, int32_t rows,
-                                             Ledger& ledger) {
-  if (options.weights == "resident") return pupil(options, form, ledger, -1);
-  auto made = TRY(pupil(options, form, ledger, 0));
+Result<std::unique_ptr<Pupil>> fitting_pupil(const Options& options, int32_t rows, Ledger& ledger) {
+  if (options.weights == "resident") return pupil(options, ledger, -1);
+  auto made = TRY(pupil(options, ledger, 0));
   int64_t whole = 0;
   for (const WeightEntry& entry : made->model->weights().entries()) whole += (entry.bytes + 63) / 64 * 64;
   const int64_t least = made->model->weights().resident_bytes();
@@ -285,11 +308,11 @@ Result<std::unique_ptr<Pupil>> fitting_pupil(const Options& options, const LowRa
   const int64_t room = ledger.limit() - ledger.used() + least - lesson.total() - kExamples;
   if (options.weights == "auto" && whole <= room) {
     made.reset();
-    return pupil(options, form, ledger, -1);
+    return pupil(options, ledger, -1);
   }
   if (room <= least) return made;
   made.reset();
-  return pupil(options, form, ledger, std::min(room, whole));
+  return pupil(options, ledger, std::min(room, whole));
 }
 
 }  // namespace
@@ -305,14 +328,11 @@ Result<int> run_learn(Args& args, Console& console) {
     return Status(Code::invalid,
                   "--on and --peft are of adapters, and recipe " + lesson.recipe.name + " is none");
   }
-  LowRankForm form;
-  if (!whole) form = TRY(read_low_rank(lesson.recipe.form, options.on));
   if (lesson.threads == 0) lesson.threads = std::max(1, int(std::thread::hardware_concurrency()));
   if (lesson.budget_bytes == 0) lesson.budget_bytes = machine_bytes() / 2;
   Ledger ledger(lesson.budget_bytes - kFloor, kFloor);
   const int32_t rows = TRY(rows_of(lesson));
-  const auto made =
-      TRY(whole ? pupil_of_weights(options, ledger) : fitting_pupil(options, form, rows, ledger));
+  const auto made = TRY(whole ? pupil_of_weights(options, ledger) : fitting_pupil(options, rows, ledger));
   if (lesson.plan_only) {
     print_bytes(TRY(Lesson::bytes(*made->network, made->parts, lesson.plan, rows, lesson.threads)),
                 made->base_bytes(), lesson, console);
@@ -324,7 +344,7 @@ Result<int> run_learn(Args& args, Console& console) {
     console.out << "The model's weights are read from disk as they are needed; "
                 << format_bytes(made->base_bytes()) << " of them stay in memory" << std::endl;
   }
-  TRY(learn(options, form, *made, ledger, console));
+  TRY(learn(options, *made, ledger, console));
   return 0;
 }
 

@@ -83,7 +83,7 @@ Status read_lesson_options(Args& args, LessonOptions& options) {
   TRY(args.number<int32_t>("--sequences", options.sequences, 1, 1 << 20));
   TRY(args.number<int32_t>("--threads", options.threads, 1, 1024));
   TRY(args.number<int64_t>("--save-every", options.save_every, 1, int64_t(1) << 40));
-  if (auto text = TRY(args.value("--keep"))) plan.keep = TRY(read_keep_mode(*text).with("reading --keep"));
+  if (auto text = TRY(args.value("--keep"))) TRY(plan.read_keep(*text).with("reading --keep"));
   if (auto text = TRY(args.value("--optimizer"))) plan.optimizer = *text;
   if (auto text = TRY(args.value("--selector"))) plan.selector = *text;
   if (auto text = TRY(args.value("--gradient"))) plan.gradient = *text;
