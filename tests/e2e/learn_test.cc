@@ -177,6 +177,36 @@ TEST_F(LearningProgram, what_cannot_be_learnt_is_said_in_a_sentence) {
   EXPECT_FALSE(std::filesystem::exists(folder / "a.gguf"));
 }
 
+TEST_F(LearningProgram, a_world_is_learnt_in_stages_that_follow_one_another) {
+  auto stage = [&](const std::string& out, std::vector<std::string> more) {
+    std::vector<std::string> words = {"pretrain",   "--world",     "single:most=1,more=0+tell:most=1",
+                                      "-o",         folder / out,  "--vocabulary",
+                                      "600",        "--layers",    "1",
+                                      "--width",    "32",          "--hidden",
+                                      "64",         "--heads",     "2",
+                                      "--kv-heads", "2",           "--length",
+                                      "512",        "--sequences", "2",
+                                      "--cool",     "0",           "--budget",
+                                      "256MiB"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  };
+  const Child::End first = stage("1.gguf", {"--steps", "2"});
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const Child::End longer = stage("1.gguf", {"--steps", "3"});  // at a constant rate it may go on
+  EXPECT_NE(longer.out.find("step 3/3"), std::string::npos) << longer.out << longer.err;
+  const Child::End second =
+      stage("2.gguf", {"--steps", "5", "--after", folder / "1.gguf", "--optimizer", "muon"});
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_NE(second.out.find("step 5/5"), std::string::npos) << second.out;
+  EXPECT_EQ(second.out.find("learning 600 tokens"), std::string::npos) << "the vocabulary is the first one's";
+  const Child::End third = stage("3.gguf", {"--steps", "6", "--after", folder / "2.gguf"});
+  ASSERT_EQ(third.exit_code, 0) << third.err;
+  const Child::End lost = stage("4.gguf", {"--steps", "6", "--after", folder / "none.gguf"});
+  EXPECT_NE(lost.exit_code, 0);
+  EXPECT_NE(lost.err.find("--after"), std::string::npos) << lost.err;
+}
+
 TEST_F(LearningProgram, stopped_and_started_again_the_file_is_the_same_to_the_byte) {
   ASSERT_EQ(run(pretrain("whole.gguf")).exit_code, 0);
   {

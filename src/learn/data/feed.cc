@@ -14,7 +14,7 @@ Result<Feed> Feed::make(Ledger& ledger) {
   return feed;
 }
 
-Feed::Example Feed::operator[](size_t index) const {
+Feed::View Feed::operator[](size_t index) const {
   const int64_t first = index == 0 ? 0 : ends_[index - 1];
   const auto at = size_t(first), n = size_t(ends_[index] - first);
   return {std::span(tokens_).subspan(at, n), std::span(learn_).subspan(at, n)};
@@ -40,24 +40,19 @@ Status Feed::append(const std::vector<int32_t>& tokens, const std::vector<uint8_
   return {};
 }
 
-// Examples from the lines of one file.
+namespace {
+
+// One line of a file at a time.
 class ExampleMaker {
  public:
-  ExampleMaker(Feed& feed, const FeedShape& shape) : feed_(feed), shape_(shape) {}
-
-  Status json_line(std::string_view line) {
-    const Json json = TRY(parse_json(line));
+  ExampleMaker(const FeedShape& shape, Example& out) : shape_(shape), tokens_(out.tokens), learn_(out.learn) {
     tokens_.clear(), learn_.clear();
-    if (json["messages"].is_array()) {
-      TRY(chat(json["messages"]));
-    } else if (json["prompt"].is_string() && json["completion"].is_string()) {
+  }
+
+  Status line(const Json& json) {
+    if (json["messages"].is_array()) return chat(json["messages"]);
+    if (json["prompt"].is_string() && json["completion"].is_string()) {
       answer(json["prompt"].as_string(), json["completion"].as_string());
-    } else if (json["prompt"].is_string() && json["chosen"].is_string() && json["rejected"].is_string()) {
-      answer(json["prompt"].as_string(), json["chosen"].as_string());
-      TRY(feed_.append(tokens_, learn_, shape_.length));
-      tokens_.clear(), learn_.clear();
-      answer(json["prompt"].as_string(), json["rejected"].as_string());
-      ++feed_.pairs_;
     } else if (json["text"].is_string()) {
       add(json["text"].as_string(), true, false);
       end();
@@ -65,21 +60,6 @@ class ExampleMaker {
       return Status(
           Code::invalid,
           "it has neither messages, nor prompt and completion, nor prompt, chosen and rejected, nor text");
-    }
-    return feed_.append(tokens_, learn_, shape_.length);
-  }
-
-  // Windows of the whole, each an example.
-  Status plain(std::string_view text) {
-    tokens_.clear(), learn_.clear();
-    add(text, true, false);
-    const std::vector<int32_t> all = std::move(tokens_);
-    if (all.size() < 2) return Status(Code::invalid, "it is too short to learn from");
-    for (size_t at = 0; at + 1 < all.size(); at += size_t(shape_.length)) {
-      const size_t n = std::min(size_t(shape_.length), all.size() - at);
-      if (n < 2) break;
-      TRY(feed_.append({all.begin() + int64_t(at), all.begin() + int64_t(at + n)}, std::vector<uint8_t>(n, 1),
-                       shape_.length));
     }
     return {};
   }
@@ -146,24 +126,58 @@ class ExampleMaker {
     return {};
   }
 
-  Feed& feed_;
   const FeedShape& shape_;
-  std::vector<int32_t> tokens_;
-  std::vector<uint8_t> learn_;
+  std::vector<int32_t>& tokens_;
+  std::vector<uint8_t>& learn_;
 };
+
+}  // namespace
+
+Status encode_example(const Json& line, const FeedShape& shape, Example& out) {
+  return ExampleMaker(shape, out).line(line);
+}
+
+Status Feed::json_line(std::string_view line, const FeedShape& shape, Example& example) {
+  const Json json = TRY(parse_json(line));
+  if (!json["prompt"].is_string() || !json["chosen"].is_string() || !json["rejected"].is_string()) {
+    TRY(encode_example(json, shape, example));
+    return append(example.tokens, example.learn, shape.length);
+  }
+  for (const char* which : {"chosen", "rejected"}) {
+    const Json one = Json::object().set("prompt", json["prompt"]).set("completion", json[which]);
+    TRY(encode_example(one, shape, example));
+    TRY(append(example.tokens, example.learn, shape.length));
+  }
+  ++pairs_;
+  return {};
+}
+
+// Windows of the whole, each an example.
+Status Feed::plain(std::string_view text, const FeedShape& shape) {
+  std::vector<int32_t> all;
+  shape.tokenizer->encode(text, false, all);
+  if (all.size() < 2) return Status(Code::invalid, "it is too short to learn from");
+  for (size_t at = 0; at + 1 < all.size(); at += size_t(shape.length)) {
+    const size_t n = std::min(size_t(shape.length), all.size() - at);
+    if (n < 2) break;
+    TRY(append({all.begin() + int64_t(at), all.begin() + int64_t(at + n)}, std::vector<uint8_t>(n, 1),
+               shape.length));
+  }
+  return {};
+}
 
 Status Feed::add(std::string_view name, std::string_view file, const FeedShape& shape) {
   CHECK(shape.tokenizer != nullptr && shape.length > 1, "a feed needs a tokenizer and a length");
   const size_t first = file.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return Status(Code::invalid, std::string(name) + " is empty");
-  ExampleMaker maker(*this, shape);
-  if (file[first] != '{') return maker.plain(file).with("reading " + std::string(name));
+  if (file[first] != '{') return plain(file, shape).with("reading " + std::string(name));
+  Example example;
   for (int64_t line = 1; !file.empty(); ++line) {
     const size_t end = std::min(file.find('\n'), file.size());
     const std::string_view text = file.substr(0, end);
     file.remove_prefix(std::min(end + 1, file.size()));
     if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    if (Status status = maker.json_line(text); !status.ok()) {
+    if (Status status = json_line(text, shape, example); !status.ok()) {
       return Status(status.code(), std::string(name) + ", line " + std::to_string(line) + ": " +
                                        std::string(status.message()));
     }
@@ -174,7 +188,7 @@ Status Feed::add(std::string_view name, std::string_view file, const FeedShape& 
   return {};
 }
 
-void append(const Feed::Example& example, TextBatch& out) {
+void append(const Feed::View& example, TextBatch& out) {
   out.starts.push_back(int32_t(out.tokens.size()));
   for (size_t j = 0; j < example.tokens.size(); ++j) {
     const bool learn = j + 1 < example.tokens.size() && example.learn[j + 1] != 0;
@@ -190,7 +204,7 @@ Result<Feed> Feed::hold_out(int32_t every, Ledger& ledger) {
   if (every < 2 || size() < together * size_t(every)) return held;
   for (size_t i = 0; i < size(); ++i) {
     const bool out = i / together % size_t(every) == size_t(every) - 1;
-    const Example one = (*this)[i];
+    const View one = (*this)[i];
     Feed& to = out ? held : rest;
     TRY(to.append({one.tokens.begin(), one.tokens.end()}, {one.learn.begin(), one.learn.end()}, INT32_MAX));
     if (paired() && i % 2 == 1) ++to.pairs_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/budget/ledger.h"
+#include "core/format/json.h"
 #include "learn/data/batches.h"
 #include "run/model/chat_template.h"
 #include "run/model/tokenizer.h"
@@ -22,6 +23,13 @@ struct FeedShape {
   const Tokenizer* tokenizer = nullptr;
   const ChatTemplate* chat_template = nullptr;  // null: a chat is refused
 };
+
+struct Example {
+  std::vector<int32_t> tokens;
+  std::vector<uint8_t> learn;  // whether a token is to be learnt
+};
+// One line. invalid: it is none of the three; unsupported: the template is not prefix-stable.
+Status encode_example(const Json& line, const FeedShape& shape, Example& out);
 
 class Feed {
  public:
@@ -37,14 +45,15 @@ class Feed {
   bool paired() const { return pairs_ > 0; }
   // Takes one example in `every` out, spread evenly, pairs as pairs; 0 or too few: none.
   Result<Feed> hold_out(int32_t every, Ledger& ledger);
-  struct Example {
+  struct View {
     std::span<const int32_t> tokens;
-    std::span<const uint8_t> learn;  // whether a token is to be learnt
+    std::span<const uint8_t> learn;
   };
-  Example operator[](size_t index) const;
+  View operator[](size_t index) const;
 
  private:
-  friend class ExampleMaker;
+  Status plain(std::string_view text, const FeedShape& shape);
+  Status json_line(std::string_view line, const FeedShape& shape, Example& example);
   Status append(const std::vector<int32_t>& tokens, const std::vector<uint8_t>& learn, int32_t length);
   Reservation booked_;
   std::vector<int32_t> tokens_;
@@ -53,7 +62,7 @@ class Feed {
   int64_t learnt_ = 0, cut_ = 0;
   size_t pairs_ = 0;
 };
-void append(const Feed::Example& example, TextBatch& out);  // as a document of its own
+void append(const Feed::View& example, TextBatch& out);  // as a document of its own
 
 // Examples packed into batches, each a document of its own; packed once, in random order by `seed`.
 class PackedFeed : public Batches {

@@ -44,8 +44,8 @@ void product(const Side& left, const Side& right, uint16_t* room, float* out) {
 }  // namespace
 
 int64_t polar_work(ParamShape shape) {
-  const auto r = size_t(shape.rows), c = size_t(shape.cols), n = std::min(r, c);
-  const size_t most = std::max(packed(r, c) + packed(c, r), packed(n, n) * 2);
+  const auto r = size_t(shape.rows), c = size_t(shape.cols), n = std::min(r, c), m = std::max(r, c);
+  const size_t most = std::max({2 * packed(n, m), 2 * packed(n, n), packed(n, n) + packed(m, n)});
   return int64_t(r * c + 2 * n * n + most / 2 + 64);
 }
 

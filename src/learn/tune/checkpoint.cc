@@ -43,6 +43,13 @@ class Reading {
     }
     return {};
   }
+  Status skip(int64_t bytes) {
+    std::vector<std::byte> piece(size_t(std::min<int64_t>(bytes, int64_t(kPiece))));
+    for (int64_t left = bytes; left > 0; left -= int64_t(piece.size())) {
+      TRY(take(std::span(piece).first(size_t(std::min<int64_t>(left, int64_t(kPiece))))));
+    }
+    return {};
+  }
   Status finish() {
     Hash256 known;
     TRY(file_.read(at_, std::as_writable_bytes(std::span(known.bytes))));
@@ -92,6 +99,14 @@ Status Lesson::save(Env& env, const std::string& path, const Json& beside) const
 }
 
 Result<Json> Lesson::load(Env& env, const std::string& path) {
+  return read(env, path, true);
+}
+
+Status Lesson::follow(Env& env, const std::string& path) {
+  return read(env, path, false).status();
+}
+
+Result<Json> Lesson::read(Env& env, const std::string& path, bool same_plan) {
   const auto file = TRY(env.open(path, Open::read));
   Reading reading(*file);
   std::string magic(kMagic.size(), ' ');
@@ -104,21 +119,29 @@ Result<Json> Lesson::load(Env& env, const std::string& path) {
   TRY(reading.take(std::as_writable_bytes(std::span(text))));
   const Json json = TRY(parse_json(text));
   const Json mine = header(Json());
-  if (json["plan"] != mine["plan"] || json["parts"] != mine["parts"]) {
+  if ((same_plan && json["plan"] != mine["plan"]) || json["parts"] != mine["parts"]) {
     return Status(Code::conflict, path + " belongs to another lesson: its plan or its parts differ");
   }
   const int64_t size = TRY(file->size());
-  const int64_t body = parts_.values() * 4 + state_.size();
-  if (!json["done"].is_int() || size != int64_t(kMagic.size()) + 8 + length + body + 32) {
+  const int64_t values = parts_.values() * 4;
+  const int64_t state = size - (int64_t(kMagic.size()) + 8 + length + values + 32);
+  bool same_rule = true;
+  for (const char* key : {"optimizer", "selector", "gradient"})
+    same_rule = same_rule && json["plan"][key] == mine["plan"][key];
+  if (!json["done"].is_int() || (same_rule ? state != state_.size() : state < 0)) {
     return Status(Code::corrupt, path + " has not the bytes that its head names");
   }
   std::vector<std::byte> piece(kPiece);
-  for (int64_t at = 0; at < parts_.values() * 4; at += int64_t(kPiece)) {
-    const auto some = std::span(piece).first(size_t(std::min(int64_t(kPiece), parts_.values() * 4 - at)));
+  for (int64_t at = 0; at < values; at += int64_t(kPiece)) {
+    const auto some = std::span(piece).first(size_t(std::min(int64_t(kPiece), values - at)));
     TRY(reading.take(some));
     TRY(parts_.write(at, some));
   }
-  TRY(reading.take(state_.bytes()));
+  if (same_rule) {
+    TRY(reading.take(state_.bytes()));
+  } else {
+    TRY(reading.skip(state));
+  }
   TRY(reading.finish().with("reading " + path));
   done_ = json["done"].as_int(), spoilt_ = false;
   return json["beside"];

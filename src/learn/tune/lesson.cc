@@ -22,6 +22,10 @@ Status LessonPlan::read_keep(std::string_view text) {
 
 float LessonPlan::rate_at(int64_t step) const {
   if (step <= warmup) return rate * float(step) / float(warmup);
+  if (cool >= 0) {
+    const double left = cool == 0 ? 1 : double(steps - step + 1) / double(cool + 1);
+    return float(double(rate) * (double(last_rate) + (1 - double(last_rate)) * std::clamp(left, 0.0, 1.0)));
+  }
   const double way = double(step - warmup) / double(std::max<int64_t>(1, steps - warmup));
   const double left = 0.5 * (1 + std::cos(std::numbers::pi * std::min(1.0, way)));
   return float(double(rate) * (double(last_rate) + (1 - double(last_rate)) * left));
@@ -30,7 +34,9 @@ float LessonPlan::rate_at(int64_t step) const {
 Json LessonPlan::json() const {
   Json json = Json::object();
   json.set("optimizer", optimizer).set("rate", double(rate)).set("last_rate", double(last_rate));
-  json.set("decay", double(decay)).set("clip", double(clip)).set("steps", steps).set("warmup", warmup);
+  json.set("decay", double(decay)).set("clip", double(clip)).set("warmup", warmup);
+  if (cool != 0) json.set("steps", steps);  // a lesson at a constant rate may be made longer
+  if (cool >= 0) json.set("cool", cool);
   json.set("parts", int64_t(parts)).set("seed", int64_t(seed)).set("slots", slots);
   if (objective != "sft") json.set("objective", objective);
   if (!selector.empty()) json.set("selector", selector);
@@ -206,7 +212,7 @@ Result<double> Lesson::learn(const Batches& batches, Progress& progress) {
     return Status(Code::invalid, "there is nothing to learn in step " + std::to_string(done_ + 1));
   std::vector<float> nll;
   for (int32_t part = 0; part < plan_.parts; ++part) {
-    TRY(batches.fill(done_, part, batch));
+    if (plan_.parts > 1) TRY(batches.fill(done_, part, batch));
     if (batch.tokens.empty()) continue;
     for (float& weight : batch.weights) weight = float(double(weight) / targets);
     nll.assign(batch.tokens.size(), 0);

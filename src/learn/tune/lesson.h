@@ -33,6 +33,7 @@ struct LessonPlan {
   // Empty: all of a step together. fused: of a layer, used and gone. mezo: none, two losses instead; zo2: the
   // same with weights in a file.
   std::string gradient;
+  int64_t cool = -1;  // steps of a straight way down at the end, after a constant rate; -1: the cosine
   uint64_t seed = 1;
   KeepMode keep = KeepMode::hold;
   float recompute = 0;         // of what hold and spill keep, the share of rows that is played again
@@ -89,6 +90,8 @@ class Lesson {
   // conflict: the file is of another plan or other parts; corrupt: it is damaged. Returns what was put
   // beside.
   Result<Json> load(Env& env, const std::string& path);
+  // The next stage of another lesson: its values, place and, where the optimizer is the same, state.
+  Status follow(Env& env, const std::string& path);
 
  private:
   Lesson(Network& network, Parts& parts, LessonPlan plan, TrainOps train, Layout layout)
@@ -134,6 +137,7 @@ class Lesson {
     return plan_.clip > 0 && norm > double(plan_.clip) ? float(double(plan_.clip) / norm) : 1;
   }
   Json header(const Json& beside) const;
+  Result<Json> read(Env& env, const std::string& path, bool same_plan);
 
   Network& network_;
   Parts& parts_;

@@ -103,7 +103,7 @@ TEST(Lesson, LearnsATextByEveryOptimizer) {
 TEST(Lesson, StoppedAndResumedItIsTheSameToTheBit) {
   for (const char* optimizer :
        {"adamw", "adam8", "galore:rank=8,gap=7", "qgalore:rank=8,gap=3", "natural_galore:rank=8,gap=7",
-        "dct:rank=8,gap=4", "frugal:gap=6", "frugal:gap=6,leading=1,rank=8", "cosmos:rank=8"}) {
+        "dct:rank=8,gap=4", "muon", "frugal:gap=6", "frugal:gap=6,leading=1,rank=8", "cosmos:rank=8"}) {
     Class whole({}, 2, optimizer);
     whole.run(20);
     MemoryEnv env;
@@ -225,6 +225,40 @@ TEST(Ist, WantsAdaptersThatCanBeTurnedDown) {
   plan.selector = "ist";
   const Status status = Lesson::bytes(*one.network, one.parts, plan, 60).status();
   EXPECT_EQ(status.code(), Code::invalid);
+}
+
+TEST(Lesson, AStageFollowsAnotherWithItsStateWhereTheOptimizerIsTheSame) {
+  MemoryEnv env;
+  Class first;
+  first.run(9);
+  ASSERT_TRUE(first.lesson->save(env, "checkpoint", Json()).ok());
+  Class second({.clip = 2}), other({}, 1, "muon");
+  EXPECT_EQ(second.lesson->load(env, "checkpoint").code(), Code::conflict);
+  ASSERT_TRUE(second.lesson->follow(env, "checkpoint").ok());
+  EXPECT_EQ(second.lesson->done(), 9);
+  EXPECT_EQ(second.values(), first.values());
+  second.run(20);
+  EXPECT_NE(second.values(), first.values());
+  ASSERT_TRUE(other.lesson->follow(env, "checkpoint").ok());
+  EXPECT_EQ(other.values(), first.values());
+  const auto losses = other.run(30);
+  EXPECT_LT(losses.back(), losses.front());
+}
+
+TEST(Lesson, TheRateIsConstantAndCoolsAtTheEnd) {
+  LessonPlan plan{.rate = 1, .last_rate = 0, .steps = 100, .warmup = 10, .cool = 9};
+  EXPECT_FLOAT_EQ(plan.rate_at(5), 0.5f);
+  EXPECT_FLOAT_EQ(plan.rate_at(11), 1);
+  EXPECT_FLOAT_EQ(plan.rate_at(91), 1);
+  EXPECT_FLOAT_EQ(plan.rate_at(96), 0.5f);
+  EXPECT_FLOAT_EQ(plan.rate_at(100), 0.1f);
+  plan.cool = 0;
+  EXPECT_FLOAT_EQ(plan.rate_at(100), 1);
+  LessonPlan longer = plan;
+  longer.steps = 200;
+  EXPECT_EQ(longer.json(), plan.json());
+  longer.cool = plan.cool = 9;
+  EXPECT_NE(longer.json(), plan.json());
 }
 
 TEST(Lesson, WhatIsKeptAndHowMakesNoDifferenceButInBytes) {

@@ -117,13 +117,26 @@ void Dialogue::ask(const Question& question) {
   under_memories(question.text, question.reply);
 }
 
+Question Dialogue::another(const Fact& fact) {
+  const int sort = scene_.draw.below(10);
+  if (sort == 0) {
+    const auto askable = [](const Relation& r) { return r.has("ask") && !r.multi; };
+    return ask_unknown(scene_, scene_.any_fact(askable));
+  }
+  const Relation& relation = *fact.relation;
+  if (sort == 1 && relation.has("yes") && !relation.dated && !relation.plan && !relation.multi) {
+    return ask_whether(scene_, fact, scene_.draw.chance(0.5) ? fact.v : scene_.fresh(relation.v));
+  }
+  return ask_any(scene_, fact);
+}
+
 void Dialogue::more(int most) {
   if (scene_.split == Split::eval || facts_.empty()) return;
   std::vector<Fact> left = facts_;
   scene_.draw.shuffle(left);
   left.resize(std::min(left.size(), size_t(scene_.draw.below(most + 1))));
   for (const Fact& fact : left) {
-    if (!fact.denied) ask(ask_any(scene_, fact));
+    if (!fact.denied) ask(another(fact));
   }
 }
 

@@ -32,6 +32,7 @@ class Dialogue {
 
  private:
   void say(std::string_view role, std::string content);
+  Question another(const Fact& fact);
   void under_memories(const std::string& user, const std::string& assistant);
 
   Scene& scene_;

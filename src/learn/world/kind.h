@@ -49,8 +49,9 @@ class Simple : public Kind {
 
 struct Crowd {
   int low = 0, high = 0;  // how many memories beside those that the question needs
+  int more = 0;           // in training, questions beside the first, at most
 };
-// A kind whose only options are "memories=N" or "least=N,most=M".
+// A kind whose options are "memories=N" or "least=N,most=M", and "more=N".
 Made crowded(const Spec& spec, Item (*make)(Scene&, const Crowd&), Crowd usual);
 }  // namespace kind
 

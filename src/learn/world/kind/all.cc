@@ -12,6 +12,7 @@ Made crowded(const Spec& spec, Item (*make)(Scene&, const Crowd&), Crowd usual) 
           .read("memories", exact, 0, 400)
           .read("least", usual.low, 0, 400)
           .read("most", usual.high, 0, 400)
+          .read("more", usual.more, 0, 400)
           .done());
   if (exact >= 0) usual = {exact, exact};
   if (usual.high < usual.low) return Status(Code::invalid, "most= is less than least=");

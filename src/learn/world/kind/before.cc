@@ -13,14 +13,14 @@ Item make(Scene& scene, const Crowd& crowd) {
   dialogue.remember(now);
   dialogue.crowd(scene.draw.range(crowd.low, crowd.high), now);
   dialogue.ask(ask_before(scene, now));
-  dialogue.more(2);
+  dialogue.more(crowd.more);
   return dialogue.item("before");
 }
 
 }  // namespace
 
 Made before(const Spec& spec) {
-  return crowded(spec, make, {0, 6});
+  return crowded(spec, make, {0, 6, 2});
 }
 
 }  // namespace varve::world::kind

@@ -10,14 +10,14 @@ Item make(Scene& scene, const Crowd& crowd) {
   dialogue.remember(target);
   dialogue.crowd(scene.draw.range(crowd.low, crowd.high), target);
   dialogue.ask(ask_any(scene, target));
-  dialogue.more(8);
+  dialogue.more(crowd.more);
   return dialogue.item("distract");
 }
 
 }  // namespace
 
 Made distract(const Spec& spec) {
-  return crowded(spec, make, {20, 40});
+  return crowded(spec, make, {20, 40, 8});
 }
 
 }  // namespace varve::world::kind

@@ -32,14 +32,14 @@ Item make(Scene& scene, const Crowd& crowd) {
   question.answer = date_words(first.when);
   question.reply = capitalised(event(scene, first, Voice::reply)) + " first, on " + question.answer + ".";
   dialogue.ask(question);
-  dialogue.more(2);
+  dialogue.more(crowd.more);
   return dialogue.item("order");
 }
 
 }  // namespace
 
 Made order(const Spec& spec) {
-  return crowded(spec, make, {0, 6});
+  return crowded(spec, make, {0, 6, 2});
 }
 
 }  // namespace varve::world::kind

@@ -18,14 +18,14 @@ Item make(Scene& scene, const Crowd& crowd) {
   dialogue.remember(target);
   dialogue.crowd(scene.draw.range(crowd.low, crowd.high), target);
   dialogue.ask(ask_any(scene, target));
-  dialogue.more(3);
+  dialogue.more(crowd.more);
   return dialogue.item("single");
 }
 
 }  // namespace
 
 Made single(const Spec& spec) {
-  return crowded(spec, make, {0, 8});
+  return crowded(spec, make, {0, 8, 3});
 }
 
 }  // namespace varve::world::kind

@@ -15,14 +15,14 @@ Item make(Scene& scene, const Crowd& crowd) {
   }
   dialogue.crowd(scene.draw.range(crowd.low, crowd.high), fact);
   dialogue.tell(fact);
-  dialogue.more(2);
+  dialogue.more(crowd.more);
   return dialogue.item("tell");
 }
 
 }  // namespace
 
 Made tell(const Spec& spec) {
-  return crowded(spec, make, {1, 8});
+  return crowded(spec, make, {1, 8, 2});
 }
 
 }  // namespace varve::world::kind

@@ -33,7 +33,7 @@ Item make(Scene& scene, const Crowd& crowd) {
     dialogue.remember(*end);
     dialogue.crowd(scene.draw.range(crowd.low, crowd.high), *end);
     dialogue.ask(ask_bridged(scene, *end));
-    dialogue.more(2);
+    dialogue.more(crowd.more);
     return dialogue.item("two_hop");
   }
 }
@@ -41,7 +41,7 @@ Item make(Scene& scene, const Crowd& crowd) {
 }  // namespace
 
 Made two_hop(const Spec& spec) {
-  return crowded(spec, make, {0, 8});
+  return crowded(spec, make, {0, 8, 2});
 }
 
 }  // namespace varve::world::kind

@@ -11,7 +11,7 @@ Item make(Scene& scene, const Crowd& crowd) {
   dialogue.crowd(scene.draw.range(crowd.low, crowd.high), target);
   const bool last = scene.split == Split::eval || scene.draw.chance(0.5);
   if (!last) dialogue.ask(ask_unknown(scene, target));
-  dialogue.more(2);
+  dialogue.more(crowd.more);
   if (last) dialogue.ask(ask_unknown(scene, target));
   return dialogue.item("unknown");
 }
@@ -19,7 +19,7 @@ Item make(Scene& scene, const Crowd& crowd) {
 }  // namespace
 
 Made unknown(const Spec& spec) {
-  return crowded(spec, make, {0, 12});
+  return crowded(spec, make, {0, 12, 2});
 }
 
 }  // namespace varve::world::kind

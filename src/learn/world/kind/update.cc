@@ -16,14 +16,14 @@ Item make(Scene& scene, const Crowd& crowd) {
   dialogue.remember(target);
   dialogue.crowd(scene.draw.range(crowd.low, crowd.high), target);
   dialogue.ask(ask(scene, target, scene.asked(target.subject), 'v'));
-  dialogue.more(2);
+  dialogue.more(crowd.more);
   return dialogue.item("update");
 }
 
 }  // namespace
 
 Made update(const Spec& spec) {
-  return crowded(spec, make, {0, 8});
+  return crowded(spec, make, {0, 8, 2});
 }
 
 }  // namespace varve::world::kind

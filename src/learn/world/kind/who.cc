@@ -12,14 +12,14 @@ Item make(Scene& scene, const Crowd& crowd) {
   dialogue.remember(target);
   dialogue.crowd(scene.draw.range(crowd.low, crowd.high), target);
   dialogue.ask(ask_who(scene, target));
-  dialogue.more(2);
+  dialogue.more(crowd.more);
   return dialogue.item("who");
 }
 
 }  // namespace
 
 Made who(const Spec& spec) {
-  return crowded(spec, make, {0, 8});
+  return crowded(spec, make, {0, 8, 2});
 }
 
 }  // namespace varve::world::kind

@@ -74,6 +74,7 @@ Status read_lesson_options(Args& args, LessonOptions& options) {
   TRY(args.number<int64_t>("--steps", plan.steps, 1, int64_t(1) << 40));
   plan.warmup = std::min<int64_t>(plan.warmup, plan.steps / 10);
   TRY(args.number<int64_t>("--warmup", plan.warmup, 0, int64_t(1) << 40));
+  TRY(args.number<int64_t>("--cool", plan.cool, 0, int64_t(1) << 40));
   TRY(args.number<float>("--rate", plan.rate, 1e-9f, 100));
   TRY(args.number<float>("--decay", plan.decay, 0, 10));
   TRY(args.number<float>("--clip", plan.clip, 0, 1e9f));

@@ -1,11 +1,15 @@
 // varve pretrain: a small model from nothing: a vocabulary from the text, then the weights, then a GGUF file.
-// Beside the file stands a folder FILE.work with vocabulary and checkpoint; the same command goes on from it.
+// Beside the file stands a folder FILE.work with vocabulary and checkpoint; the same command goes on from it,
+// and --after FILE makes it the next stage of another.
+#include <functional>
 #include <ostream>
 #include <thread>
 
 #include "core/base/process.h"
 #include "learn/data/bpe_training.h"
 #include "learn/data/token_run.h"
+#include "learn/data/vocabulary_text.h"
+#include "learn/data/world_batches.h"
 #include "learn/tune/model_file.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/learn/lesson.h"
@@ -16,13 +20,17 @@ namespace {
 
 constexpr int64_t kMostText = int64_t(8) << 30;
 constexpr int64_t kFloor = 24 << 20;  // of the process beside the ledger
-constexpr int32_t kHeldOut = 64;      // one window in so many is not learnt from, at the end of the text
+constexpr uint64_t kVocabularyItems = 20000;
+constexpr int32_t kHeldOut = 64;  // one window in so many is not learnt from, at the end of the text
 
 struct Options {
   LessonOptions lesson;
   FreshShape shape;
   std::vector<std::string> texts;
   std::string out, name, type = "bf16", words = "qwen2";
+  std::optional<std::string> world;  // the mixture, instead of texts
+  std::string after;
+  float context_weight = 0.1f;
   bool tied = true;
   std::string work() const { return out + ".work"; }
 };
@@ -45,12 +53,17 @@ Result<Options> read_options(Args& args) {
   TRY(args.number<int32_t>("--vocabulary", shape.vocabulary, 259, 1 << 20));
   TRY(args.number<float>("--rope-base", shape.rope_base, 2, 1e9f));
   shape.context = options.lesson.length;
+  TRY(args.number<int32_t>("--context", shape.context, options.lesson.length, 1 << 20));
+  TRY(args.number<float>("--context-weight", options.context_weight, 0, 1));
+  options.world = TRY(args.value("--world"));
+  options.after = TRY(args.value("--after")).value_or("");
   options.tied = !args.flag("--untied");
   if (auto text = TRY(args.value("--type"))) options.type = *text;
   if (auto text = TRY(args.value("--words"))) options.words = *text;
   options.out = TRY(args.value("-o")).value_or("");
   options.name = TRY(args.value("--name")).value_or("varve");
-  options.texts = TRY(args.rest(1, 10000, "the text files to learn from"));
+  options.texts = TRY(args.rest(options.world ? 0 : 1, options.world ? 0 : 10000,
+                                options.world ? "no texts beside --world" : "the text files to learn from"));
   if (options.out.empty()) return Status(Code::invalid, "say where the model goes: -o FILE.gguf");
   return options;
 }
@@ -72,19 +85,39 @@ Result<Corpus> open_corpus(const Options& options) {
   return corpus;
 }
 
+void copy_tokenizer(const Gguf& from, GgufWriter& to) {
+  for (const auto& [key, value] : from.metadata()) {
+    if (key.starts_with("tokenizer.")) to.set(key, value);
+  }
+}
+
 struct Speech {  // the vocabulary, as metadata and at work
   Gguf gguf;
   std::unique_ptr<Tokenizer> tokenizer;
 };
 
-Result<Speech> speech(const Options& options, const Corpus& corpus, Ledger& ledger, Console& console) {
-  const std::string path = options.work() + "/vocabulary.gguf";
-  if (options.lesson.fresh || !TRY(posix_env().exists(path))) {
+using Texts = std::function<std::vector<std::string_view>()>;
+
+// The earlier stage's, or learnt from the texts.
+Status make_vocabulary(const Options& options, const Texts& texts, const std::string& path, Ledger& ledger,
+                       Console& console) {
+  GgufWriter writer;
+  writer.set("general.architecture", "llama");
+  if (!options.after.empty()) {
+    const auto mapping = TRY(posix_env().map(options.after + ".work/vocabulary.gguf").with("--after"));
+    copy_tokenizer(TRY(Gguf::parse(mapping->bytes())), writer);
+  } else {
     BpeShape shape{.vocabulary = options.shape.vocabulary, .words = options.words};
     if (!options.lesson.json) console.out << "learning " << shape.vocabulary << " tokens" << std::endl;
-    GgufWriter writer;
-    set_tokenizer(TRY(train_bpe(corpus.texts, shape, ledger)), writer);
-    TRY(writer.set("general.architecture", "llama").write(posix_env(), path));
+    set_tokenizer(TRY(train_bpe(texts(), shape, ledger)), writer);
+  }
+  return writer.write(posix_env(), path);
+}
+
+Result<Speech> speech(const Options& options, const Texts& texts, Ledger& ledger, Console& console) {
+  const std::string path = options.work() + "/vocabulary.gguf";
+  if (options.lesson.fresh || !TRY(posix_env().exists(path))) {
+    TRY(make_vocabulary(options, texts, path, ledger, console));
   }
   const auto mapping = TRY(posix_env().map(path));
   Gguf gguf = TRY(Gguf::parse(mapping->bytes()));
@@ -110,9 +143,7 @@ Result<std::unique_ptr<Model>> model_of(const Options& options) {
 
 Status write_out(const Options& options, const Speech& speech, const Parts& parts, Ledger& ledger) {
   GgufWriter writer;
-  for (const auto& [key, value] : speech.gguf.metadata()) {
-    if (key.starts_with("tokenizer.")) writer.set(key, value);
-  }
+  copy_tokenizer(speech.gguf, writer);
   writer.set("general.name", options.name);
   return write_model(options.shape, parts, *TRY(codec_named(options.type)), writer, posix_env(), options.out,
                      ledger);
@@ -128,23 +159,99 @@ Split split(std::span<const int32_t> tokens, int32_t length) {
   return out == 0 ? Split{tokens, tokens} : Split{tokens.first(first + 1), tokens.subspan(first)};
 }
 
-Result<int> learn(const Options& options, Model& model, Ledger& ledger, Console& console) {
-  const Corpus corpus = TRY(open_corpus(options));
-  TRY(posix_env().make_folder(options.work()));
-  const Speech words = TRY(speech(options, corpus, ledger, console));
-  TokenRun run = TRY(TokenRun::make(ledger));
-  const int32_t end = words.tokenizer->special().eos.value_or(-1);
-  for (const std::string_view text : corpus.texts) TRY(run.add(*words.tokenizer, text, end));
-  const LessonOptions& lesson_options = options.lesson;
-  const Split tokens = split(run.tokens(), lesson_options.length);
-  TokenWindows::Shape windows{lesson_options.length, lesson_options.sequences, lesson_options.plan.parts, end,
-                              lesson_options.plan.seed};
-  const TokenWindows batches(tokens.learnt, windows);
-  windows.in_order = true, windows.parts = 1;
-  const TokenWindows held_out(tokens.held_out, windows);
+// What is learnt from, and what is not but asked at the end.
+struct Source {
+  std::unique_ptr<Batches> learnt, held_out;
+  std::string words;       // how much there is
+  int64_t held_out_count;  // batches
+};
 
+// Texts or a world, kept as long as its batches are read.
+class Reading {
+ public:
+  virtual ~Reading() = default;
+  virtual Result<Speech> speech(const Options& options, Ledger& ledger, Console& console) = 0;
+  virtual Result<Source> source(const Options& options, const Speech& speech, Ledger& ledger) = 0;
+};
+
+class TextReading : public Reading {
+ public:
+  Result<Speech> speech(const Options& options, Ledger& ledger, Console& console) override {
+    corpus_ = TRY(open_corpus(options));
+    return varve::speech(
+        options, [this] { return corpus_.texts; }, ledger, console);
+  }
+  Result<Source> source(const Options& options, const Speech& speech, Ledger& ledger) override {
+    run_ = TRY(TokenRun::make(ledger));
+    const int32_t end = speech.tokenizer->special().eos.value_or(-1);
+    for (const std::string_view text : corpus_.texts) TRY(run_->add(*speech.tokenizer, text, end));
+    const LessonOptions& lesson = options.lesson;
+    const Split tokens = split(run_->tokens(), lesson.length);
+    TokenWindows::Shape shape{lesson.length, lesson.sequences, lesson.plan.parts, end, lesson.plan.seed};
+    auto learnt = std::make_unique<TokenWindows>(tokens.learnt, shape);
+    shape.in_order = true, shape.parts = 1;
+    auto held_out = std::make_unique<TokenWindows>(tokens.held_out, shape);
+    const int64_t count = held_out->windows() / shape.sequences;
+    return Source{std::move(learnt), std::move(held_out), std::to_string(tokens.learnt.size()) + " tokens",
+                  count};
+  }
+
+ private:
+  Corpus corpus_;
+  std::optional<TokenRun> run_;
+};
+
+// Answers of the evaluation's split are what is asked at the end.
+class WorldReading : public Reading {
+ public:
+  Result<Speech> speech(const Options& options, Ledger& ledger, Console& console) override {
+    const uint64_t seed = options.lesson.plan.seed;
+    learnt_ = TRY(world::World::make(*options.world, world::Split::train, seed));
+    held_out_ = TRY(world::World::make(*options.world, world::Split::eval, seed));
+    std::string text;
+    const Texts texts = [&] {
+      text = vocabulary_text(*learnt_, kVocabularyItems);
+      return std::vector<std::string_view>{text};
+    };
+    return varve::speech(options, texts, ledger, console);
+  }
+  Result<Source> source(const Options& options, const Speech& speech, Ledger&) override {
+    template_.emplace(TRY(ChatTemplate::parse(TRY(speech.gguf.string("tokenizer.chat_template")))));
+    const LessonOptions& lesson = options.lesson;
+    WorldBatches::Shape shape{.rows = lesson.length * lesson.sequences,
+                              .parts = lesson.plan.parts,
+                              .context = options.context_weight,
+                              .feed = {lesson.length, speech.tokenizer.get(), &*template_}};
+    auto learnt = std::make_unique<WorldBatches>(*learnt_, shape);
+    shape.parts = 1, shape.context = 0;
+    return Source{std::move(learnt), std::make_unique<WorldBatches>(*held_out_, shape), "a world", 16};
+  }
+
+ private:
+  std::optional<world::World> learnt_, held_out_;
+  std::optional<ChatTemplate> template_;
+};
+
+Status begin(const Options& options, Model& model, Lesson& lesson, const std::string& checkpoint) {
+  if (!options.lesson.fresh && TRY(posix_env().exists(checkpoint))) {
+    return lesson.load(posix_env(), checkpoint).status().with("going on; --fresh begins anew");
+  }
+  if (!options.after.empty()) return lesson.follow(posix_env(), options.after + ".work/checkpoint");
+  draw_values(model.parts, options.shape.layers, options.lesson.plan.seed);
+  return {};
+}
+
+Result<int> learn(const Options& options, Model& model, Ledger& ledger, Console& console) {
+  TRY(posix_env().make_folder(options.work()));
+  std::unique_ptr<Reading> reading;
+  if (options.world)
+    reading = std::make_unique<WorldReading>();
+  else
+    reading = std::make_unique<TextReading>();
+  const Speech words = TRY(reading->speech(options, ledger, console));
+  const Source source = TRY(reading->source(options, words, ledger));
+  const LessonOptions& lesson_options = options.lesson;
   TRY(model.parts.allocate(ledger));
-  draw_values(model.parts, options.shape.layers, lesson_options.plan.seed);
   ThreadPool pool(lesson_options.threads);
   std::unique_ptr<File> spill;
   const std::string checkpoint = options.work() + "/checkpoint", spilled = options.work() + "/activations";
@@ -152,19 +259,15 @@ Result<int> learn(const Options& options, Model& model, Ledger& ledger, Console&
     if (TRY(posix_env().exists(spilled))) TRY(posix_env().remove(spilled));
     spill = TRY(posix_env().open(spilled, Open::create));
   }
-  auto lesson = TRY(Lesson::make(*model.network, model.parts, lesson_options.plan, batches.rows(), pool,
-                                 ledger, std::move(spill)));
-  if (!lesson_options.fresh && TRY(posix_env().exists(checkpoint))) {
-    TRY(lesson->load(posix_env(), checkpoint).status().with("going on; --fresh begins anew"));
-  }
+  auto lesson = TRY(Lesson::make(*model.network, model.parts, lesson_options.plan, source.learnt->rows(),
+                                 pool, ledger, std::move(spill)));
+  TRY(begin(options, model, *lesson, checkpoint));
   if (!lesson_options.json) {
-    console.out << model.parts.values() << " values learn from " << tokens.learnt.size() << " tokens"
-                << std::endl;
+    console.out << model.parts.values() << " values learn from " << source.words << std::endl;
   }
-  TRY(run_lesson(*lesson, batches, lesson_options, checkpoint, console));
-  const auto count =
-      int32_t(std::min<int64_t>(16, std::max<int64_t>(1, held_out.windows() / windows.sequences)));
-  const double loss = TRY(lesson->evaluate(held_out, count));
+  TRY(run_lesson(*lesson, *source.learnt, lesson_options, checkpoint, console));
+  const auto count = int32_t(std::clamp<int64_t>(source.held_out_count, 1, 16));
+  const double loss = TRY(lesson->evaluate(*source.held_out, count));
   lesson.reset();  // its bytes are needed to encode the model
   TRY(write_out(options, words, model.parts, ledger));
   if (TRY(posix_env().exists(spilled))) TRY(posix_env().remove(spilled));
