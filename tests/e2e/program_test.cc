@@ -237,7 +237,9 @@ TEST_F(Program, answers_the_same_before_and_after_a_restart) {
       ASSERT_TRUE(report.ok() && (*report)["answer"].is_string()) << line;
       answers[restart].push_back((*report)["answer"].as_string());
       if (!restart) continue;
-      EXPECT_EQ((*report)["reused_tokens"], Json(0));
+      if (turn == 5) {
+        EXPECT_GE((*report)["reused_tokens"].as_int(), 64);  // from the disk
+      }
       chat->finish();
       chat = std::make_unique<Child>(VARVE_PROGRAM, words);
     }

@@ -1,5 +1,5 @@
-// A model whose weights learnt, as a file: that of the base, byte for byte, but for the tensors that are parts.
-// Those keep their number format and pass a few rows at a time.
+// A model whose weights learnt, as a file: that of the base, byte for byte, but for the tensors that are
+// parts. Those keep their number format and pass a few rows at a time.
 #pragma once
 
 #include "learn/grad/parts.h"
