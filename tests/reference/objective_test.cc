@@ -122,7 +122,8 @@ TEST_F(Preference, ASimpoStepIsTheSlopeOfTheReferencesLoss) {
 TEST_F(Preference, DpoBeginsAtLogTwoAndComparesWithTheModelAsItWas) {
   AdapterSource source(*store_, std::move(forms().make("lora:rank=4")).value(), {"blk.*.*"}, parts_);
   begin(source, {.optimizer = "adamw", .rate = 0.01f, .objective = "dpo"});
-  ASSERT_TRUE(source.form().begin({source.weights(), parts_, *store_, lesson_->train(), ledger_, 3, {}}).ok());
+  ASSERT_TRUE(
+      source.form().begin({source.weights(), parts_, *store_, lesson_->train(), ledger_, 3, {}}).ok());
   const Pairs pairs(network_->spec().vocabulary);
   EXPECT_DOUBLE_EQ(lesson_->evaluate(pairs, 2).value(), std::log(2)) << "b is nothing yet";
   for (int i = 0; i < 12; ++i) ASSERT_TRUE(lesson_->step(pairs).ok());

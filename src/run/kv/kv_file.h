@@ -54,7 +54,7 @@ class KvFile {
   // Reads and checks the head; pages are checked when they are loaded.
   static Result<KvFile> open(std::unique_ptr<File> file);
   const KvHead& head() const { return head_; }
-  int64_t bytes() const;  // of the whole file
+  int64_t bytes() const;                         // of the whole file
   Status made_by(const KvIdentity& ours) const;  // invalid: names the first difference
   // The pages of at least the first `tokens` of the head, appended to `into`. After made_by() of the pool's
   // own. over_budget: they do not fit.
