@@ -10,5 +10,6 @@ void add_products(Kernels& table);
 void add_rows(Kernels& table);
 void add_tiles(Kernels& table);
 void add_back(Kernels& table);
+void add_attend(Kernels& table);
 
 }  // namespace varve::generic

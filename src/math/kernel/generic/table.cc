@@ -11,6 +11,7 @@ const Kernels& kernels_generic() {
     generic::add_rows(all);
     generic::add_tiles(all);
     generic::add_back(all);
+    generic::add_attend(all);
     return all;
   }();
   return table;
