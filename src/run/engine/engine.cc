@@ -1,105 +1,11 @@
-// The engine's thread and its inbox. What is behind the lock is marked; all else belongs to the engine
-// thread.
+// What is asked of the engine, the steps of its thread, and what is heard of them.
 #include "run/engine/engine.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <thread>
 
-#include "run/engine/capacity.h"
-#include "run/engine/prefix_store.h"
-#include "run/engine/runner.h"
-#include "run/engine/scheduler.h"
+#include "run/engine/threaded_engine.h"
 
 namespace varve {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double ms_between(Sequence::Time from, Sequence::Time to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
-
-struct Parts {
-  std::shared_ptr<const Model> model;
-  Ledger& ledger;
-  EngineOptions options;
-  Capacity capacity;
-  int32_t context = 0;
-  std::unique_ptr<Scheduler> scheduler;
-  std::shared_ptr<KvPool> pool;
-  std::unique_ptr<Runner> runner;
-};
-
-class ThreadedEngine : public Engine {
- public:
-  explicit ThreadedEngine(Parts parts)
-      : parts_(std::move(parts)), prefixes_(parts_.model, parts_.pool, parts_.options.prefixes) {
-    parts_.ledger.add_shrinker(&prefixes_);
-  }
-  Status begin() {
-    TRY(prefixes_.open_disk());
-    thread_ = std::thread([this] { live(); });
-    return {};
-  }
-  ~ThreadedEngine() override {
-    {
-      std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    wake_.notify_one();
-    if (thread_.joinable()) {
-      thread_.join();
-      prefixes_.spill().ignore("they are computed again");
-    }
-    parts_.ledger.remove_shrinker(&prefixes_);
-  }
-
-  Result<SequenceId> submit(Request request, Listener listener) override;
-  void cancel(SequenceId id) override;
-  EngineStats stats() const override;
-  const Model& model() const override { return *parts_.model; }
-  int32_t context() const override { return parts_.context; }
-  Status forget_prefixes() override { return prefixes_.forget(); }
-  // With an adapter for all, what is computed is of no use to an engine without it.
-  PrefixStore* prefixes() override { return parts_.options.adapter == nullptr ? &prefixes_ : nullptr; }
-
- private:
-  Status check(const Request& request) const;
-  Status room_to_wait(int32_t prompt) const;  // under mutex_
-
-  // On the engine thread.
-  void live();
-  bool take_inbox();  // waits when there is nothing to do; false: the engine ends
-  void step();
-  std::vector<SequenceView> views() const;
-  void admit(std::span<const size_t> order);
-  Status start(Sequence& sequence);
-  Status give_kv(Sequence& sequence);
-  void run(std::span<const BatchPlan::Share> shares);
-  void on_logits(Sequence& sequence, std::span<float> logits);
-  void finish(Sequence& sequence, Finish how, Status status = {});
-  void leave_prefix(const Sequence& sequence);
-  template <class Change>
-  void count(Change change) {
-    std::lock_guard lock(mutex_);
-    change(stats_);
-  }
-
-  Parts parts_;
-  PrefixStore prefixes_;
-  std::vector<std::unique_ptr<Sequence>> sequences_;  // in the order of submission
-  SequenceId blocked_ = 0;                            // did not fit; nothing has finished since
-
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<std::unique_ptr<Sequence>> submitted_;  // mutex_
-  std::vector<SequenceId> cancelled_;                 // mutex_
-  EngineStats stats_;                                 // mutex_
-  SequenceId last_id_ = 0;                            // mutex_
-  bool stopping_ = false;                             // mutex_
-  std::thread thread_;
-};
 
 Status ThreadedEngine::check(const Request& request) const {
   const int32_t vocabulary = parts_.model->shape().vocabulary;
@@ -138,11 +44,13 @@ Result<SequenceId> ThreadedEngine::submit(Request request, Listener listener) {
   if (request.adapter == nullptr) request.adapter = parts_.options.adapter;
   sequence->request = std::move(request);
   sequence->listener = std::move(listener);
-  sequence->submitted = Clock::now();
+  sequence->submitted = Sequence::now();
   const int64_t bytes = sequence->held_bytes(parts_.model->shape().width);
   TRY(parts_.capacity.admits(prompt, sequence->most_tokens, bytes));
   sequence->booked = TRY(parts_.ledger.reserve(Tag::io, bytes).with("booking a request"));
-  if (writes) {  // here, where nobody else waits for the disk
+  const int64_t free = parts_.ledger.limit() - parts_.ledger.used();
+  if (writes && kv_bytes_for(parts_.capacity.shape, parts_.capacity.recipe, prompt) <= free) {
+    // Here, where nobody else waits for the disk.
     const auto known = std::span(sequence->tokens).first(size_t(prompt - 1));
     const Request& asked = sequence->request;
     sequence->usage.restored_tokens = prefixes_.fetch({asked.scope, asked.adapter}, known);
@@ -178,6 +86,7 @@ EngineStats ThreadedEngine::stats() const {
   stats.kv_bytes = parts_.pool->booked_bytes();
   stats.prefix_bytes = prefixes_.bytes();
   stats.prefix_disk_bytes = prefixes_.disk_bytes();
+  if (parts_.swap != nullptr) stats.paused_bytes = parts_.swap->bytes();
   return stats;
 }
 
@@ -223,7 +132,10 @@ std::vector<SequenceView> ThreadedEngine::views() const {
     SequenceView view{.running = sequence->kv != nullptr,
                       .priority = sequence->request.priority,
                       .rows = sequence->pending(),
-                      .waited_steps = sequence->waited_steps};
+                      .waited_steps = sequence->waited_steps,
+                      .served_steps = sequence->served_steps};
+    if (view.running) view.kv_tokens = sequence->kv->tokens();
+    if (sequence->away) view.rows = 1;
     // A policy is asked at every full page, so that what it keeps does not depend on how steps were cut.
     if (parts_.pool->policy != nullptr && view.running) {
       view.rows = std::min(view.rows, kPageTokens - sequence->kv->tokens() % kPageTokens);
@@ -234,79 +146,30 @@ std::vector<SequenceView> ThreadedEngine::views() const {
 }
 
 void ThreadedEngine::step() {
-  const BatchPlan plan = parts_.scheduler->plan(
-      views(), {.rows = parts_.options.chunk_rows, .sequences = parts_.options.max_sequences});
+  const BatchPlan plan =
+      parts_.scheduler->plan(views(), {.rows = parts_.options.chunk_rows,
+                                       .sequences = parts_.options.max_sequences,
+                                       .crowded = blocked_ != 0 && parts_.swap != nullptr && !no_pause_});
+  const auto those = [&](std::span<const size_t> named) {
+    std::vector<Sequence*> all;
+    for (size_t one : named) all.push_back(sequences_[one].get());
+    return all;
+  };
   for (auto& sequence : sequences_) ++sequence->waited_steps;
-  for (const auto& share : plan.shares) sequences_[share.sequence]->waited_steps = 0;
-  admit(plan.admit);
-  if (!plan.shares.empty()) run(plan.shares);
-}
-
-void ThreadedEngine::admit(std::span<const size_t> order) {
-  for (size_t next : order) {
-    Sequence& sequence = *sequences_[next];
-    if (sequence.id == blocked_) return;  // nobody overtakes it
-    Status status = start(sequence);
-    if (status.ok()) continue;
-    const bool alone = std::none_of(sequences_.begin(), sequences_.end(),
-                                    [](const auto& other) { return other->kv != nullptr; });
-    if (status.code() == Code::over_budget && !alone) {
-      blocked_ = sequence.id;
-      return;
-    }
-    finish(sequence, Finish::failed, std::move(status));
-  }
-}
-
-Status ThreadedEngine::start(Sequence& sequence) {
-  const Request& request = sequence.request;
-  if (request.adapter) TRY(parts_.runner->make_room_for(*request.adapter));
-  if (request.grammar) sequence.constraint = request.grammar->start();
-  if (request.embed) sequence.hidden_sum.assign(size_t(parts_.model->shape().width), 0);
-  TRY(give_kv(sequence));
-  sequence.admitted = Clock::now();
-  sequence.usage.queue_ms = ms_between(sequence.submitted, sequence.admitted);
-  sequence.waited_steps = 0;
-  count([&](EngineStats& stats) {
-    --stats.waiting;
-    stats.tokens_waiting -= sequence.usage.prompt_tokens;
-    ++stats.running;
-    stats.prompt_tokens += sequence.usage.prompt_tokens;
-    stats.prefill_tokens_saved += sequence.usage.reused_tokens;
-    stats.restored_tokens += sequence.usage.restored_tokens;
-  });
-  return {};
-}
-
-// All KV that the sequence can ever need. A fork of a prefix may for a moment need a page a lane more than a
-// fresh start: if that does not fit, it starts afresh.
-Status ThreadedEngine::give_kv(Sequence& sequence) {
-  PrefixStore::Match match;
-  if (!sequence.request
-           .embed) {  // somebody wants the logits of the last token, or of those before the scored
-    const size_t scored = size_t(sequence.request.score_from);
-    const size_t known = (scored > 0 ? scored : sequence.tokens.size()) - 1;
-    match = prefixes_.longest({sequence.request.scope, sequence.request.adapter},
-                              std::span(sequence.tokens).first(known));
-  }
-  while (true) {
-    auto kv = TRY(make_kv_cache(parts_.pool, match.kv));
-    TRY(kv->truncate(match.tokens));
-    Status reserved = kv->reserve(sequence.most_tokens - match.tokens);
-    if (reserved.ok()) {
-      sequence.kv = std::move(kv);
-      sequence.usage.reused_tokens = match.tokens;
-      sequence.usage.restored_tokens = std::min(sequence.usage.restored_tokens, match.tokens);
-      return {};
-    }
-    if (match.tokens == 0) return reserved;
-    match = {};
-  }
-}
-
-void ThreadedEngine::run(std::span<const BatchPlan::Share> shares) {
   std::vector<Piece> pieces;
-  for (const auto& share : shares) pieces.push_back({sequences_[share.sequence].get(), share.rows, {}});
+  for (const auto& share : plan.shares) {
+    Sequence& sequence = *sequences_[share.sequence];
+    sequence.waited_steps = 0;
+    ++sequence.served_steps;
+    pieces.push_back({&sequence, share.rows, {}});
+  }
+  const std::vector<Sequence*> pausing = those(plan.pause), waiting = those(plan.admit);
+  pause(pausing);
+  admit(waiting);
+  if (!pieces.empty()) run(pieces);
+}
+
+void ThreadedEngine::run(std::span<Piece> pieces) {
   parts_.runner->run(pieces,
                      [this](Sequence& sequence, std::span<float> logits) { on_logits(sequence, logits); });
   count([](EngineStats& stats) { ++stats.steps; });
@@ -322,7 +185,7 @@ void ThreadedEngine::run(std::span<const BatchPlan::Share> shares) {
 }
 
 void ThreadedEngine::on_logits(Sequence& sequence, std::span<float> logits) {
-  if (sequence.usage.generated_tokens == 0) sequence.prefilled = Clock::now();
+  if (sequence.usage.generated_tokens == 0) sequence.prefilled = Sequence::now();
   auto drawn = draw(sequence, parts_.model->tokenizer(), logits);
   if (drawn.ok() && sequence.constraint) {
     Status booked = sequence.booked.resize(sequence.held_bytes(parts_.model->shape().width));
@@ -341,8 +204,9 @@ void ThreadedEngine::on_logits(Sequence& sequence, std::span<float> logits) {
 // KV and counts are in order before the listener hears of it.
 void ThreadedEngine::finish(Sequence& sequence, Finish how, Status status) {
   Usage& usage = sequence.usage;
-  const bool ran = sequence.kv != nullptr;
-  const Sequence::Time now = Clock::now();
+  const bool running = sequence.kv != nullptr, paused = sequence.away != nullptr;
+  const bool ran = sequence.admitted != Sequence::Time();
+  const Sequence::Time now = Sequence::now();
   if (!ran) {
     usage.queue_ms = ms_between(sequence.submitted, now);
   } else if (sequence.prefilled == Sequence::Time()) {
@@ -351,14 +215,17 @@ void ThreadedEngine::finish(Sequence& sequence, Finish how, Status status) {
     usage.prefill_ms = ms_between(sequence.admitted, sequence.prefilled);
     usage.decode_ms = ms_between(sequence.prefilled, now);
   }
-  if (ran && how != Finish::failed && sequence.writes()) leave_prefix(sequence);
+  if (running && how != Finish::failed && sequence.writes()) leave_prefix(sequence);
   sequence.kv.reset();
+  if (paused) parts_.swap->drop(sequence.slot);
+  sequence.away.reset();
   sequence.booked = {};
   sequence.finished = true;
   blocked_ = 0;
+  no_pause_ = false;
   count([&](EngineStats& stats) {
-    --(ran ? stats.running : stats.waiting);
-    if (!ran) stats.tokens_waiting -= usage.prompt_tokens;
+    --(running ? stats.running : paused ? stats.paused : stats.waiting);
+    if (!running && !paused) stats.tokens_waiting -= usage.prompt_tokens;
   });
 
   std::vector<float> result;
@@ -375,6 +242,8 @@ void ThreadedEngine::leave_prefix(const Sequence& sequence) {
   prefixes_.add({sequence.request.scope, sequence.request.adapter}, sequence.prefix_epoch,
                 std::span(sequence.tokens).first(size_t(computed)), std::move(*kv), sequence.request.lasting);
 }
+
+namespace {
 
 Status check(const EngineOptions& options) {
   const auto within = [](std::string_view name, int32_t value, int32_t low, int32_t high) {
@@ -399,6 +268,10 @@ Result<std::unique_ptr<Engine>> start_engine(std::shared_ptr<const Model> model,
   parts.pool = TRY(make_kv_pool(ledger, model->shape().kv, recipe));
   parts.runner = TRY(Runner::make(model, ledger, options).with("booking scratch for the engine"));
   parts.context = TRY(parts.capacity.context(options.context, model->shape().context));
+  if (const PauseHome& home = options.pauses; home.env != nullptr && home.disk_bytes > 0) {
+    parts.swap =
+        TRY(KvSwap::open(*home.env, home.folder, home.disk_bytes).with("making room for pauses on the disk"));
+  }
   auto engine = std::make_unique<ThreadedEngine>(std::move(parts));
   TRY(engine->begin());
   return std::unique_ptr<Engine>(std::move(engine));

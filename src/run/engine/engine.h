@@ -54,6 +54,8 @@ struct Usage {
   int32_t prompt_tokens = 0, reused_tokens = 0, generated_tokens = 0;
   int32_t restored_tokens = 0;  // of those reused, what the disk kept
   double queue_ms = 0, prefill_ms = 0, decode_ms = 0;
+  int32_t pauses = 0;    // times that its KV went to the disk to make room
+  double paused_ms = 0;  // of decode_ms
 };
 
 enum class Finish : uint8_t { stop, length, cancelled, failed };
@@ -66,6 +68,13 @@ struct Listener {
   std::function<void(Finish, Status, const Usage&, std::vector<float> result)> on_finish;
 };
 
+// Where the KV of a sequence goes while others have their turn.
+struct PauseHome {
+  Env* env = nullptr;                     // null: nobody is paused; who does not fit waits till others end
+  std::string folder;                     // of this engine alone; no name is left in it
+  int64_t disk_bytes = int64_t(8) << 30;  // at most; 0: as without
+};
+
 struct EngineOptions {
   int32_t context = 0;  // tokens a sequence may have; 0: what the model was trained for, as the budget allows
   int32_t max_sequences = 16;               // running at once; more wait
@@ -76,6 +85,7 @@ struct EngineOptions {
   int32_t threads = 0;                     // 0: all cores
   std::shared_ptr<const Adapter> adapter;  // of requests that bring none; may be null
   PrefixHome prefixes;                     // where KV outlives the engine; by default nowhere
+  PauseHome pauses;
 };
 
 struct EngineStats {  // a consistent copy
@@ -84,6 +94,10 @@ struct EngineStats {  // a consistent copy
   int64_t tokens_waiting = 0;   // of the prompts that wait
   int64_t restored_tokens = 0;  // of those saved, what the disk kept
   int64_t kv_bytes = 0, prefix_bytes = 0, prefix_disk_bytes = 0;
+  int32_t paused = 0;         // now
+  int64_t pauses = 0;         // ever
+  int64_t paused_bytes = 0;   // on the disk
+  std::string pause_problem;  // why the newest pause that was tried did not come to be; may be empty
 };
 
 class PrefixStore;  // run/engine/prefix_store.h

@@ -104,13 +104,15 @@ int32_t PrefixStore::known(const PrefixKey& key, std::span<const Token> tokens) 
   return most;
 }
 
+bool PrefixStore::worth_fetching(const PrefixKey& key, std::span<const Token> tokens) const {
+  if (disk_ == nullptr || key.adapter != nullptr) return false;
+  return disk_->longest(identity(key.scope), tokens) >= known(key, tokens) + kPageTokens;
+}
+
 int32_t PrefixStore::fetch(const PrefixKey& key, std::span<const Token> tokens) {
-  if (disk_ == nullptr || key.adapter != nullptr) return 0;
-  const KvIdentity by = identity(key.scope);
-  const int32_t there = disk_->longest(by, tokens);
   const uint64_t now = epoch();
-  if (there < known(key, tokens) + kPageTokens) return 0;
-  auto kv = disk_->load(by, tokens.first(size_t(there)));
+  if (!worth_fetching(key, tokens)) return 0;
+  auto kv = disk_->load(identity(key.scope), tokens);
   if (!kv.ok()) return 0;
   const int32_t brought = kv->tokens;
   add(key, now, tokens.first(size_t(brought)), std::move(*kv), true);

@@ -39,6 +39,7 @@ class PrefixStore : public Shrinker {
   void add(const PrefixKey& key, uint64_t epoch, std::span<const Token> tokens, KvSnapshot kv,
            bool lasting = false);
   int32_t known(const PrefixKey& key, std::span<const Token> tokens) const;  // how many of them are here
+  bool worth_fetching(const PrefixKey& key, std::span<const Token> tokens) const;
   // Brings from the disk what it knows of these tokens beyond what is here. How many tokens; 0: nothing, for
   // whatever reason: they are computed then.
   int32_t fetch(const PrefixKey& key, std::span<const Token> tokens);

@@ -4,26 +4,30 @@
 #include <chrono>
 
 #include "run/engine/engine.h"
+#include "run/kv/kv_swap.h"
 
 namespace varve {
 
 struct Sequence {
   using Time = std::chrono::steady_clock::time_point;
+  static Time now() { return std::chrono::steady_clock::now(); }
 
   SequenceId id = 0;
   Request request;  // its tokens are in `tokens`
   Listener listener;
-  uint64_t prefix_epoch = 0;    // of its scope, when it was submitted
-  std::vector<Token> tokens;    // the prompt, then what was generated
-  int32_t most_tokens = 0;      // the prompt and all that may be generated
-  std::unique_ptr<KvCache> kv;  // null while it waits
+  uint64_t prefix_epoch = 0;      // of its scope, when it was submitted
+  std::vector<Token> tokens;      // the prompt, then what was generated
+  int32_t most_tokens = 0;        // the prompt and all that may be generated
+  std::unique_ptr<KvCache> kv;    // null while it waits, or is paused
+  std::unique_ptr<KvCache> away;  // of one that is paused; its pages are in the slot
+  KvSwap::Slot slot;
   std::unique_ptr<Constraint> constraint;
   std::vector<double> hidden_sum;  // of the prompt's rows, to embed
   std::vector<float> scores;       // of the prompt's tokens, to score
   Reservation booked;              // of what the next function counts
   Usage usage;
-  Time submitted, admitted, prefilled;
-  int32_t waited_steps = 0;  // see SequenceView
+  Time submitted, admitted, prefilled, paused;
+  int32_t waited_steps = 0, served_steps = 0;  // see SequenceView
   bool finished = false;
 
   int32_t pending() const { return int32_t(tokens.size()) - (kv ? kv->tokens() : 0); }
@@ -47,6 +51,14 @@ struct Sequence {
   std::vector<float> pooled() const;
   bool wants_token() const { return int32_t(tokens.size()) < most_tokens; }
 };
+
+inline double ms_between(Sequence::Time from, Sequence::Time to) {
+  return std::chrono::duration<double, std::milli>(to - from).count();
+}
+// Whether what one computes is what the other would.
+inline bool shares(const Sequence& a, const Sequence& b) {
+  return a.request.scope == b.request.scope && a.request.adapter == b.request.adapter;
+}
 
 // The next token, or nothing when the text is over: an end-of-generation token was drawn, or the grammar
 // allows no more. Errors: those of sample(); invalid: the vocabulary cannot spell the grammar.

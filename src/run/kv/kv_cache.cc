@@ -34,6 +34,8 @@ class PagedKv : public KvCache {
   Status fit() override;
   Status truncate(int32_t tokens) override;
   Result<KvSnapshot> snapshot(int32_t first_tokens) const override;
+  std::vector<KvPagePtr> pages() const override;
+  void set_pages(std::span<const KvPagePtr> pages) override;
 
  private:
   std::byte* key_at(const Lane& lane, int64_t token) const;
@@ -263,6 +265,34 @@ Result<KvSnapshot> PagedKv::snapshot(int32_t first_tokens) const {
     all.pages.insert(all.pages.end(), lane.pages.begin(), lane.pages.begin() + kv_pages_for(first_tokens));
   }
   return all;
+}
+
+// Block by block, so that pages of one slab come from it together.
+std::vector<KvPagePtr> PagedKv::pages() const {
+  std::vector<KvPagePtr> all;
+  for (size_t block = 0, before = 1; all.size() != before; ++block) {
+    before = all.size();
+    for (const Lane& lane : lanes_) {
+      if (int64_t(block) < kv_pages_for(lane.tokens)) all.push_back(lane.pages[block]);
+    }
+  }
+  return all;
+}
+
+void PagedKv::set_pages(std::span<const KvPagePtr> pages) {
+  for (Lane& lane : lanes_) {
+    lane.pages.clear();
+    lane.views.clear();
+    lane_views_[size_t(&lane - lanes_.data())] = {};
+  }
+  if (pages.empty()) return;
+  auto next = pages.begin();
+  for (size_t block = 0; next != pages.end(); ++block) {
+    for (Lane& lane : lanes_) {
+      if (int64_t(block) < kv_pages_for(lane.tokens)) lane.pages.push_back(*next++);
+    }
+  }
+  for (Lane& lane : lanes_) refresh(lane, 0);
 }
 
 }  // namespace

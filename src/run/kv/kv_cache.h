@@ -64,6 +64,10 @@ class KvCache {
   // before the last fit() that dropped any.
   virtual Status truncate(int32_t tokens) = 0;
   virtual Result<KvSnapshot> snapshot(int32_t first_tokens) const = 0;  // unsupported once any was dropped
+  // For a pause: its pages in an order of its own, and others with the same bytes in their place, or none for
+  // as long as nothing but tokens() is asked. What was only reserved is gone with them.
+  virtual std::vector<std::shared_ptr<KvPage>> pages() const = 0;
+  virtual void set_pages(std::span<const std::shared_ptr<KvPage>> pages) = 0;
 };
 
 // invalid: a shape without extent, or one that the pack cannot store (says why). `ledger` must outlive it.

@@ -191,6 +191,8 @@ Status Wired::start_model() {
   TRY(find_secret().with("reading the secret of the home"));
   options_.engine.prefixes.env = &env_;
   options_.engine.prefixes.folder = options_.folder + "/prefixes";
+  options_.engine.pauses.env = &env_;
+  options_.engine.pauses.folder = options_.folder + "/paused";
   const int64_t outside_before = resident_bytes() - ledger_.used();
   std::shared_ptr<const Model> model = TRY(open_model(env_, options_.model, ledger_));
   if (model->tokenizer() == nullptr) {

@@ -94,6 +94,8 @@ std::vector<Setting> settings_of(HomeOptions& o) {
       {"kv", &e.kv, 0, 0, "how attention state is kept: policy=... pack=..."},
       {"prefix_disk", &e.prefixes.disk_bytes, 0, kMaxBytes,
        "attention state that is kept on disk for the next start; 0: none"},
+      {"pause_disk", &e.pauses.disk_bytes, 0, kMaxBytes,
+       "attention state of answers that wait for their next turn, on disk; 0: who has no room waits"},
       {"scheduler", &e.scheduler, 0, 0, "which sequences go first"},
       {"precision", &e.precision, 0, 0, "of matrix products: fast quantises activations to 8 bits"},
       {"threads", &e.threads, 0, 1024, "worker threads; 0: one a core"},

@@ -36,9 +36,13 @@ void engine_metrics(const EngineStats& stats, std::string& out) {
   out += "# TYPE varve_sequences gauge\n";
   gauge(out, "varve_sequences", stats.running, "{state=\"running\"}");
   gauge(out, "varve_sequences", stats.waiting, "{state=\"waiting\"}");
+  gauge(out, "varve_sequences", stats.paused, "{state=\"paused\"}");
+  out += "# TYPE varve_pauses_total counter\n";
+  gauge(out, "varve_pauses_total", stats.pauses);
   out += "# TYPE varve_kv_bytes gauge\n";
   gauge(out, "varve_kv_bytes", stats.kv_bytes, "{of=\"sequences\"}");
   gauge(out, "varve_kv_bytes", stats.prefix_bytes, "{of=\"prefixes\"}");
+  gauge(out, "varve_kv_bytes", stats.paused_bytes, "{of=\"paused, on disk\"}");
 }
 
 }  // namespace

@@ -30,7 +30,13 @@ class EveryScheduler : public testing::TestWithParam<std::string> {
     }
     for (const SequenceView& one : all) running += one.running;
     ASSERT_LE(rows, limits.rows);
-    ASSERT_EQ(plan.shares.empty(), running == 0);
+    ASSERT_EQ(plan.shares.empty() && plan.pause.empty(), running == 0);
+    ASSERT_TRUE(plan.pause.empty() || limits.crowded);
+    for (size_t paused : plan.pause) {
+      ASSERT_LT(paused, all.size());
+      ASSERT_TRUE(all[paused].running && all[paused].rows == 1);
+      ASSERT_TRUE(seen.insert(paused).second);
+    }
     for (size_t admitted : plan.admit) {
       ASSERT_LT(admitted, all.size());
       ASSERT_FALSE(all[admitted].running);
@@ -51,9 +57,13 @@ TEST_P(EveryScheduler, StaysWithinItsLimitsAndIsNeverIdle) {
       one = {.running = random() % 2 == 0,
              .priority = int32_t(random() % 3),
              .rows = random() % 2 ? 1 : int32_t(1 + random() % 500),
-             .waited_steps = int32_t(random() % 1000)};
+             .waited_steps = int32_t(random() % 1000),
+             .served_steps = int32_t(random() % 200),
+             .kv_tokens = int32_t(random() % 9000)};
     }
-    const StepLimits limits{.rows = int32_t(1 + random() % 64), .sequences = int32_t(1 + random() % 12)};
+    const StepLimits limits{.rows = int32_t(1 + random() % 64),
+                            .sequences = int32_t(1 + random() % 12),
+                            .crowded = random() % 2 == 0};
     ASSERT_NO_FATAL_FAILURE(check(all, limits, scheduler_->plan(all, limits)));
   }
 }

@@ -33,5 +33,24 @@ TEST(Fcfs, AdmitsByPriorityThenByOrderAndLetsThePatientRise) {
   EXPECT_EQ((*made)->plan(all, {.rows = 8, .sequences = 3}).admit, (std::vector<size_t>{0, 1}));
 }
 
+TEST(Fcfs, PausesWhoWasServedLongestWhenSomebodyAsUrgentHasNoRoom) {
+  auto made = schedulers().make("fcfs:slice=10");
+  ASSERT_TRUE(made.ok());
+  std::vector<SequenceView> all{{.running = true, .rows = 1, .served_steps = 12},
+                                {.running = true, .rows = 1, .served_steps = 30},
+                                {.running = true, .rows = 1, .served_steps = 90, .kv_tokens = 6400},
+                                {.running = true, .rows = 50, .served_steps = 99},
+                                {.rows = 7}};
+  const StepLimits crowded{.rows = 64, .sequences = 8, .crowded = true};
+  EXPECT_EQ((*made)->plan(all, {.rows = 64, .sequences = 8}).pause, std::vector<size_t>());
+  EXPECT_EQ((*made)->plan(all, crowded).pause, std::vector<size_t>{1}) << "long KV has a longer slice";
+  EXPECT_EQ((*made)->plan(all, crowded).shares.size(), 3u) << "who pauses has no row";
+  all[0].priority = 3;
+  EXPECT_EQ((*made)->plan(all, crowded).pause, std::vector<size_t>{0}) << "who is less urgent goes first";
+  all[4].priority = 4;
+  EXPECT_EQ((*made)->plan(all, crowded).pause, std::vector<size_t>());
+  EXPECT_EQ((*schedulers().make("fcfs:slice=0"))->plan(all, crowded).pause, std::vector<size_t>());
+}
+
 }  // namespace
 }  // namespace varve
