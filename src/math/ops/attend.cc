@@ -1,158 +1,242 @@
 // Attention over pages of cached tokens: tiles of 64 tokens, softmax as it goes (Milakov & Gimelshein 2018,
-// Dao et al. 2022). A task is a KV head and a few of the queries that share it, so a tile is decoded once for
-// them. Tiles begin where pages begin: a query sees the same tiles however the prompt was cut.
+// Dao et al. 2022). A task is a KV head and a few of the queries that share it, so that a tile is read once
+// for them. Long lanes are worked on in spans of pages, by several threads where queries are few, and merged
+// in order by their log-sum-exps (Dao et al. 2023): tiles and spans begin where pages begin, so a query gets
+// the same bits however the prompt was cut and whoever works.
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
 
-#include "math/ops/ops.h"
+#include "math/ops/attend_parts.h"
 #include "math/ops/tile.h"
 
 namespace varve {
 namespace {
 
-constexpr int32_t kTokens = 64;   // of a tile
-constexpr int32_t kGroup = 8;     // tokens whose dots are in flight
-constexpr int32_t kQueries = 16;  // of a task, at most
-
-struct Range {  // of the tokens of a tile that a query sees
-  int32_t begin = 0, end = 0;
-};
-Range visible(std::span<const int32_t> positions, int32_t query, const AttendSpec& spec) {
-  if (!spec.causal) return {0, int32_t(positions.size())};
-  const int32_t window = spec.window;
-  const int64_t oldest = window > 0 ? int64_t(query) - window : std::numeric_limits<int64_t>::min();
-  const auto begin = std::partition_point(positions.begin(), positions.end(),
-                                          [&](int32_t position) { return position <= oldest; });
-  const auto end = std::upper_bound(positions.begin(), positions.end(), query);
-  return {int32_t(begin - positions.begin()),
-          std::max(int32_t(begin - positions.begin()), int32_t(end - positions.begin()))};
-}
-
-// Of heads that are no power of two, those beyond the largest one lie between the others (Press et al. 2022).
-float alibi_slope(const AttendSpec& spec, int32_t head) {
-  int32_t power = 1;
-  while (power * 2 <= spec.heads) power *= 2;
-  const float step = spec.alibi / float(power);
-  return std::exp2(head < power ? -step * float(head + 1) : -step / 2 * float(2 * (head - power) + 1));
-}
+constexpr int32_t kTokens = int32_t(kAttendTile);
+constexpr int32_t kQueries = 16;    // of a task, at most
+constexpr int32_t kSpanPages = 64;  // of a lane, worked on at a time
+constexpr int32_t kStreamed = 4;    // so few queries read encoded rows as fast as decoded ones
 
 struct Query {
-  float* out;
   int32_t position;
   float slope;  // of ALiBi
+};
+
+// What a query has of some of the tokens: their weighted sum, `sum` times too large.
+struct Partial {
   float largest = -std::numeric_limits<float>::infinity();
   float sum = 0;
+};
+void merge(Partial& into, float* out, const Partial& from, const float* of, size_t dim) {
+  if (from.sum <= 0) return;
+  const float largest = std::max(into.largest, from.largest);
+  const float keep = into.sum > 0 ? std::exp(into.largest - largest) : 0;
+  const float add = std::exp(from.largest - largest);
+  kernels().scale(out, keep, dim);
+  kernels().mix(&add, 1, of, dim, dim, out);
+  into = {largest, into.sum * keep + from.sum * add};
+}
+
+// Queries of a segment that share a KV head; query i is head i % group of row i / group.
+struct Part {
+  const AttendSegment* segment;
+  int32_t kv_head, first, count;
+  float* log_sums;  // of the segment, or null
+
+  int32_t row(const AttendSpec& spec, int32_t i) const { return (first + i) / (spec.heads / spec.kv_heads); }
+  int32_t head(const AttendSpec& spec, int32_t i) const {
+    const int32_t group = spec.heads / spec.kv_heads;
+    return kv_head * group + (first + i) % group;
+  }
+  std::span<const KvPageView> lane() const { return segment->lanes[size_t(kv_head)]; }
+  int32_t spans() const { return std::max(1, (int32_t(lane().size()) + kSpanPages - 1) / kSpanPages); }
 };
 
 class Task {
  public:
-  // Queries [first, first + count) of the segment and KV head; query i is head i % group of row i / group.
-  Task(const AttendSpec& spec, Rows queries, const AttendSegment& segment, Rows out, int32_t kv_head)
-      : spec_(spec), queries_(queries), segment_(segment), out_(out), kv_head_(kv_head) {}
-
-  void run(int32_t first, int32_t count) {
-    take_queries(first, count);
-    for (const KvPageView& page : segment_.lanes[size_t(kv_head_)]) {
-      const auto tokens = int32_t(page.positions.size());
-      for (int32_t at = 0; at < tokens; at += kTokens) tile(page, at, std::min(kTokens, tokens - at));
+  Task(const AttendSpec& spec, Rows queries, const Part& part) : spec_(spec), part_(part) {
+    for (int32_t i = 0; i < part.count; ++i) {
+      const int32_t row = part.row(spec, i), head = part.head(spec, i);
+      const float* from = RowsAccess::row(queries, part.segment->first_row + row) + head * spec.key_dim;
+      std::copy_n(from, spec.key_dim, &keys_of_queries_[size_t(i * spec.key_dim)]);
+      query_[size_t(i)] = {part.segment->positions[size_t(row)],
+                           spec.alibi > 0 ? alibi_slope(spec, head) : 0};
     }
-    for (int32_t i = 0; i < count_; ++i) {
-      if (query_[i].sum > 0) kernels().scale(query_[i].out, 1 / query_[i].sum, size_t(spec_.value_dim));
+  }
+
+  // One span of the lane: a Partial and value_dim floats a query.
+  void run(int32_t span, Partial* partial, float* outs) {
+    partial_ = partial, outs_ = outs;
+    std::fill_n(partial, part_.count, Partial{});
+    std::fill_n(outs, part_.count * spec_.value_dim, 0.f);
+    const auto lane = part_.lane();
+    const size_t end = std::min(lane.size(), size_t(span + 1) * kSpanPages);
+    for (size_t page = size_t(span) * kSpanPages; page < end; ++page) {
+      const auto tokens = int32_t(lane[page].positions.size());
+      for (int32_t at = 0; at < tokens; at += kTokens) tile(lane[page], at, std::min(kTokens, tokens - at));
     }
   }
 
  private:
-  void take_queries(int32_t first, int32_t count) {
-    const int32_t group = spec_.heads / spec_.kv_heads;
-    count_ = count;
-    for (int32_t i = 0; i < count; ++i) {
-      const int32_t row = (first + i) / group, head = kv_head_ * group + (first + i) % group;
-      const float* from = RowsAccess::row(queries_, segment_.first_row + row) + head * spec_.key_dim;
-      std::copy_n(from, spec_.key_dim, &keys_of_queries_[size_t(i * spec_.key_dim)]);
-      float* to = RowsAccess::row(out_, segment_.first_row + row) + head * spec_.value_dim;
-      std::fill_n(to, spec_.value_dim, 0.f);
-      query_[i] = {to, segment_.positions[size_t(row)], spec_.alibi > 0 ? alibi_slope(spec_, head) : 0};
-    }
-  }
-
   void tile(const KvPageView& page, int32_t at, int32_t tokens) {
-    Range any{kTokens, 0};
-    for (int32_t i = 0; i < count_; ++i) {
-      sees_[i] = visible(page.positions.subspan(size_t(at), size_t(tokens)), query_[i].position, spec_);
-      if (sees_[i].begin == sees_[i].end) continue;
+    SeenTokens any{kTokens, 0};
+    const auto positions = page.positions.subspan(size_t(at), size_t(tokens));
+    for (int32_t i = 0; i < part_.count; ++i) {
+      const bool as_before = i > 0 && query_[i].position == query_[i - 1].position;
+      sees_[i] = as_before ? sees_[i - 1] : seen_tokens(positions, query_[i].position, spec_);
+      if (sees_[i].begin >= sees_[i].end) continue;
       any = {std::min(any.begin, sees_[i].begin), std::max(any.end, sees_[i].end)};
     }
     if (any.begin >= any.end) return;
-    decode(page.keys, spec_.key_dim, at, any);
-    scores(any);
-    decode(page.values, spec_.value_dim, at, any);
-    for (int32_t i = 0; i < count_; ++i) {
-      if (spec_.alibi > 0)
-        fade(query_[i], sees_[i], page.positions.subspan(size_t(at)), scores_[size_t(i)].data());
-      if (sees_[i].begin < sees_[i].end) take(query_[i], sees_[i], scores_[size_t(i)].data());
+    score(page, at, any);
+    const auto weights = page.weights.subspan(page.weights.empty() ? 0 : size_t(at));
+    for (int32_t i = 0; i < part_.count; ++i) {
+      float* scores = scores_[size_t(i)].data();
+      if (spec_.alibi > 0) fade(query_[i], sees_[i], positions, scores);
+      soften(i, scores, any, weights);
     }
+    mix(page, at, any);
   }
 
-  void decode(std::span<const std::byte> bytes, int32_t dim, int32_t at, Range tokens) {
-    const size_t begin = size_t(spec_.codec->bytes_for(int64_t(at + tokens.begin) * dim));
+  // Where a tile begins that is read from its bytes, or from floats where that is faster.
+  struct Bytes {
+    Format format;
+    const void* at;
+  };
+  Bytes rows(std::span<const std::byte> bytes, int32_t dim, int32_t at, SeenTokens tokens) {
+    const std::byte* begin = bytes.data() + spec_.codec->bytes_for(int64_t(at + tokens.begin) * dim);
+    const auto format = spec_.codec->format();
+    if (format && kernels().score_rows[size_t(*format)] != nullptr && part_.count <= kStreamed)
+      return {*format, begin};
     const size_t values = size_t(tokens.end - tokens.begin) * size_t(dim);
-    spec_.codec->decode(bytes.subspan(begin, size_t(spec_.codec->bytes_for(int64_t(values)))),
-                        {&tile_[size_t(tokens.begin * dim)], values});
+    spec_.codec->decode({begin, size_t(spec_.codec->bytes_for(int64_t(values)))}, {tile_.data(), values});
+    return {Format::f32, tile_.data()};
   }
 
-  void scores(Range tokens) {
-    const auto dim = size_t(spec_.key_dim);
-    for (int32_t at = tokens.begin; at < tokens.end; at += kGroup) {
-      const int32_t n = std::min(kGroup, tokens.end - at);
-      Lanes sums[kGroup * kQueries] = {};
-      float out[kGroup * kQueries];
-      kernels().dot_f32(&tile_[size_t(at) * dim], dim, size_t(n), keys_of_queries_.data(), dim,
-                        size_t(count_), dim, sums);
-      kernels().finish(sums, size_t(n * count_), out);
-      for (int32_t t = 0; t < n; ++t) {
-        for (int32_t i = 0; i < count_; ++i)
-          scores_[size_t(i)][size_t(at + t)] = out[t * count_ + i] * spec_.scale;
-      }
-    }
+  void score(const KvPageView& page, int32_t at, SeenTokens any) {
+    const Bytes from = rows(page.keys, spec_.key_dim, at, any);
+    kernels().score_rows[size_t(from.format)](from.at, size_t(any.end - any.begin), keys_of_queries_.data(),
+                                              size_t(part_.count), size_t(spec_.key_dim), spec_.scale,
+                                              &scores_[0][size_t(any.begin)]);
   }
 
-  static void fade(const Query& query, Range tokens, std::span<const int32_t> positions, float* scores) {
+  static void fade(const Query& query, SeenTokens tokens, std::span<const int32_t> positions, float* scores) {
     for (int32_t t = tokens.begin; t < tokens.end; ++t)
       scores[t] -= query.slope * float(std::abs(query.position - positions[size_t(t)]));
   }
 
-  void take(Query& query, Range tokens, float* scores) {
+  // Scores of what is seen become shares, those of the rest of the tile 0.
+  void soften(int32_t i, float* scores, SeenTokens any, std::span<const float> weights) {
     const Kernels& k = kernels();
-    const auto n = size_t(tokens.end - tokens.begin);
+    const SeenTokens tokens = sees_[i];
     float* seen = scores + tokens.begin;
+    const auto n = size_t(std::max(0, tokens.end - tokens.begin));
     if (spec_.soft_cap > 0) k.soft_cap(seen, spec_.soft_cap, n);
-    const float largest = std::max(query.largest, k.max(seen, n));
-    if (largest > query.largest && query.sum > 0) {
-      const float shrink = std::exp(query.largest - largest);
-      query.sum *= shrink;
-      k.scale(query.out, shrink, size_t(spec_.value_dim));
+    for (size_t t = 0; !weights.empty() && t < n; ++t) seen[t] += weights[size_t(tokens.begin) + t];
+    Partial& partial = partial_[i];
+    const float largest = std::max(partial.largest, k.max(seen, n));
+    if (n == 0 || largest == -std::numeric_limits<float>::infinity()) {
+      std::fill(scores + any.begin, scores + any.end, 0.f);
+      return;
     }
-    query.largest = largest;
-    query.sum += k.exp_sum(seen, largest, n);
-    const auto dim = size_t(spec_.value_dim);
-    k.mix(seen, n, &tile_[size_t(tokens.begin) * dim], dim, dim, query.out);
+    if (largest > partial.largest && partial.sum > 0) {
+      const float shrink = std::exp(partial.largest - largest);
+      partial.sum *= shrink;
+      k.scale(outs_ + i * spec_.value_dim, shrink, size_t(spec_.value_dim));
+    }
+    partial.largest = largest;
+    partial.sum += k.exp_sum(seen, largest, n);
+    std::fill(scores + any.begin, seen, 0.f);
+    std::fill(seen + n, scores + any.end, 0.f);
+  }
+
+  void mix(const KvPageView& page, int32_t at, SeenTokens any) {
+    const Bytes from = rows(page.values, spec_.value_dim, at, any);
+    kernels().mix_rows[size_t(from.format)](from.at, size_t(any.end - any.begin),
+                                            &scores_[0][size_t(any.begin)], size_t(part_.count),
+                                            size_t(spec_.value_dim), outs_, size_t(spec_.value_dim));
   }
 
   const AttendSpec& spec_;
-  Rows queries_;
-  const AttendSegment& segment_;
-  Rows out_;
-  int32_t kv_head_;
-  int32_t count_ = 0;
+  const Part& part_;
+  Partial* partial_ = nullptr;
+  float* outs_ = nullptr;
   std::array<Query, kQueries> query_;
-  std::array<Range, kQueries> sees_;
+  std::array<SeenTokens, kQueries> sees_;
   alignas(64) std::array<std::array<float, kTokens>, kQueries> scores_;
   alignas(64) std::array<float, kQueries * kMaxHeadDim> keys_of_queries_;
   alignas(64) std::array<float, kTokens * kMaxHeadDim> tile_;
 };
+
+// A query's row of the result.
+struct Out {
+  const AttendSpec& spec;
+  Rows rows;
+  float* of(const Part& part, int32_t i) const {
+    return RowsAccess::row(rows, part.segment->first_row + part.row(spec, i)) +
+           part.head(spec, i) * spec.value_dim;
+  }
+  void finish(const Part& part, int32_t i, const Partial& all) const {
+    if (all.sum > 0) kernels().scale(of(part, i), 1 / all.sum, size_t(spec.value_dim));
+    if (part.log_sums == nullptr) return;
+    part.log_sums[part.row(spec, i) * spec.heads + part.head(spec, i)] = all.largest + std::log(all.sum);
+  }
+};
+
+// Span after span.
+void run_whole(const Out& out, Rows queries, const Part& part) {
+  const AttendSpec& spec = out.spec;
+  const auto dim = size_t(spec.value_dim);
+  Task task(spec, queries, part);
+  std::array<Partial, kQueries> all{}, some;
+  alignas(64) std::array<float, kQueries * kMaxHeadDim> outs;
+  for (int32_t i = 0; i < part.count; ++i) std::fill_n(out.of(part, i), dim, 0.f);
+  for (int32_t span = 0; span < part.spans(); ++span) {
+    task.run(span, some.data(), outs.data());
+    for (int32_t i = 0; i < part.count; ++i)
+      merge(all[size_t(i)], out.of(part, i), some[size_t(i)], &outs[size_t(i) * dim], dim);
+  }
+  for (int32_t i = 0; i < part.count; ++i) out.finish(part, i, all[size_t(i)]);
+}
+
+// The spans of few queries at once, for as many threads as there are; then merged as if one after another.
+void run_split(ThreadPool& pool, const Out& out, Rows queries, std::span<const Part> parts) {
+  const AttendSpec& spec = out.spec;
+  const auto dim = size_t(spec.value_dim);
+  struct Piece {
+    const Part* part;
+    int32_t span;
+    size_t at;  // of its first query
+  };
+  std::vector<Piece> pieces;
+  size_t queries_in_all = 0;
+  for (const Part& part : parts) {
+    for (int32_t span = 0; span < part.spans(); ++span, queries_in_all += size_t(part.count))
+      pieces.push_back({&part, span, queries_in_all});
+  }
+  std::vector<Partial> partials(queries_in_all);
+  std::vector<float> outs(queries_in_all * dim);
+  pool.run(int64_t(pieces.size()), [&](int64_t i) {
+    const Piece& piece = pieces[size_t(i)];
+    Task(spec, queries, *piece.part).run(piece.span, &partials[piece.at], &outs[piece.at * dim]);
+  });
+  for (size_t first = 0; first < pieces.size();) {
+    const Part& part = *pieces[first].part;
+    for (int32_t i = 0; i < part.count; ++i) {
+      Partial all;
+      std::fill_n(out.of(part, i), dim, 0.f);
+      for (int32_t span = 0; span < part.spans(); ++span) {
+        const size_t at = pieces[first + size_t(span)].at + size_t(i);
+        merge(all, out.of(part, i), partials[at], &outs[at * dim], dim);
+      }
+      out.finish(part, i, all);
+    }
+    first += size_t(part.spans());
+  }
+}
 
 void check_segment(const AttendSpec& spec, Rows queries, const AttendSegment& segment) {
   CHECK(segment.first_row >= 0 && segment.rows >= 0 && segment.first_row + segment.rows <= queries.count(),
@@ -165,13 +249,12 @@ void check_segment(const AttendSpec& spec, Rows queries, const AttendSegment& se
       CHECK(int64_t(page.keys.size()) >= spec.codec->bytes_for(tokens * spec.key_dim) &&
                 int64_t(page.values.size()) >= spec.codec->bytes_for(tokens * spec.value_dim),
             "a page holds its tokens");
+      CHECK(page.weights.empty() || int64_t(page.weights.size()) == tokens, "a weight a token");
     }
   }
 }
 
-}  // namespace
-
-void Ops::attend(const AttendSpec& spec, Rows queries, std::span<const AttendSegment> segments, Rows out) {
+void check_shapes(const AttendSpec& spec, Rows queries, Rows out) {
   CHECK(spec.kv_heads > 0 && spec.heads % spec.kv_heads == 0 && spec.codec != nullptr, "shapes of attention");
   CHECK(spec.key_dim > 0 && spec.key_dim <= kMaxHeadDim && spec.value_dim > 0 &&
             spec.value_dim <= kMaxHeadDim && spec.key_dim % int32_t(spec.codec->block_values()) == 0 &&
@@ -180,24 +263,33 @@ void Ops::attend(const AttendSpec& spec, Rows queries, std::span<const AttendSeg
   CHECK(queries.width() == spec.heads * spec.key_dim && out.width() == spec.heads * spec.value_dim &&
             queries.count() == out.count(),
         "shapes of attention");
-  struct Part {
-    const AttendSegment* segment;
-    int32_t kv_head, first, count;
-  };
-  std::vector<Part> parts;
-  for (const AttendSegment& segment : segments) {
+}
+
+}  // namespace
+
+void Ops::attend(const AttendSpec& spec, Rows queries, std::span<const AttendSegment> segments, Rows rows) {
+  check_shapes(spec, queries, rows);
+  std::vector<Part> whole, split;
+  std::vector<std::vector<float>> log_sums(segments.size());
+  for (size_t at = 0; at < segments.size(); ++at) {
+    const AttendSegment& segment = segments[at];
     check_segment(spec, queries, segment);
+    if (!segment.scores.lanes.empty()) log_sums[at].resize(size_t(segment.rows) * size_t(spec.heads));
+    float* sums = log_sums[at].empty() ? nullptr : log_sums[at].data();
     const int32_t all = segment.rows * (spec.heads / spec.kv_heads);
     for (int32_t head = 0; head < spec.kv_heads; ++head) {
       for (int32_t first = 0; first < all; first += kQueries) {
-        parts.push_back({&segment, head, first, std::min(kQueries, all - first)});
+        const Part part{&segment, head, first, std::min(kQueries, all - first), sums};
+        (part.spans() > 1 && all <= kQueries ? split : whole).push_back(part);
       }
     }
   }
-  pool_.run(int64_t(parts.size()), [&](int64_t i) {
-    const Part& part = parts[size_t(i)];
-    Task(spec, queries, *part.segment, out, part.kv_head).run(part.first, part.count);
-  });
+  const Out out{spec, rows};
+  pool_.run(int64_t(whole.size()), [&](int64_t i) { run_whole(out, queries, whole[size_t(i)]); });
+  run_split(pool_, out, queries, split);
+  for (size_t at = 0; at < segments.size(); ++at) {
+    if (!log_sums[at].empty()) count_attention(pool_, spec, queries, segments[at], log_sums[at]);
+  }
 }
 
 }  // namespace varve

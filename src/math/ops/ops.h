@@ -33,6 +33,16 @@ struct RopeSpec {
 struct KvPageView {
   std::span<const std::byte> keys, values;
   std::span<const int32_t> positions;  // one a token, ascending; its size is the token count
+  std::span<const float> weights;      // log-multiplicities, added to the logits; empty: all 0
+};
+// Attention as it is counted for whoever decides which tokens stay: one number a token.
+struct AttendScores {
+  std::span<const std::span<float>> lanes;  // one number a token of each KV head; empty: nobody asks
+  int32_t first_row = 0;                    // of the segment: the queries from here on vote
+  float fade = 1;                           // what was counted before shrinks by this at every vote
+  // A vote is the share of attention that a token got, mean over the heads of a KV head; or 1 for those heads
+  // that gave it at least the average share.
+  bool hits = false;
 };
 // What attend() and rope() hold of a head; a model with wider ones is unsupported.
 inline constexpr int32_t kMaxHeadDim = 512;
@@ -49,6 +59,7 @@ struct AttendSegment {  // the rows of one sequence
   int32_t first_row = 0, rows = 0;
   std::span<const int32_t> positions;                  // of the queries
   std::span<const std::span<const KvPageView>> lanes;  // one list of pages a KV head
+  AttendScores scores = {};                            // counted when somebody asks
 };
 
 class Ops {
