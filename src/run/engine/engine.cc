@@ -137,7 +137,7 @@ std::vector<SequenceView> ThreadedEngine::views() const {
     if (view.running) view.kv_tokens = sequence->kv->tokens();
     if (sequence->away) view.rows = 1;
     // A policy is asked at every full page, so that what it keeps does not depend on how steps were cut.
-    if (parts_.pool->policy != nullptr && view.running) {
+    if (parts_.pool->methods.policy != nullptr && view.running) {
       view.rows = std::min(view.rows, kPageTokens - sequence->kv->tokens() % kPageTokens);
     }
     all.push_back(view);

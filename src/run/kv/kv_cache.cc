@@ -3,7 +3,9 @@
 #include "run/kv/kv_cache.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
 
 #include "run/kv/kv_pool.h"
@@ -14,12 +16,20 @@ namespace {
 struct Lane {
   std::vector<KvPagePtr> pages;  // those in use, then those reserved
   std::vector<KvPageView> views;
-  int32_t tokens = 0;  // resident
+  std::vector<float> seen;  // attention that each token received; empty unless the policy asks
+  int32_t tokens = 0;       // resident
 };
 
 bool shared(const KvPagePtr& page) {
   return page.use_count() > 1;
 }
+
+// What a plan is made from, lane by lane in the same room.
+struct FitRoom {
+  std::span<const int32_t> positions;  // of the lane
+  std::span<float> keys;               // room for a lane's
+  std::vector<float>& surprise;
+};
 
 class PagedKv : public KvCache {
  public:
@@ -31,6 +41,10 @@ class PagedKv : public KvCache {
   Status append(Ops& ops, int32_t layer, Rows keys, Rows values, std::span<const int32_t> positions) override;
   std::span<const std::span<const KvPageView>> lanes(int32_t layer) override;
   const Codec& codec() const override { return pool_->codec; }
+  AttendScores scores(int32_t layer, std::span<const int32_t> positions) override;
+  void surprise(int32_t first, std::span<const float> nats) override;
+  const KvNeeds& needs() const override { return pool_->methods.needs; }
+  KvCounts counts() const override;
   Status fit() override;
   Status truncate(int32_t tokens) override;
   Result<KvSnapshot> snapshot(int32_t first_tokens) const override;
@@ -41,6 +55,7 @@ class PagedKv : public KvCache {
   std::byte* key_at(const Lane& lane, int64_t token) const;
   std::byte* value_at(const Lane& lane, int64_t token) const;
   int32_t* position_at(const Lane& lane, int64_t token) const;
+  float* weight_at(const Lane& lane, int64_t token) const;
   std::span<Lane> layer_lanes(int32_t layer);
 
   struct Room {
@@ -49,6 +64,16 @@ class PagedKv : public KvCache {
     bool compaction = false;                                // any page may be written, not only the newest
   };
   Status make_room(std::span<Lane> lanes, const Room& room);
+  Status reserve_uneven(int32_t more_tokens);
+  Status reserve_notes(int32_t more_tokens);
+  int64_t page_count() const;
+  Result<std::vector<KvPagePtr>> take(int64_t pages);  // reserved ones first
+  bool over_budget() const;
+  Status drop_rest();
+  std::vector<int32_t> allotments(std::span<const int32_t> positions) const;
+  KvPlan plan(size_t lane, size_t keep, const FitRoom& room);
+  void absorb(Lane& lane, const KvPlan& plan);  // what merges, into what stays
+  void mix(Lane& lane, std::span<const int32_t> group, const KvPlan& plan);
   void keep(Lane& lane, const KvPlan& plan);    // compacts
   void cut(Lane& lane, int32_t tokens);         // whole pages stay reserved
   void refresh(Lane& lane, size_t first_page);  // views of this page and the later ones
@@ -59,17 +84,25 @@ class PagedKv : public KvCache {
   std::vector<std::span<const KvPageView>> lane_views_;  // likewise
   std::vector<int32_t> appended_;                        // to each layer
   int32_t floor_ = 0;                                    // tokens() when a policy last dropped any
+  std::vector<KvPagePtr> spare_;              // reserved, for whichever lane grows: uneven ones only
+  std::vector<std::span<float>> seen_views_;  // of one layer
+  std::vector<float> surprise_;               // by place in the sequence
+  std::vector<float> memo_;                   // of the policy, lane by lane
+  Reservation notes_;                         // of what was seen and surprise
+  KvCounts gone_;
 };
 
 PagedKv::PagedKv(std::shared_ptr<KvPool> pool, const KvSnapshot& from)
     : pool_(std::move(pool)),
       lanes_(size_t(pool_->shape.layers) * pool_->shape.kv_heads),
       lane_views_(lanes_.size()),
-      appended_(size_t(pool_->shape.layers), from.tokens) {
+      appended_(size_t(pool_->shape.layers), from.tokens),
+      memo_(lanes_.size() * size_t(pool_->methods.needs.memo)) {
   const size_t each = size_t(kv_pages_for(from.tokens));
   for (size_t i = 0; i < lanes_.size(); ++i) {
     lanes_[i].pages.assign(from.pages.begin() + i * each, from.pages.begin() + (i + 1) * each);
     lanes_[i].tokens = from.tokens;
+    if (needs().attention != KvNeeds::Attention::none) lanes_[i].seen.resize(size_t(from.tokens));
     refresh(lanes_[i], 0);
   }
 }
@@ -86,6 +119,10 @@ int32_t* PagedKv::position_at(const Lane& lane, int64_t token) const {
                                     pool_->layout.positions_at()) +
          token % kPageTokens;
 }
+float* PagedKv::weight_at(const Lane& lane, int64_t token) const {
+  return reinterpret_cast<float*>(lane.pages[size_t(token / kPageTokens)]->at + pool_->layout.weights_at()) +
+         token % kPageTokens;
+}
 
 std::span<Lane> PagedKv::layer_lanes(int32_t layer) {
   CHECK(layer >= 0 && layer < pool_->shape.layers, "no such layer");
@@ -93,21 +130,58 @@ std::span<Lane> PagedKv::layer_lanes(int32_t layer) {
   return std::span(lanes_).subspan(layer * heads, heads);
 }
 
-int64_t PagedKv::bytes() const {
-  size_t pages = 0;
+int64_t PagedKv::page_count() const {
+  size_t pages = spare_.size();
   for (const Lane& lane : lanes_) pages += lane.pages.size();
-  return int64_t(pages) * pool_->layout.bytes();
+  return int64_t(pages);
+}
+
+int64_t PagedKv::bytes() const {
+  return page_count() * pool_->layout.bytes() + notes_.bytes();
 }
 
 Status PagedKv::reserve(int32_t more_tokens) {
   CHECK(more_tokens >= 0, "a negative number of tokens");
   if (more_tokens == 0) return {};
-  Room room{.more = more_tokens};
-  if (const int32_t budget = pool_->budget_tokens; budget > 0) {
-    room.at_most = int64_t(budget) + kPageTokens;
-    room.compaction = int64_t(tokens()) + more_tokens > budget;
+  if (pool_->methods.allotter != nullptr) {
+    TRY(reserve_uneven(more_tokens));
+  } else {
+    Room room{.more = more_tokens};
+    if (const int32_t budget = pool_->methods.budget_tokens; budget > 0) {
+      room.at_most = int64_t(budget) + kPageTokens;
+      room.compaction = int64_t(tokens()) + more_tokens > budget;
+    }
+    TRY(make_room(lanes_, room));
   }
-  return make_room(lanes_, room);
+  return reserve_notes(more_tokens);
+}
+
+// Which lane will need them, the allotter says later.
+Status PagedKv::reserve_uneven(int32_t more_tokens) {
+  const int64_t most = kv_most_pages(pool_->methods.budget_tokens, true, int64_t(tokens()) + more_tokens);
+  int64_t missing = most * int64_t(lanes_.size()) - page_count();
+  for (const Lane& lane : lanes_) missing += std::count_if(lane.pages.begin(), lane.pages.end(), shared);
+  if (missing > 0) {
+    std::vector<KvPagePtr> taken = TRY(pool_->take(missing));
+    std::move(taken.begin(), taken.end(), std::back_inserter(spare_));
+  }
+  return make_room(lanes_, {.compaction = true});
+}
+
+Status PagedKv::reserve_notes(int32_t more_tokens) {
+  const int64_t bytes = kv_notes_bytes(needs(), page_count(), int64_t(tokens()) + more_tokens);
+  if (bytes <= notes_.bytes()) return {};
+  if (notes_.bytes() > 0) return notes_.resize(bytes);
+  notes_ = TRY(pool_->ledger().reserve(Tag::kv, bytes));
+  return {};
+}
+
+Result<std::vector<KvPagePtr>> PagedKv::take(int64_t pages) {
+  if (pages > int64_t(spare_.size())) return pool_->take(pages);
+  std::vector<KvPagePtr> taken(std::make_move_iterator(spare_.end() - pages),
+                               std::make_move_iterator(spare_.end()));
+  spare_.resize(spare_.size() - size_t(pages));
+  return taken;
 }
 
 // Pages are given out block by block: those of the same tokens lie in one slab, and leave it together.
@@ -125,7 +199,7 @@ Status PagedKv::make_room(std::span<Lane> lanes, const Room& room) {
       if (shared(lane.pages[page])) copied.push_back(&lane.pages[page]);
     }
   }
-  std::vector<KvPagePtr> taken = TRY(pool_->take(missing + int64_t(copied.size())));
+  std::vector<KvPagePtr> taken = TRY(take(missing + int64_t(copied.size())));
   auto next = taken.begin();
   for (KvPagePtr* page : copied) {
     std::memcpy((*next)->at, (*page)->at, size_t(pool_->layout.bytes()));
@@ -168,8 +242,13 @@ void PagedKv::write(Ops& ops, Lane& lane, Rows keys, Rows values, std::span<cons
     ops.encode(values.slice(done, rows), codec(),
                {value_at(lane, lane.tokens), size_t(rows * layout.value_row)});
     std::copy_n(positions.begin() + done, rows, position_at(lane, lane.tokens));
+    if (layout.weighted) std::fill_n(weight_at(lane, lane.tokens), rows, 0.f);
     lane.tokens += rows;
     done += rows;
+  }
+  if (needs().attention != KvNeeds::Attention::none) {
+    lane.seen.reserve(lane.pages.size() * kPageTokens);
+    lane.seen.resize(size_t(lane.tokens));
   }
   refresh(lane, first_page);
 }
@@ -183,6 +262,7 @@ void PagedKv::refresh(Lane& lane, size_t first_page) {
     lane.views[page] = {.keys = {key_at(lane, token), rows * size_t(layout.key_row)},
                         .values = {value_at(lane, token), rows * size_t(layout.value_row)},
                         .positions = {position_at(lane, token), rows}};
+    if (layout.weighted) lane.views[page].weights = {weight_at(lane, token), rows};
   }
   lane_views_[size_t(&lane - lanes_.data())] = lane.views;
 }
@@ -191,41 +271,203 @@ std::span<const std::span<const KvPageView>> PagedKv::lanes(int32_t layer) {
   return std::span(lane_views_).subspan(size_t(layer) * pool_->shape.kv_heads, layer_lanes(layer).size());
 }
 
-Status PagedKv::fit() {
-  const int32_t budget = pool_->budget_tokens;
-  if (budget == 0) return {};
-  if (std::all_of(lanes_.begin(), lanes_.end(), [&](const Lane& lane) { return lane.tokens <= budget; })) {
-    return {};
+// A window is that before the next fit(), which comes at a full page: queries before it need not vote.
+AttendScores PagedKv::scores(int32_t layer, std::span<const int32_t> positions) {
+  const KvNeeds& needs = this->needs();
+  if (needs.attention == KvNeeds::Attention::none || positions.empty()) return {};
+  seen_views_.clear();
+  for (Lane& lane : layer_lanes(layer)) seen_views_.emplace_back(lane.seen);
+  AttendScores scores{.lanes = seen_views_, .hits = needs.attention == KvNeeds::Attention::hits};
+  if (needs.attention != KvNeeds::Attention::window) {
+    scores.fade = needs.window > 0 ? 1 - 1 / float(needs.window) : 1;
+    return scores;
   }
-  TRY(make_room(lanes_, {.compaction = true}));
-  std::vector<int32_t> positions;
-  for (size_t i = 0; i < lanes_.size(); ++i) {
-    Lane& lane = lanes_[i];
-    if (lane.tokens <= budget) continue;
-    positions.clear();
-    for (const KvPageView& view : lane.views) {
-      positions.insert(positions.end(), view.positions.begin(), view.positions.end());
-    }
-    const int heads = pool_->shape.kv_heads;
-    const KvLane shown{.layer = int(i) / heads, .head = int(i) % heads, .positions = positions};
-    const KvPlan plan = pool_->policy->plan(shown, size_t(budget));
-    CHECK(plan.fate.size() == positions.size(), "a KV plan for another lane");
-    keep(lane, plan);
-    floor_ = tokens();
+  const int32_t page_end = (positions.back() / kPageTokens + 1) * kPageTokens;
+  const auto first = std::lower_bound(positions.begin(), positions.end(), page_end - needs.window);
+  if (first == positions.end()) return {};
+  scores.first_row = int32_t(first - positions.begin());
+  return scores;
+}
+
+void PagedKv::surprise(int32_t first, std::span<const float> nats) {
+  CHECK(first >= 0, "the surprise of a token before the first");
+  if (!needs().surprise) return;
+  if (surprise_.size() < size_t(first) + nats.size()) surprise_.resize(size_t(first) + nats.size());
+  std::copy(nats.begin(), nats.end(), surprise_.begin() + first);
+}
+
+KvCounts PagedKv::counts() const {
+  KvCounts counts = gone_;
+  for (const Lane& lane : lanes_) counts.kept += lane.tokens;
+  return counts;
+}
+
+bool PagedKv::over_budget() const {
+  const int64_t budget = pool_->methods.budget_tokens;
+  int64_t all = 0;
+  for (const Lane& lane : lanes_) {
+    if (pool_->methods.allotter == nullptr && lane.tokens > budget) return true;
+    all += lane.tokens;
+  }
+  return all > budget * int64_t(lanes_.size());
+}
+
+Status PagedKv::fit() {
+  if (pool_->methods.policy == nullptr) return {};
+  if (over_budget()) TRY(drop_rest());
+  if (needs().attention == KvNeeds::Attention::window) {
+    for (Lane& lane : lanes_) std::fill(lane.seen.begin(), lane.seen.end(), 0.f);
   }
   return {};
 }
 
+Status PagedKv::drop_rest() {
+  TRY(make_room(lanes_, {.compaction = true}));
+  std::vector<int32_t> positions;
+  int32_t longest = 0;
+  for (const Lane& lane : lanes_) {
+    longest = std::max(longest, lane.tokens);
+    for (const KvPageView& view : lane.views)
+      positions.insert(positions.end(), view.positions.begin(), view.positions.end());
+  }
+  const int64_t key_bytes =
+      needs().keys ? int64_t(longest) * pool_->shape.key_dim * int64_t(sizeof(float)) : 0;
+  Buffer keys = TRY(Buffer::make(pool_->ledger(), Tag::scratch, key_bytes).with("looking at cached keys"));
+  std::vector<float> surprise;
+  FitRoom room{
+      {}, {reinterpret_cast<float*>(keys.bytes().data()), size_t(key_bytes) / sizeof(float)}, surprise};
+  const std::vector<int32_t> allotted = allotments(positions);
+  size_t at = 0;
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    Lane& lane = lanes_[i];
+    room.positions = std::span(positions).subspan(at, size_t(lane.tokens));
+    at += size_t(lane.tokens);
+    if (lane.tokens <= allotted[i]) continue;
+    const KvPlan fates = plan(i, size_t(allotted[i]), room);
+    absorb(lane, fates);
+    keep(lane, fates);
+  }
+  floor_ = tokens();
+  return {};
+}
+
+std::vector<int32_t> PagedKv::allotments(std::span<const int32_t> positions) const {
+  const KvMethods& methods = pool_->methods;
+  if (methods.allotter == nullptr) return std::vector<int32_t>(lanes_.size(), methods.budget_tokens);
+  std::vector<KvLane> shown;
+  for (size_t i = 0, at = 0; i < lanes_.size(); at += size_t(lanes_[i++].tokens)) {
+    shown.push_back({.layer = int(i) / pool_->shape.kv_heads,
+                     .head = int(i) % pool_->shape.kv_heads,
+                     .positions = positions.subspan(at, size_t(lanes_[i].tokens)),
+                     .attention = lanes_[i].seen});
+  }
+  std::vector<int32_t> allotted = methods.allotter->allot(shown, methods.budget_tokens);
+  int64_t all = 0;
+  for (size_t i = 0; i < lanes_.size(); ++i) all += std::min(allotted[i], lanes_[i].tokens);
+  CHECK(allotted.size() == lanes_.size() && all <= int64_t(lanes_.size()) * methods.budget_tokens &&
+            *std::min_element(allotted.begin(), allotted.end()) > 0,
+        "an allotment of more KV than there is, or of none to a lane");
+  return allotted;
+}
+
+KvPlan PagedKv::plan(size_t index, size_t keep, const FitRoom& room) {
+  const Lane& lane = lanes_[index];
+  const KvNeeds& needs = this->needs();
+  const size_t key_dim = size_t(pool_->shape.key_dim), tokens = size_t(lane.tokens);
+  KvLane shown{.layer = int(index) / pool_->shape.kv_heads,
+               .head = int(index) % pool_->shape.kv_heads,
+               .positions = room.positions,
+               .attention = lane.seen};
+  if (needs.keys) {
+    for (size_t page = 0; page < lane.views.size(); ++page) {
+      const size_t rows = lane.views[page].positions.size();
+      codec().decode(lane.views[page].keys, room.keys.subspan(page * kPageTokens * key_dim, rows * key_dim));
+    }
+    shown.keys = room.keys.first(tokens * key_dim);
+  }
+  if (needs.surprise) {
+    room.surprise.clear();
+    for (int32_t position : room.positions)
+      room.surprise.push_back(size_t(position) < surprise_.size() ? surprise_[size_t(position)] : 0);
+    shown.surprise = room.surprise;
+  }
+  std::vector<float> weights;
+  for (size_t page = 0; needs.merges && page < lane.views.size(); ++page) {
+    const auto of_page = lane.views[page].weights;
+    weights.insert(weights.end(), of_page.begin(), of_page.end());
+  }
+  shown.weights = weights;
+  shown.memo = std::span(memo_).subspan(index * size_t(needs.memo), size_t(needs.memo));
+  KvPlan plan = pool_->methods.policy->plan(shown, keep);
+  CHECK(plan.fate.size() == tokens, "a KV plan for another lane");
+  return plan;
+}
+
+void PagedKv::absorb(Lane& lane, const KvPlan& plan) {
+  if (plan.into.empty()) return;
+  CHECK(pool_->layout.weighted && plan.into.size() == plan.fate.size(),
+        "a plan to merge that nobody announced");
+  std::vector<int32_t> merged;
+  for (int32_t i = 0; i < lane.tokens; ++i) {
+    if (plan.fate[size_t(i)] == Fate::merge) merged.push_back(i);
+  }
+  std::stable_sort(merged.begin(), merged.end(),
+                   [&](int32_t a, int32_t b) { return plan.into[size_t(a)] < plan.into[size_t(b)]; });
+  for (size_t first = 0; first < merged.size();) {
+    const int32_t into = plan.into[size_t(merged[first])];
+    CHECK(into >= 0 && into < lane.tokens && plan.fate[size_t(into)] == Fate::keep, "a merge into what goes");
+    std::vector<int32_t> group{into};
+    while (first < merged.size() && plan.into[size_t(merged[first])] == into)
+      group.push_back(merged[first++]);
+    mix(lane, group, plan);
+  }
+  gone_.merged += int64_t(merged.size());
+}
+
+// The first of a group becomes the mean of all.
+void PagedKv::mix(Lane& lane, std::span<const int32_t> group, const KvPlan& plan) {
+  const KvShape& shape = pool_->shape;
+  std::vector<float> key(size_t(shape.key_dim)), value(size_t(shape.value_dim)), keys(key.size()),
+      values(value.size());
+  double count = 0, share = 0;
+  for (int32_t token : group) {
+    const double stands_for = std::exp(double(*weight_at(lane, token)));
+    const double part = plan.share.empty() ? stands_for : double(plan.share[size_t(token)]);
+    codec().decode({key_at(lane, token), size_t(pool_->layout.key_row)}, key);
+    codec().decode({value_at(lane, token), size_t(pool_->layout.value_row)}, value);
+    for (size_t i = 0; i < key.size(); ++i) keys[i] += float(part) * key[i];
+    for (size_t i = 0; i < value.size(); ++i) values[i] += float(part) * value[i];
+    count += stands_for;
+    share += part;
+  }
+  CHECK(share > 0, "a mean of nothing");
+  for (float& one : keys) one /= float(share);
+  for (float& one : values) one /= float(share);
+  const int32_t into = group.front();
+  codec().encode(keys, {key_at(lane, into), size_t(pool_->layout.key_row)});
+  codec().encode(values, {value_at(lane, into), size_t(pool_->layout.value_row)});
+  if (plan.counted) *weight_at(lane, into) = float(std::log(count));
+  for (size_t i = 1; !lane.seen.empty() && i < group.size(); ++i)
+    lane.seen[size_t(into)] += lane.seen[size_t(group[i])];
+}
+
 void PagedKv::keep(Lane& lane, const KvPlan& plan) {
-  const auto first = std::find(plan.fate.begin(), plan.fate.end(), Fate::drop) - plan.fate.begin();
+  const auto stays = [&](int64_t token) {
+    const Fate fate = plan.fate[size_t(token)];
+    CHECK(fate != Fate::spill, "a KV plan to spill, which nothing here does");
+    return fate == Fate::keep;
+  };
+  int64_t first = 0;
+  while (first < lane.tokens && stays(first)) ++first;
   int64_t to = first;
   for (int64_t from = first; from < lane.tokens; ++from) {
-    const Fate fate = plan.fate[size_t(from)];
-    CHECK(fate == Fate::keep || fate == Fate::drop, "a KV plan to spill or merge, which nothing here does");
-    if (fate == Fate::drop) continue;
+    if (plan.fate[size_t(from)] == Fate::drop) ++gone_.dropped;
+    if (!stays(from)) continue;
     std::memcpy(key_at(lane, to), key_at(lane, from), size_t(pool_->layout.key_row));
     std::memcpy(value_at(lane, to), value_at(lane, from), size_t(pool_->layout.value_row));
     *position_at(lane, to) = *position_at(lane, from);
+    if (pool_->layout.weighted) *weight_at(lane, to) = *weight_at(lane, from);
+    if (!lane.seen.empty()) lane.seen[size_t(to)] = lane.seen[size_t(from)];
     ++to;
   }
   cut(lane, int32_t(to));
@@ -234,8 +476,12 @@ void PagedKv::keep(Lane& lane, const KvPlan& plan) {
 
 void PagedKv::cut(Lane& lane, int32_t tokens) {
   lane.tokens = tokens;
+  if (!lane.seen.empty()) lane.seen.resize(size_t(tokens));
   const auto unused = lane.pages.begin() + kv_pages_for(tokens);
   lane.pages.erase(std::remove_if(unused, lane.pages.end(), shared), lane.pages.end());
+  if (pool_->methods.allotter == nullptr) return;
+  std::move(unused, lane.pages.end(), std::back_inserter(spare_));
+  lane.pages.erase(unused, lane.pages.end());
 }
 
 Status PagedKv::truncate(int32_t tokens) {
@@ -251,6 +497,7 @@ Status PagedKv::truncate(int32_t tokens) {
     refresh(lane, size_t(lane.tokens / kPageTokens));
   }
   std::fill(appended_.begin(), appended_.end(), tokens);
+  if (surprise_.size() > size_t(tokens)) surprise_.resize(size_t(tokens));
   return {};
 }
 
@@ -280,6 +527,7 @@ std::vector<KvPagePtr> PagedKv::pages() const {
 }
 
 void PagedKv::set_pages(std::span<const KvPagePtr> pages) {
+  spare_.clear();
   for (Lane& lane : lanes_) {
     lane.pages.clear();
     lane.views.clear();

@@ -11,6 +11,7 @@
 
 #include "core/budget/ledger.h"
 #include "math/ops/ops.h"
+#include "run/kv/policy.h"
 
 namespace varve {
 
@@ -23,13 +24,13 @@ inline constexpr int32_t kPageTokens = 64;
 
 // How a process keeps KV; chosen by the user, e.g. "policy=streaming:sinks=4,window=512 pack=f16".
 struct KvRecipe {
-  std::string policy = "full";  // a spec of run/kv/policy; full: nothing is ever dropped
-  std::string pack = "f16";     // the codec of pages: f32 (exact), f16, bf16, q8_0
-  int32_t budget_tokens = 0;    // each lane is cut to this many by the policy; 0 with "full" only
+  std::string policy = "full";    // a spec of run/kv/policy; full: nothing is ever dropped
+  std::string pack = "f16";       // the codec of pages: f32 (exact), f16, bf16, q8_0
+  std::string allot = "uniform";  // a spec of run/kv/allot
+  int32_t budget_tokens = 0;      // a lane, in the mean over all of them; 0 with "full" only
 };
-// Keys: policy, budget_tokens (default: what the policy asks for), allot=uniform, pack, select=all. Unknown
-// keys and methods are invalid and the known ones listed; a policy that must be shown what attention does not
-// report yet is unsupported.
+// Keys: policy, budget_tokens (default: what the policy asks for), allot, pack, select=all. Unknown keys and
+// methods are invalid and the known ones listed.
 Result<KvRecipe> parse_kv_recipe(std::string_view text);
 
 class KvPool;   // run/kv/kv_pool.h
@@ -40,6 +41,11 @@ struct KvSnapshot {
   std::vector<std::shared_ptr<KvPage>> pages;  // lane by lane, oldest first
   int32_t tokens = 0;
   int64_t bytes() const;
+};
+
+// What a cache holds and what became of the rest, in entries: one token of one lane.
+struct KvCounts {
+  int64_t kept = 0, dropped = 0, merged = 0;
 };
 
 class KvCache {
@@ -58,7 +64,15 @@ class KvCache {
   // One list of pages a KV head; valid until the next call that changes the cache.
   virtual std::span<const std::span<const KvPageView>> lanes(int32_t layer) = 0;
   virtual const Codec& codec() const = 0;
-  // Asks the policy, lane by lane, and carries its plan out. What stays keeps its position.
+  // What attending from these positions, the newest appended to the layer, is to count for the policy;
+  // without lanes when it asks for nothing. Valid as long as lanes().
+  virtual AttendScores scores(int32_t layer, std::span<const int32_t> positions) = 0;
+  // -log p of the tokens from place `first` on, appended or not: whoever computes it says it, if the policy
+  // asks (needs().surprise).
+  virtual void surprise(int32_t first, std::span<const float> nats) = 0;
+  virtual const KvNeeds& needs() const = 0;  // of the policy and the allotter
+  virtual KvCounts counts() const = 0;
+  // Asks the allotter and the policy, lane by lane, and carries the plan out. What stays keeps its position.
   virtual Status fit() = 0;
   // Forgets the newest, half appended ones too; its pages stay reserved. unsupported when that reaches back
   // before the last fit() that dropped any.

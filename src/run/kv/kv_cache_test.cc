@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 #include <random>
 
 #include "run/kv/kv_pool.h"
@@ -139,7 +141,9 @@ TEST(KvCache, OverBudgetChangesNothingAndReservedMeansReserved) {
 }
 
 TEST(KvCache, TheWorstCaseIsWhatReserveTakes) {
-  for (const char* text : {"pack=f32", "pack=f16", "pack=f32 policy=streaming budget_tokens=100"}) {
+  for (const char* text :
+       {"pack=f32", "pack=f16", "pack=f32 policy=streaming budget_tokens=100",
+        "policy=snapkv budget_tokens=100", "policy=streaming budget_tokens=100 allot=pyramid"}) {
     for (int32_t tokens : {1, 64, 65, 200, 1000}) {
       Bench bench(text);
       auto cache = new_cache(bench);
@@ -191,6 +195,90 @@ TEST(KvCache, AFitKeepsThePositionsOfWhatStays) {
   expect_equal(twin);
 }
 
+TEST(KvCache, UnevenLanesStayInsideWhatWasReserved) {
+  Bench bench("pack=f32 policy=streaming:sinks=2 budget_tokens=70 allot=pyramid");
+  uint64_t serial = 1;
+  Twin twin{.cache = new_cache(bench)};
+  ASSERT_TRUE(twin.cache->reserve(2000).ok());
+  auto rest = bench.ledger.reserve(Tag::index, bench.ledger.limit() - bench.ledger.used());
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_TRUE(grow(bench, twin, 32, serial).ok()) << i;
+    ASSERT_TRUE(i % 2 == 0 || twin.cache->fit().ok());
+  }
+  EXPECT_GT(twin.cache->lanes(0)[0].size(), twin.cache->lanes(2)[0].size());
+  EXPECT_EQ(twin.cache->counts().kept, 2 * (136 + 70 + 3));
+  EXPECT_EQ(twin.cache->counts().kept + twin.cache->counts().dropped, 6 * 1920);
+}
+
+TEST(KvCache, AttentionIsCountedForWhoAsks) {
+  Bench bench("pack=f32 policy=snapkv:window=8 budget_tokens=70"), other("pack=f32 policy=streaming");
+  uint64_t serial = 1;
+  Twin asks{.cache = new_cache(bench)}, does_not{.cache = new_cache(other)};
+  ASSERT_TRUE(grow(bench, asks, 60, serial).ok() && grow(other, does_not, 60, serial).ok());
+  std::vector<int32_t> positions(10);
+  std::iota(positions.begin(), positions.end(), 50);
+  EXPECT_TRUE(does_not.cache->scores(1, positions).lanes.empty());
+  const AttendScores scores = asks.cache->scores(1, positions);
+  ASSERT_EQ(scores.lanes.size(), 2u);
+  EXPECT_EQ(scores.lanes[0].size(), 60u);
+  EXPECT_EQ(scores.first_row, 6) << "positions 56 to 63 are the window of the next fit";
+  EXPECT_TRUE(asks.cache->scores(1, std::span(positions).first(6)).lanes.empty());
+}
+
+// Every second token of what is too much goes into the one before it.
+class Pairs : public KvPolicy {
+ public:
+  explicit Pairs(bool counted) : counted_(counted) {}
+  KvNeeds needs() const override { return {.keys = true, .surprise = true, .merges = true}; }
+  KvPlan plan(const KvLane& lane, size_t keep) const override {
+    EXPECT_EQ(lane.keys.size(), lane.size() * size_t(kShape.key_dim));
+    for (size_t i = 0; i < lane.size(); ++i) EXPECT_EQ(lane.surprise[i], float(lane.positions[i]));
+    KvPlan plan{
+        .fate = std::vector<Fate>(lane.size(), Fate::keep), .into = {}, .share = {}, .counted = counted_};
+    plan.into.resize(lane.size());
+    for (size_t i = 0; i < lane.size() - keep; ++i) {
+      plan.fate[2 * i + 1] = Fate::merge;
+      plan.into[2 * i + 1] = int32_t(2 * i);
+    }
+    return plan;
+  }
+
+ private:
+  bool counted_;
+};
+
+TEST(KvCache, AMergeIsAMeanThatCountsAsManyTokens) {
+  for (const bool counted : {true, false}) {
+    Bench bench("pack=f32");
+    KvMethods methods{.policy = std::make_unique<Pairs>(counted), .allotter = nullptr, .budget_tokens = 48};
+    methods.needs = methods.policy->needs();
+    bench.pool = std::make_shared<KvPool>(bench.ledger, kShape, **codec_named("f32"), std::move(methods));
+    uint64_t serial = 1;
+    Twin twin{.cache = new_cache(bench)};
+    ASSERT_TRUE(grow(bench, twin, 64, serial).ok());
+    std::vector<float> places(64);
+    std::iota(places.begin(), places.end(), 0.f);
+    twin.cache->surprise(0, places);
+    ASSERT_TRUE(twin.cache->fit().ok());
+    for (PlainLane& lane : twin.plain) {
+      for (size_t i = 0; i < 16; ++i) {  // 16 pairs, then what was never touched
+        Row &one = lane[i], &other = lane[i + 1];
+        for (size_t d = 0; d < one.key.size(); ++d) one.key[d] = (one.key[d] + other.key[d]) / 2;
+        for (size_t d = 0; d < one.value.size(); ++d) one.value[d] = (one.value[d] + other.value[d]) / 2;
+        lane.erase(lane.begin() + ptrdiff_t(i) + 1);
+      }
+    }
+    expect_equal(twin);
+    EXPECT_EQ(twin.cache->counts().merged, 6 * 16);
+    double stands_for = 0;
+    for (float weight : twin.cache->lanes(2)[1].front().weights) stands_for += std::exp(double(weight));
+    EXPECT_NEAR(stands_for, counted ? 64 : 48, 1e-4) << "kept and merged together are as many as were read";
+    EXPECT_EQ(twin.cache->snapshot(64).code(), Code::unsupported);
+    ASSERT_TRUE(grow(bench, twin, 1, serial).ok());
+    EXPECT_EQ(twin.cache->lanes(0)[0].front().weights.back(), 0);
+  }
+}
+
 TEST(KvCache, RefusesASnapshotOfAnotherPool) {
   Bench bench("pack=f32"), other("pack=f32");
   uint64_t serial = 1;
@@ -219,11 +307,25 @@ struct Play {
   void fit(Twin& twin) {
     Status fitted = twin.cache->fit();
     ASSERT_TRUE(fitted.ok() || fitted.code() == Code::over_budget);
-    const size_t budget = size_t(bench.recipe.budget_tokens);
-    if (budget == 0 || !fitted.ok()) return;
-    for (PlainLane& lane : twin.plain) {  // sinks=2
-      if (lane.size() > budget) lane.erase(lane.begin() + 2, lane.end() - (budget - 2));
+    if (bench.recipe.budget_tokens == 0 || !fitted.ok()) return;
+    const std::vector<int32_t> budgets = allotted(twin);
+    for (size_t i = 0; i < budgets.size(); ++i) {  // sinks=2
+      PlainLane& lane = twin.plain[i];
+      if (int32_t(lane.size()) > budgets[i]) lane.erase(lane.begin() + 2, lane.end() - (budgets[i] - 2));
     }
+  }
+
+  std::vector<int32_t> allotted(const Twin& twin) const {
+    const int32_t budget = bench.recipe.budget_tokens;
+    size_t all = 0;
+    std::vector<KvLane> shown;
+    for (size_t i = 0; i < twin.plain.size(); ++i) {
+      all += twin.plain[i].size();
+      shown.push_back({.layer = int(i) / kShape.kv_heads});
+    }
+    if (bench.recipe.allot != "uniform" && all <= size_t(budget) * shown.size())
+      return std::vector<int32_t>(shown.size(), 1 << 30);
+    return kv_allotters().make(bench.recipe.allot).value()->allot(shown, budget);
   }
 
   void step() {
@@ -271,7 +373,8 @@ TEST_P(KvPages, ReadLikePlainArraysThroughAnyInterleaving) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Recipes, KvPages,
-                         testing::Values("pack=f32", "pack=f32 policy=streaming:sinks=2 budget_tokens=70"));
+                         testing::Values("pack=f32", "pack=f32 policy=streaming:sinks=2 budget_tokens=70",
+                                         "pack=f32 policy=streaming:sinks=2 budget_tokens=70 allot=pyramid"));
 
 }  // namespace
 }  // namespace varve

@@ -25,12 +25,11 @@ KvPage::~KvPage() {
   pool->release(*this);
 }
 
-KvPool::KvPool(Ledger& ledger, KvShape of, const Codec& by, std::unique_ptr<KvPolicy> with, int32_t keep)
+KvPool::KvPool(Ledger& ledger, KvShape of, const Codec& by, KvMethods with)
     : shape(of),
       codec(by),
-      policy(std::move(with)),
-      budget_tokens(keep),
-      layout(kv_page_layout(of, by)),
+      methods(std::move(with)),
+      layout(kv_page_layout(of, by, methods.needs.merges)),
       ledger_(ledger) {}
 
 KvPool::~KvPool() = default;
@@ -60,6 +59,8 @@ void KvPool::claim(KvSlab& slab, int64_t pages, std::vector<KvPagePtr>& out) {
   for (; pages > 0 && !slab.free.empty(); --pages) {
     std::byte* at = slab.free.back();
     slab.free.pop_back();
+    if (layout.weighted)
+      std::memset(at + layout.weights_at(), 0, size_t(layout.bytes() - layout.weights_at()));
     out.push_back(std::make_shared<KvPage>(shared_from_this(), &slab, at));
   }
 }
@@ -95,12 +96,8 @@ Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shap
                                      std::to_string(shape.key_dim) + " (keys) and " +
                                      std::to_string(shape.value_dim) + " (values); use pack=f16");
   }
-  std::unique_ptr<KvPolicy> policy;
-  if (recipe.policy != "full") {
-    policy = TRY(kv_policies().make(recipe.policy));
-    if (recipe.budget_tokens < 1) return Status(Code::invalid, "a KV policy needs budget_tokens");
-  }
-  return std::make_shared<KvPool>(ledger, shape, *codec, std::move(policy), recipe.budget_tokens);
+  KvMethods methods = TRY(make_kv_methods(recipe));
+  return std::make_shared<KvPool>(ledger, shape, *codec, std::move(methods));
 }
 
 }  // namespace varve

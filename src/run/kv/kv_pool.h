@@ -10,20 +10,22 @@
 
 #include "core/budget/buffer.h"
 #include "run/kv/kv_cache.h"
-#include "run/kv/policy.h"
 
 namespace varve {
 
-// Where things are in a page: keys, then values, row after row, then positions.
+// Where things are in a page: keys, then values, row after row, then positions, then log-multiplicities where
+// a policy merges.
 struct KvPageLayout {
   int64_t key_row = 0, value_row = 0;  // bytes of one token
+  bool weighted = false;
   int64_t values_at() const { return kPageTokens * key_row; }
   int64_t positions_at() const { return kPageTokens * (key_row + value_row); }
-  int64_t bytes() const { return positions_at() + kPageTokens * int64_t(sizeof(int32_t)); }
+  int64_t weights_at() const { return positions_at() + kPageTokens * int64_t(sizeof(int32_t)); }
+  int64_t bytes() const { return weights_at() + (weighted ? kPageTokens * int64_t(sizeof(float)) : 0); }
 };
 
-inline KvPageLayout kv_page_layout(const KvShape& shape, const Codec& codec) {
-  return {.key_row = codec.bytes_for(shape.key_dim), .value_row = codec.bytes_for(shape.value_dim)};
+inline KvPageLayout kv_page_layout(const KvShape& shape, const Codec& codec, bool weighted = false) {
+  return {codec.bytes_for(shape.key_dim), codec.bytes_for(shape.value_dim), weighted};
 }
 inline int64_t kv_pages_for(int64_t tokens) {
   return (tokens + kPageTokens - 1) / kPageTokens;
@@ -32,6 +34,27 @@ inline int64_t kv_pages_for(int64_t tokens) {
 inline int64_t kv_resident_tokens(int32_t budget_tokens, int64_t tokens) {
   return budget_tokens == 0 ? tokens : std::min<int64_t>(tokens, int64_t(budget_tokens) + kPageTokens);
 }
+// The most pages of a lane, in the mean over all. Uneven lanes each waste the rest of a page, twice: of what
+// they keep, and of what comes until the next fit().
+inline int64_t kv_most_pages(int32_t budget_tokens, bool uneven, int64_t tokens) {
+  const int64_t even = kv_pages_for(kv_resident_tokens(budget_tokens, tokens));
+  return uneven ? std::min(kv_pages_for(tokens), even + 1) : even;
+}
+// What a cache keeps beside its pages, for the policy: sums of attention by page, and surprise by token.
+inline int64_t kv_notes_bytes(const KvNeeds& needs, int64_t pages, int64_t tokens) {
+  const bool sums = needs.attention != KvNeeds::Attention::none;
+  return (sums ? pages * kPageTokens * int64_t(sizeof(float)) : 0) +
+         (needs.surprise ? tokens * int64_t(sizeof(float)) : 0);
+}
+
+// Policy and allotter of a recipe.
+struct KvMethods {
+  std::unique_ptr<const KvPolicy> policy;      // null: nothing is ever dropped
+  std::unique_ptr<const KvAllotter> allotter;  // null: uniform
+  int32_t budget_tokens = 0;
+  KvNeeds needs;  // of both
+};
+Result<KvMethods> make_kv_methods(const KvRecipe& recipe);
 
 struct KvSlab;  // one booked Buffer and its free pages
 
@@ -49,8 +72,7 @@ using KvPagePtr = std::shared_ptr<KvPage>;
 
 class KvPool : public std::enable_shared_from_this<KvPool> {
  public:
-  KvPool(Ledger& ledger, KvShape shape, const Codec& codec, std::unique_ptr<KvPolicy> policy,
-         int32_t budget_tokens);
+  KvPool(Ledger& ledger, KvShape shape, const Codec& codec, KvMethods methods);
   ~KvPool();
 
   Result<std::vector<KvPagePtr>> take(int64_t pages);  // all of them or none
@@ -59,8 +81,7 @@ class KvPool : public std::enable_shared_from_this<KvPool> {
 
   const KvShape shape;
   const Codec& codec;
-  const std::unique_ptr<const KvPolicy> policy;  // null: nothing is ever dropped
-  const int32_t budget_tokens;
+  const KvMethods methods;
   const KvPageLayout layout;
 
  private:

@@ -44,7 +44,6 @@ Status check_keys(const Pairs& pairs) {
                                        "select");
     }
   }
-  TRY(only(pairs, "allot", "uniform"));
   return only(pairs, "select", "all");
 }
 
@@ -58,18 +57,6 @@ Status read_pack(const Pairs& pairs, std::string& pack) {
   }
   pack = found->second;
   return {};
-}
-
-// What is not recorded cannot be shown; nobody gets zeros in its place.
-Status check_needs(const std::string& policy, const KvNeeds& needs) {
-  std::string_view missing;
-  if (needs.memo > 0) missing = "private floats a lane";
-  if (needs.keys) missing = "decoded keys";
-  if (needs.surprise) missing = "how surprising each token was";
-  if (needs.attention != KvNeeds::Attention::none) missing = "how much attention each token received";
-  if (missing.empty()) return {};
-  return Status(Code::unsupported, "policy=" + policy + " must be shown " + std::string(missing) +
-                                       ", which is not recorded yet; use streaming or full");
 }
 
 Status read_policy(const Pairs& pairs, KvRecipe& recipe) {
@@ -88,13 +75,42 @@ Status read_policy(const Pairs& pairs, KvRecipe& recipe) {
                   "no KV policy named '" + recipe.policy + "'; there are full, " + kv_policies().known());
   }
   const KvNeeds needs = TRY(std::move(policy))->needs();
-  TRY(check_needs(recipe.policy, needs));
   if (recipe.budget_tokens == 0) recipe.budget_tokens = needs.tokens;
   if (recipe.budget_tokens > 0) return {};
   return Status(Code::invalid, "policy=" + recipe.policy + " needs budget_tokens");
 }
 
+Status read_allot(const Pairs& pairs, KvRecipe& recipe) {
+  auto found = pairs.find("allot");
+  if (found == pairs.end()) return {};
+  recipe.allot = found->second;
+  auto allotter = kv_allotters().make(recipe.allot);
+  if (allotter.code() == Code::not_found) {
+    return Status(Code::invalid,
+                  "no KV allotter named '" + recipe.allot + "'; there are " + kv_allotters().known());
+  }
+  TRY(std::move(allotter));
+  if (recipe.policy != "full" || recipe.allot == "uniform") return {};
+  return Status(Code::invalid, "allot shares a budget out, and policy=full has none; name a policy");
+}
+
 }  // namespace
+
+Result<KvMethods> make_kv_methods(const KvRecipe& recipe) {
+  KvMethods methods;
+  if (recipe.policy == "full") return methods;
+  if (recipe.budget_tokens < 1) return Status(Code::invalid, "a KV policy needs budget_tokens");
+  methods.budget_tokens = recipe.budget_tokens;
+  methods.policy = TRY(kv_policies().make(recipe.policy));
+  methods.needs = methods.policy->needs();
+  if (recipe.allot == "uniform") return methods;
+  methods.allotter = TRY(kv_allotters().make(recipe.allot));
+  if (methods.allotter->wants_attention() && methods.needs.attention == KvNeeds::Attention::none) {
+    methods.needs.attention = KvNeeds::Attention::window;
+    methods.needs.window = kPageTokens / 2;
+  }
+  return methods;
+}
 
 Result<KvRecipe> parse_kv_recipe(std::string_view text) {
   const Pairs pairs = TRY(split(text));
@@ -102,15 +118,19 @@ Result<KvRecipe> parse_kv_recipe(std::string_view text) {
   TRY(check_keys(pairs));
   TRY(read_pack(pairs, recipe.pack));
   TRY(read_policy(pairs, recipe));
+  TRY(read_allot(pairs, recipe));
   return recipe;
 }
 
 int64_t kv_bytes_for(const KvShape& shape, const KvRecipe& recipe, int32_t tokens) {
   auto codec = codec_named(recipe.pack);
   CHECK(codec.ok(), "a KV recipe with an unknown pack");
-  const KvPageLayout layout = kv_page_layout(shape, **codec);
-  return kv_pages_for(kv_resident_tokens(recipe.budget_tokens, tokens)) * shape.layers * shape.kv_heads *
-         layout.bytes();
+  const auto methods = make_kv_methods(recipe);
+  CHECK(methods.ok(), "a KV recipe that nobody parsed");
+  const KvNeeds& needs = methods->needs;
+  const int64_t pages = kv_most_pages(recipe.budget_tokens, methods->allotter != nullptr, tokens) *
+                        shape.layers * shape.kv_heads;
+  return pages * kv_page_layout(shape, **codec, needs.merges).bytes() + kv_notes_bytes(needs, pages, tokens);
 }
 
 }  // namespace varve

@@ -1,4 +1,4 @@
-// What every KV policy owes the cache. A new policy is in this test the moment it is in all.cc.
+// What every KV policy owes the cache. A new policy is in this test the moment it is in all.def.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,13 +24,24 @@ TEST_P(EveryPolicy, KeepsExactlyWhatItWasAllottedAndAlwaysTheNewest) {
     }
     for (float& value : attention) value = float(random() % 1000) / 1000;
     const size_t keep = 1 + random() % (n + 5);
+    const std::vector<float> weights(n);
     std::vector<float> memo((*policy)->needs().memo), fresh = memo;
-    KvLane lane{
-        .positions = positions, .attention = attention, .keys = keys, .surprise = attention, .memo = memo};
+    KvLane lane{.positions = positions,
+                .attention = attention,
+                .keys = keys,
+                .surprise = attention,
+                .weights = weights,
+                .memo = memo};
     const KvPlan plan = (*policy)->plan(lane, keep);
     ASSERT_EQ(plan.fate.size(), n);
     EXPECT_EQ(std::count(plan.fate.begin(), plan.fate.end(), Fate::keep), ptrdiff_t(std::min(keep, n)));
     EXPECT_EQ(plan.fate.back(), Fate::keep);
+    for (size_t i = 0; i < n; ++i) {
+      if (plan.fate[i] != Fate::merge) continue;
+      ASSERT_TRUE((*policy)->needs().merges && plan.into.size() == n);
+      EXPECT_EQ(plan.fate[size_t(plan.into[i])], Fate::keep) << "a merge into what goes";
+      EXPECT_TRUE(plan.share.empty() || plan.share[i] >= 0);
+    }
     lane.memo = fresh;
     EXPECT_EQ((*policy)->plan(lane, keep).fate, plan.fate) << "not deterministic";
   }
