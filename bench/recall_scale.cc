@@ -94,11 +94,14 @@ MemoryOp op(const Text& text, int64_t number) {
   return one;
 }
 
-Status store_turns(CubeStore& store, const Text& text, int64_t from, int64_t to, int64_t together) {
+Status store_turns(CubeStore& store, const Text& text, int64_t from, int64_t to, int64_t together,
+                   double* longest = nullptr) {
   while (from < to) {
     std::vector<MemoryOp> ops;
     for (; from < to && int64_t(ops.size()) < together; ++from) ops.push_back(op(text, from));
+    const auto start = Time::now();
     TRY(store.apply(kWho, std::move(ops)));
+    if (longest != nullptr) *longest = std::max(*longest, seconds_since(start));
   }
   return {};
 }
@@ -185,9 +188,11 @@ class Run {
     add("one writer, a session of 40 at a time", double(part) / seconds_since(start), "turns/s",
         "append and sync a turn, one writer", 1 / sync_);
     start = Time::now();
-    TRY(store_turns(*store_, text_, part * 2, setting_.memories, 1000));
+    double longest = 0;
+    TRY(store_turns(*store_, text_, part * 2, setting_.memories, 1000, &longest));
     add("one writer, 1000 at a time", double(setting_.memories - part * 2) / seconds_since(start), "turns/s",
         "append and sync a turn, one writer", 1 / sync_);
+    add("the longest of these", longest, "s");
     return {};
   }
 
@@ -198,8 +203,11 @@ class Run {
         double(setting_.budget_mib));
     add("resident, grown by", double(resident_bytes() - resident_) / (1 << 20), "MiB", "budget",
         double(setting_.budget_mib));
-    for (const auto& one : recall_->state().indexes)
-      add("of them " + one.spec, double(one.bytes) / (1 << 20), "MiB");
+    const RecallState state = recall_->state();
+    for (const auto& one : state.indexes) add("of them " + one.spec, double(one.bytes) / (1 << 20), "MiB");
+    if (embedder_ == nullptr) return;
+    add("vectors and what finds them, in RAM", double(state.vector_bytes) / (1 << 20), "MiB",
+        "vectors in 32 bits", memories * double(embedder_->width()) * 4 / (1 << 20));
   }
 
   Status ask() {

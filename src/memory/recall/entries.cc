@@ -1,24 +1,15 @@
 #include "memory/recall/entries.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <numeric>
 
 #include "memory/recall/query/terms.h"
 
 namespace varve {
 namespace {
 
-std::vector<int8_t> shortened(std::span<const float> unit) {
-  std::vector<int8_t> out(unit.size());
-  for (size_t i = 0; i < unit.size(); ++i)
-    out[i] = int8_t(std::lround(std::clamp(unit[i], -1.0f, 1.0f) * 127));
-  return out;
-}
-
 int64_t size_of(const Entries::Entry& entry) {
-  return int64_t(entry.terms.capacity() * sizeof(Entries::Count) + entry.vector.capacity());
+  return int64_t(entry.terms.capacity() * sizeof(Entries::Count));
 }
 
 }  // namespace
@@ -95,20 +86,19 @@ void Entries::add(const CubeHeader& header, std::string_view text, std::span<con
   entry.tells = read_tells(text);
   if (!header.speaker.empty()) count_speaker(space, entry, header.speaker);
   count_terms(space, entry, header.title + " " + std::string(text));
-  entry.vector = shortened(vector);
   auto talk = talks_.end();
   if (!header.session.empty()) talk = talks_.try_emplace(TalkName(header.space, header.session)).first;
-  place(header.id, std::move(entry), spaces_.find(header.space), talk);
+  const uint32_t slot = place(header.id, std::move(entry), spaces_.find(header.space), talk);
+  rows_.set(slot, vector);
+  add_vector(space, slot, 1);
 }
 
-void Entries::place(CubeId id, Entry entry, Spaces::iterator home, Talks::iterator talk) {
+uint32_t Entries::place(CubeId id, Entry entry, Spaces::iterator home, Talks::iterator talk) {
   const uint32_t slot = ids_.add(id);
   if (slot >= entries_.size()) entries_.resize(slot + 1), homes_.resize(slot + 1);
   Space& space = home->second;
   ++space.cubes;
   space.total_length += entry.length;
-  space.vector_sum.resize(std::max(space.vector_sum.size(), entry.vector.size()));
-  for (size_t i = 0; i < entry.vector.size(); ++i) space.vector_sum[i] += entry.vector[i];
   if (talk != talks_.end()) {
     entry.talk = &talk->second;
     auto& turns = talk->second.turns;
@@ -118,13 +108,23 @@ void Entries::place(CubeId id, Entry entry, Spaces::iterator home, Talks::iterat
   bytes_ += size_of(entry);
   homes_[slot] = {home, talk};
   entries_[slot] = std::move(entry);
+  return slot;
 }
 
-void Entries::uncount(Space& space, const Entry& entry) {
+void Entries::add_vector(Space& space, uint32_t slot, int sign) {
+  std::vector<int8_t> room;
+  const auto row = rows_.read(slot, room);
+  space.vector_sum.resize(std::max(space.vector_sum.size(), row.size()));
+  for (size_t i = 0; i < row.size(); ++i) space.vector_sum[i] += float(sign * row[i]);
+}
+
+void Entries::uncount(Space& space, uint32_t slot) {
+  const Entry& entry = entries_[slot];
   for (const Count& one : entry.terms) {
     if (--space.cubes_with[one.term] == 0) space.keys.remove(space.keys.at(one.term));
   }
-  for (size_t i = 0; i < entry.vector.size(); ++i) space.vector_sum[i] -= entry.vector[i];
+  add_vector(space, slot, -1);
+  rows_.remove(slot);
   space.total_length -= entry.length;
   --space.cubes;
 }
@@ -140,7 +140,7 @@ void Entries::remove(CubeId id) {
     turns.erase(std::lower_bound(turns.begin(), turns.end(), Said(entry.turn, slot)));
     if (turns.empty()) talks_.erase(talk);
   }
-  uncount(home->second, entry);
+  uncount(home->second, slot);
   if (home->second.cubes == 0) spaces_.erase(home);  // its words and names are gone with it
   entry = {};
   if (ids_.size() == 0) entries_ = std::vector<Entry>(), homes_ = decltype(homes_)();
@@ -178,19 +178,8 @@ std::string Entries::session_name(uint32_t slot) const {
   return entries_[slot].talk == nullptr ? std::string() : homes_[slot].second->first.second;
 }
 
-float Entries::cosine(const Entry& entry, std::span<const float> unit) {
-  if (entry.vector.size() != unit.size() || unit.empty()) return 0;
-  std::array<float, 16> sums{};  // side by side: one sum would wait for itself
-  size_t i = 0;
-  for (; i + sums.size() <= unit.size(); i += sums.size()) {
-    for (size_t j = 0; j < sums.size(); ++j) sums[j] += float(entry.vector[i + j]) * unit[i + j];
-  }
-  for (; i < unit.size(); ++i) sums[0] += float(entry.vector[i]) * unit[i];
-  return std::accumulate(sums.begin(), sums.end(), 0.0f) / 127;
-}
-
 int64_t Entries::bytes() const {
-  int64_t sum = bytes_ + ids_.bytes();
+  int64_t sum = bytes_ + ids_.bytes() + rows_.bytes();
   sum += int64_t(entries_.capacity() * sizeof(Entry) + homes_.capacity() * sizeof(homes_[0]));
   for (const auto& [name, space] : spaces_) {
     sum += 512 + space.keys.bytes() + int64_t(space.cubes_with.capacity() * 4 + space.names.size() * 128);

@@ -16,6 +16,7 @@
 #include "memory/recall/index/key_table.h"
 #include "memory/recall/index/lexical.h"
 #include "memory/recall/index/snapshot.h"
+#include "memory/recall/index/vector_rows.h"
 #include "memory/recall/query/question.h"
 
 namespace varve {
@@ -31,7 +32,7 @@ class Entries {
     std::map<std::string, uint32_t> speakers;  // name -> number, from 1
     std::vector<uint32_t> said;                // by number: how many cubes
     std::multimap<TermKey, uint32_t> names;    // terms of speakers' names -> numbers
-    std::vector<float> vector_sum;             // of all cubes, as Entry keeps them
+    std::vector<float> vector_sum;             // of all cubes, in 127ths
     uint64_t cubes = 0, total_length = 0;
     // Of a term by its number; of one that no cube has, kNone.
     double idf(uint32_t term) const;
@@ -54,9 +55,8 @@ class Entries {
     TermKey kind = 0;     // a fingerprint
     bool closed = false;  // no longer true, or replaced: found only by who asks for an earlier time
     Tells tells;
-    std::vector<Count> terms;    // by term
-    std::vector<int8_t> vector;  // of length 127, or empty
-    uint64_t sketch = 0;         // a bit of each term by its number: most terms asked for are not there
+    std::vector<Count> terms;  // by term
+    uint64_t sketch = 0;       // a bit of each term by its number: most terms asked for are not there
     uint32_t times(uint32_t term) const { return (sketch >> (term % 64) & 1) != 0 ? count_of(term) : 0; }
     void sketch_terms();  // after the last
 
@@ -64,6 +64,9 @@ class Entries {
     uint32_t count_of(uint32_t term) const;
   };
   static constexpr uint32_t kNone = UINT32_MAX;
+
+  // Vectors go to a file of the folder when they are many.
+  explicit Entries(Env* env = nullptr, std::string folder = {}) : rows_(env, std::move(folder)) {}
 
   void add(const CubeHeader& header, std::string_view text, std::span<const float> vector);
   void remove(CubeId id);
@@ -78,9 +81,12 @@ class Entries {
   const Space* space(const std::string& name) const;
   std::string speaker_name(uint32_t slot) const;  // empty: nobody's
   std::string session_name(uint32_t slot) const;
-  // Cosine with a query's vector of length 1; 0 where either is absent.
-  static float cosine(const Entry& entry, std::span<const float> unit);
+  // Its vector, of length 127; good until `room` or an entry changes. Empty: it has none.
+  std::span<const int8_t> vector(uint32_t slot, std::vector<int8_t>& room) const {
+    return rows_.read(slot, room);
+  }
   int64_t bytes() const;
+  int64_t vector_bytes() const { return rows_.bytes(); }
   // For a file beside the store: fingerprints and names, no words. `vectors`: read them too.
   Status save(SnapshotWriter& out) const;
   Status load(SnapshotReader& in, bool vectors);  // into an empty one, which is of no use when it fails
@@ -95,15 +101,17 @@ class Entries {
 
   void count_terms(Space& space, Entry& entry, const std::string& text);
   void count_speaker(Space& space, Entry& entry, const std::string& name);
-  void uncount(Space& space, const Entry& entry);
+  void uncount(Space& space, uint32_t slot);
+  void add_vector(Space& space, uint32_t slot, int sign);
   using Spaces = std::map<std::string, Space>;
-  void place(CubeId id, Entry entry, Spaces::iterator home, Talks::iterator talk);  // end(): in no session
+  uint32_t place(CubeId id, Entry entry, Spaces::iterator home, Talks::iterator talk);  // end(): no session
   Status load_entry(SnapshotReader& in, bool vectors, const std::vector<Talks::iterator>& sessions,
                     Spaces::iterator home, const std::vector<uint32_t>& terms,
                     const std::vector<std::string>& speakers);
 
   KeyTable<CubeId> ids_;
   std::vector<Entry> entries_;  // by slot of ids_
+  VectorRows rows_;
   Spaces spaces_;
   Talks talks_;
   std::vector<std::pair<Spaces::iterator, Talks::iterator>> homes_;

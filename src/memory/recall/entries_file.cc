@@ -12,7 +12,8 @@ namespace {
 constexpr size_t kLongestName = 1024;
 constexpr uint8_t kAsks = 1, kTime = 2, kNumber = 4, kEvent = 8, kFrom = 16, kTo = 32, kClosed = 64;
 
-std::vector<uint8_t> record_of(CubeId id, const Entries::Entry& entry, uint32_t session) {
+std::vector<uint8_t> record_of(CubeId id, const Entries::Entry& entry, std::span<const int8_t> vector,
+                               uint32_t session) {
   const Tells& tells = entry.tells;
   std::vector<uint8_t> record(id.bytes.begin(), id.bytes.end());
   record.push_back(uint8_t((tells.asks ? kAsks : 0) | (tells.time ? kTime : 0) |
@@ -35,8 +36,7 @@ std::vector<uint8_t> record_of(CubeId id, const Entries::Entry& entry, uint32_t 
     put_varint(record, one.times);
     before = one.term;
   }
-  const auto* vector = reinterpret_cast<const uint8_t*>(entry.vector.data());
-  record.insert(record.end(), vector, vector + entry.vector.size());
+  record.insert(record.end(), vector.begin(), vector.end());
   return record;
 }
 
@@ -75,9 +75,11 @@ Status Entries::save(SnapshotWriter& out) const {
     TRY(out.number(uint64_t(names.size())));
     for (const std::string& name : names) TRY(out.text(name));
     TRY(out.number(uint64_t(slots.size())));
+    std::vector<int8_t> room;
     for (uint32_t slot : slots) {
       const Entry& entry = entries_[slot];
-      const auto record = record_of(ids_.at(slot), entry, entry.talk == nullptr ? 0 : sessions[entry.talk]);
+      const uint32_t session = entry.talk == nullptr ? 0 : sessions[entry.talk];
+      const auto record = record_of(ids_.at(slot), entry, rows_.read(slot, room), session);
       TRY(out.number(uint32_t(record.size())));
       TRY(out.put(std::as_bytes(std::span(record))));
     }
@@ -164,8 +166,10 @@ Status Entries::load_entry(SnapshotReader& in, bool vectors, const std::vector<T
   }
   entry.sketch_terms();
   if (speaker > 0) count_speaker(space, entry, speakers[size_t(speaker)]);
-  if (vectors) entry.vector.assign(at, end);
-  place(id, std::move(entry), home, sessions[size_t(session)]);
+  const uint32_t slot = place(id, std::move(entry), home, sessions[size_t(session)]);
+  if (!vectors) return {};
+  rows_.set(slot, std::span(reinterpret_cast<const int8_t*>(at), size_t(end - at)));
+  add_vector(space, slot, 1);
   return {};
 }
 

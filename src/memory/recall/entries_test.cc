@@ -56,9 +56,10 @@ TEST(Entries, CosineOfShortenedVectorsIsClose) {
   Entries entries;
   const CubeHeader header = turn(1, "a");
   entries.add(header, "x", std::vector<float>{0.6f, -0.8f});
-  const auto& entry = entries[entries.find(header.id)];
-  EXPECT_NEAR(Entries::cosine(entry, std::vector<float>{0.6f, -0.8f}), 1, 0.01);
-  EXPECT_EQ(Entries::cosine(entry, std::vector<float>{1, 0, 0}), 0);
+  std::vector<int8_t> room;
+  const auto vector = entries.vector(entries.find(header.id), room);
+  EXPECT_NEAR(VectorRows::cosine(vector, std::vector<float>{0.6f, -0.8f}), 1, 0.01);
+  EXPECT_EQ(VectorRows::cosine(vector, std::vector<float>{1, 0, 0}), 0);
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ Status Indexes::settle_part(Part& part) {
 }
 
 Status Indexes::begin_empty() {
-  entries_ = Entries();
+  entries_ = Entries(ground_.env, ground_.folder);
   entries_complete_ = false;
   std::erase_if(parts_, [](const Part& part) { return part.former; });
   for (Part& part : parts_) {
@@ -265,11 +265,13 @@ QueryVectors Indexes::embed(std::string_view text) const {
 RecallState Indexes::state() const {
   const auto lock = reading();
   RecallState state{.opened = opened_, .memories = int64_t(entries_.size()), .bytes = index_bytes()};
+  state.vector_bytes = entries_.vector_bytes();
   state.unsaved = unsaved_;
   state.file = !kept_files_.empty();
   state.fits = !over_budget_;
   for (const Part& part : parts_) {
     if (part.retriever == nullptr) continue;
+    if (part.embedder != nullptr) state.vector_bytes += part.retriever->bytes();
     state.indexes.push_back({.spec = part.spec,
                              .embedder = part.embedder != nullptr ? std::string(part.embedder->name()) : "",
                              .bytes = part.retriever->bytes(),

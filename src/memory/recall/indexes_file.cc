@@ -91,7 +91,7 @@ void Indexes::load() {
   }
   const auto entries = load_entries();
   if (!entries.ok()) {
-    entries_ = Entries();
+    entries_ = Entries(ground_.env, ground_.folder);
     return;
   }
   entries_complete_ = true;

@@ -48,6 +48,7 @@ struct RecallState {
   std::vector<Index> indexes;
   std::string opened;               // "loaded", "loaded, and 3 changes read", "built", and why
   int64_t memories = 0, bytes = 0;  // bytes: RAM
+  int64_t vector_bytes = 0;         // of them: vectors and what finds them
   int64_t to_embed = 0;             // memories that the present embedder has not seen yet
   int64_t unsaved = 0;              // changes since the file was written
   bool file = false, fits = true;   // file: there is one to open with

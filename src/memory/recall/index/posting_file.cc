@@ -1,5 +1,7 @@
 #include "memory/recall/index/posting_file.h"
 
+#include <algorithm>
+
 #include "core/base/checksum.h"
 #include "core/base/hash.h"
 
@@ -92,11 +94,21 @@ Result<PostingFile::View> PostingFile::read(size_t list, std::vector<std::byte>&
   return view_of(records.data(), head.count);
 }
 
-Status PostingFile::shrink(size_t list, const View& left) {
-  std::vector<std::byte> bytes = encoded(offsets_[list], left);
-  bytes.resize(size_t(size_of(counts_[list])));  // zeros over what was there
-  TRY(file_->write(offsets_[list], bytes));
-  return file_->sync();
+Status PostingFile::blank(size_t list, uint32_t slot) {
+  std::vector<std::byte> room;
+  const View view = TRY(read(list, room));
+  const auto found = std::find(view.slots.begin(), view.slots.end(), slot);
+  if (found == view.slots.end()) return {};
+  Records left;
+  for (size_t row = 0; row < view.slots.size(); ++row) {
+    left.add(view.slots[row], view.places[row], view.halves.subspan(row * width_, width_));
+  }
+  const auto row = size_t(found - view.slots.begin());
+  left.slots[row] = kNobody;
+  left.places[row].fill(kNobody);
+  std::fill_n(left.halves.begin() + int64_t(row * width_), width_, uint16_t(0));
+  TRY(file_->write(offsets_[list], encoded(offsets_[list], left.view())));
+  return saved_ ? file_->sync() : Status();
 }
 
 }  // namespace varve

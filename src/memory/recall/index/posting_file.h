@@ -1,5 +1,5 @@
 // PostingFile: posting lists of vectors on disk, one after another, each with its checksum. Written in order,
-// then read at any place; a list may lose records in place, never gain any.
+// then read at any place; a list may lose records, never gain any, and those left keep their places.
 #pragma once
 
 #include <array>
@@ -15,6 +15,7 @@ namespace varve {
 class PostingFile {
  public:
   static constexpr size_t kCopies = 4;
+  static constexpr uint32_t kNobody = UINT32_MAX;  // the slot of a record that is no more
   using Places = std::array<uint32_t, kCopies>;  // the lists that a vector lies in: its own, then the others
 
   struct View {  // of one list: for each vector its slot, its lists and a row of f16
@@ -47,7 +48,8 @@ class PostingFile {
   size_t most(size_t list) const { return counts_[list]; }  // records that it may have
   // Good until `room` changes. corrupt: not what was written.
   Result<View> read(size_t list, std::vector<std::byte>& room) const;
-  Status shrink(size_t list, const View& left);  // durable; no byte of others stays
+  Status blank(size_t list,
+               uint32_t slot);  // no byte of it stays; durable where a snapshot speaks of the file
   int64_t bytes() const { return int64_t(offsets_.capacity() * 8 + counts_.capacity() * 4); }
   std::string_view name() const { return std::string_view(path_).substr(path_.find_last_of('/') + 1); }
   Status remove() { return env_.remove(path_); }

@@ -1,8 +1,9 @@
 // SPANN (Chen et al. 2021, "SPANN: Highly-efficient Billion-scale Approximate Nearest Neighbor Search"): the
 // centroids of small lists in RAM, the lists on disk. A vector lies in every list that is nearly as near as
 // its nearest and not behind another (closure with the RNG rule); a search reads the lists that are nearly as
-// near to the query as the nearest. New vectors wait in RAM; when a sixteenth has come they are merged, and
-// lists that grew too long are split where they are (after SPFresh, Xu et al. 2023). A list is stored as f16.
+// near to the query as the nearest. New vectors wait in RAM; when a sixteenth has come they are merged, each
+// later add doing a slice of it, and lists that grew too long are split where they are (after SPFresh, Xu et
+// al. 2023). A list is stored as f16.
 #include "memory/recall/index/spann.h"
 
 #include <cmath>
@@ -18,7 +19,8 @@ Status Spann::settle(const IndexGround& ground) {
 
 Status Spann::add(uint32_t slot, std::span<const float> vector) {
   const size_t most = std::max(size_t(options_.wait), size() / 16);
-  if (fresh_.slots.size() >= most) TRY(merge());
+  if (next_ == nullptr && fresh_.slots.size() - fresh_.blank >= most) TRY(begin_merge());
+  if (next_ != nullptr) TRY(merge_some());
   TRY(book(std::max(home_.size(), size_t(slot) + 1), fresh_.slots.size() + 1));
   if (slot >= home_.size()) home_.resize(slot + 1, kNone);
   home_[slot] = uint32_t(fresh_.slots.size()) | kFresh;
@@ -31,6 +33,7 @@ Status Spann::add(uint32_t slot, std::span<const float> vector) {
 
 void Spann::remove(uint32_t slot) {
   if (slot >= home_.size() || home_[slot] == kNone) return;
+  if (next_ != nullptr && !drop_from_next(slot).ok()) abandon_merge();
   if ((home_[slot] & kFresh) != 0) {
     drop_fresh(home_[slot] & ~kFresh);
   } else {
@@ -41,10 +44,16 @@ void Spann::remove(uint32_t slot) {
   if (size() == 0) clear();
 }
 
-void Spann::drop_fresh(uint32_t row) {  // the last one moves into the gap
+void Spann::drop_fresh(uint32_t row) {
   const size_t last = fresh_.slots.size() - 1, width = ground_.width;
-  fresh_.slots[row] = fresh_.slots[last];
-  home_[fresh_.slots[row]] = row | kFresh;
+  if (merging(row)) {
+    fresh_.slots[row] = kNone;
+    std::fill_n(fresh_.halves.begin() + int64_t(row * width), width, uint16_t(0));
+    ++fresh_.blank;
+    return;
+  }
+  fresh_.slots[row] = fresh_.slots[last];  // the last one moves into the gap
+  if (fresh_.slots[row] != kNone) home_[fresh_.slots[row]] = row | kFresh;
   std::copy_n(fresh_.halves.begin() + int64_t(last * width), width,
               fresh_.halves.begin() + int64_t(row * width));
   fresh_.slots.pop_back();
@@ -62,23 +71,15 @@ Status Spann::drop_from_lists(uint32_t slot) {
   if (found == view.slots.end()) return {};  // it went after the snapshot was written
   const Places places = view.places[size_t(found - view.slots.begin())];
   for (size_t i = PostingFile::kCopies; i-- > 0;) {  // its own list last: it knows the others
-    if (places[i] != kNone) TRY(drop_from(places[i], slot));
+    if (places[i] == kNone) continue;
+    if (places[i] >= lists()) return SnapshotReader::damaged();
+    TRY(file_->blank(places[i], slot));
   }
   return {};
 }
 
-Status Spann::drop_from(uint32_t list, uint32_t slot) {
-  if (list >= lists()) return SnapshotReader::damaged();
-  std::vector<std::byte> room;
-  const View view = TRY(file_->read(list, room));
-  Records left;
-  for (size_t row = 0; row < view.slots.size(); ++row) {
-    if (view.slots[row] != slot) left.add(view.slots[row], view.places[row], row_of(view.halves, row));
-  }
-  return left.slots.size() == view.slots.size() ? Status() : file_->shrink(list, left.view());
-}
-
 void Spann::clear() {
+  abandon_merge();
   for (auto* file : {&file_, &former_}) {
     if (*file) (*file)->remove().ignore("its lists are empty, or a stranger's when the home opens");
     file->reset();
@@ -170,6 +171,7 @@ Status Spann::each(const Visit& visit) const {
     }
   }
   for (size_t row = 0; row < fresh_.slots.size(); ++row) {
+    if (fresh_.slots[row] == kNone) continue;
     TRY(visit(fresh_.slots[row], wide(row_of(fresh_.halves, row))));
   }
   return {};
@@ -195,7 +197,8 @@ Status Spann::load(SnapshotReader& in) {
     file_ = TRY(PostingFile::open(*ground_.env, in, ground_.folder, ground_.width));
   }
   if ((file_ ? file_->lists() : 0) != lists()) return in.damaged();
-  size_t waiting = 0;
+  fresh_.blank = size_t(std::count(fresh_.slots.begin(), fresh_.slots.end(), kNone));
+  size_t waiting = fresh_.blank;
   for (uint32_t slot = 0; slot < home_.size(); ++slot) {
     const uint32_t home = home_[slot], row = home & ~kFresh;
     if (home == kNone) continue;

@@ -13,7 +13,7 @@
 
 namespace varve::vector_index {
 
-inline constexpr uint32_t kNone = UINT32_MAX;
+inline constexpr uint32_t kNone = PostingFile::kNobody;
 inline constexpr uint32_t kFresh = uint32_t(1) << 31;  // beside a row of what waits
 
 struct SpannOptions {
@@ -29,19 +29,17 @@ inline constexpr Places kNowhere{kNone, kNone, kNone, kNone};
 
 class Spann : public VectorIndex {
  public:
-  explicit Spann(const SpannOptions& options) : options_(options) {}
-  ~Spann() override = default;
+  explicit Spann(const SpannOptions& options);
+  ~Spann() override;
 
   Status settle(const IndexGround& ground) override;
   Status add(uint32_t slot, std::span<const float> vector) override;
   void remove(uint32_t slot) override;
   Result<std::vector<Near>> search(std::span<const float> query, int32_t k) const override;
   Status each(const Visit& visit) const override;
-  size_t size() const override { return kept_ + fresh_.slots.size(); }
+  size_t size() const override { return kept_ + fresh_.slots.size() - fresh_.blank; }
   int64_t bytes() const override;
-  bool owns(std::string_view file) const override {
-    return (file_ && file == file_->name()) || (former_ && file == former_->name());
-  }
+  bool owns(std::string_view file) const override;
   Status save(SnapshotWriter& out) const override;
   Status load(SnapshotReader& in) override;
 
@@ -58,24 +56,33 @@ class Spann : public VectorIndex {
   }
   void drop_fresh(uint32_t row);
   Status drop_from_lists(uint32_t slot);
-  Status drop_from(uint32_t list, uint32_t slot);
   void clear();
   Status book(size_t slots, size_t rows);
   // So many bytes more while the result lives; nothing where nothing is booked.
   Result<Reservation> meanwhile(size_t bytes) const;
 
-  // spann_merge.cc: what waits comes to its lists.
+  // spann_merge.cc, spann_write.cc: what waits comes to its lists, a slice of the work at each add.
   struct Next;
   Places places_for(const Centroids& centroids, std::span<const float> vector) const;
-  Status merge();
-  std::vector<std::vector<uint32_t>> coming() const;
+  Status merge_some();
+  Status begin_merge();
+  Status go_on(Next& next, int64_t& work) const;
+  void abandon_merge();
+  bool merging(uint32_t row) const;  // a row of what waits
   void cut(const std::vector<uint16_t>& halves, std::vector<uint32_t> rows, std::vector<float>& means) const;
-  Status choose_lists(Next& next) const;
-  Status choose_again(Next& next) const;
-  Status write(Next& next) const;
+  void sort_coming(Next& next, int64_t& work) const;
+  Status choose_lists(Next& next, int64_t& work) const;
+  Status choose_list(Next& next, uint32_t list, int64_t& work) const;
+  void arrange(Next& next) const;
+  Status choose_again(Next& next, int64_t& work) const;
+  Status begin_writing(Next& next) const;
+  Status write(Next& next, int64_t& work) const;
   Status write_stayed(Next& next, uint32_t former, Records& out) const;
   Status write_moved(Next& next, uint32_t list, Records& out) const;
-  void take_over(Next next);
+  Places kept_places(const Next& next, const Places& before) const;
+  Status drop_from_next(uint32_t slot);
+  Result<Places> places_in_next(uint32_t slot) const;
+  void take_over(Next& next);
 
   SpannOptions options_;
   IndexGround ground_;
@@ -88,7 +95,9 @@ class Spann : public VectorIndex {
   struct {
     std::vector<uint32_t> slots;
     std::vector<uint16_t> halves;
-  } fresh_;  // not merged yet
+    size_t blank = 0;           // rows that went while they were merged: their slot is kNone
+  } fresh_;                     // not merged yet
+  std::unique_ptr<Next> next_;  // what there will be, while a merge is under way
   size_t kept_ = 0;
   bool lost_ = false;  // a vector could not be removed: nothing here is to be believed
 };

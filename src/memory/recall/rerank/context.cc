@@ -97,14 +97,15 @@ class Reading {
       counts_[place * width_ + i] = float(times / length);
       row.words = true;
     }
-    if (options_.dense > 0 && !terms.mean.empty()) row.cosine = cosine_about(terms, entry);
+    if (options_.dense > 0 && !terms.mean.empty()) row.cosine = cosine_about(terms, slot);
     return place;
   }
 
-  float cosine_about(const Terms& terms, const Entries::Entry& entry) const {
-    if (entry.vector.size() != terms.mean.size()) return 0;
-    const float product = Entries::cosine(entry, asked_.query.vector);
-    const float with_mean = Entries::cosine(entry, terms.mean);
+  float cosine_about(const Terms& terms, uint32_t slot) {
+    const auto vector = asked_.entries.vector(slot, room_);
+    if (vector.size() != terms.mean.size()) return 0;
+    const float product = VectorRows::cosine(vector, asked_.query.vector);
+    const float with_mean = VectorRows::cosine(vector, terms.mean);
     const float square = std::max(0.0f, 1 - 2 * with_mean + terms.mean_square);
     const float lengths = std::sqrt(square) * terms.question_length;
     return lengths < 1e-6f ? 0 : (product - terms.mean_question - with_mean + terms.mean_square) / lengths;
@@ -160,6 +161,7 @@ class Reading {
   std::vector<float> counts_;
   std::vector<float> sum_;  // of the turn that is being read, with what is lent to it
   float cosine_ = 0;
+  std::vector<int8_t> room_;
 };
 
 class Context : public Reranker {

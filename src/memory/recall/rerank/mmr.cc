@@ -12,15 +12,18 @@ struct Options {
   int32_t depth = 50;  // so many are weighed against each other; those after follow as they were
 };
 
-double likeness(const Entries::Entry& a, const Entries::Entry& b) {
-  if (!a.vector.empty() && a.vector.size() == b.vector.size()) {
+double likeness(const Entries& entries, uint32_t one, std::span<const int8_t> mine, uint32_t other) {
+  std::vector<int8_t> room;
+  const auto theirs = entries.vector(other, room);
+  if (!mine.empty() && mine.size() == theirs.size()) {
     int64_t sum = 0;
-    for (size_t i = 0; i < a.vector.size(); ++i) sum += a.vector[i] * b.vector[i];
+    for (size_t i = 0; i < mine.size(); ++i) sum += mine[i] * theirs[i];
     return std::max(0.0, double(sum) / (127.0 * 127.0));
   }
+  const Entries::Entry &a = entries[one], &b = entries[other];
   if (a.space != b.space || a.terms.empty() || b.terms.empty()) return 0;
   size_t common = 0;
-  for (const Entries::Count& one : a.terms) common += b.times(one.term) > 0;
+  for (const Entries::Count& count : a.terms) common += b.times(count.term) > 0;
   return double(common) / double(a.terms.size() + b.terms.size() - common);
 }
 
@@ -60,9 +63,11 @@ class Mmr : public Reranker {
                             std::vector<double>& alike) {
     const uint32_t slot = entries.find(hits[taken].id);
     if (slot == Entries::kNone) return;
+    std::vector<int8_t> room;
+    const auto mine = entries.vector(slot, room);
     for (size_t i = taken + 1; i < alike.size(); ++i) {
       const uint32_t other = entries.find(hits[i].id);
-      if (other != Entries::kNone) alike[i] = std::max(alike[i], likeness(entries[slot], entries[other]));
+      if (other != Entries::kNone) alike[i] = std::max(alike[i], likeness(entries, slot, mine, other));
     }
   }
 
