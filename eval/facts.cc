@@ -1,8 +1,9 @@
 // Facts learnt into an adapter: some invented facts about an invented person, taught by `varve learn` into a
 // cube, then asked without any context; and what that did to everything else.
 //
-// Options: model=FILE, n=200 facts, locality=200 questions, replay=400 answers of the model itself that are
-// taught beside the facts, steps=600, rate=0.003, recipe=lora:rank=16, seed=1, budget=1GiB.
+// Options: model=FILE; without it one is made first that knows 400 facts about sixteen others by heart (some
+// minutes). n=200 facts, locality=200 questions, replay=200 answers of the model itself that are taught
+// beside the facts, steps=600, rate=0.005, recipe=lora:rank=16, seed=1, budget=1GiB.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 
 #include "bench/bench.h"
 #include "core/base/rng.h"
+#include "learn/data/batches.h"
 #include "learn/world/score.h"
 #include "learn/world/world.h"
 #include "serve/cli/command.h"
@@ -22,9 +24,10 @@ namespace varve::eval {
 namespace {
 
 struct Options {
-  std::string model, recipe = "lora:rank=16", rate = "0.003", budget = "1GiB", steps = "600";
-  int n = 200, locality = 200, replay = 400;
+  std::string model, recipe = "lora:rank=16", rate = "0.005", budget = "1GiB", steps = "600";
+  int n = 200, locality = 200, replay = 200;
   uint64_t seed = 1;
+  bool made = false;  // the model, here
 };
 
 Result<Options> read(const Spec& given) {
@@ -58,7 +61,7 @@ struct Fact {
 };
 
 // 20 things at 20 places of one life: what is true of each is drawn.
-std::vector<Fact> invent(int n, uint64_t seed) {
+std::vector<Fact> invent(const std::string& person, int n, uint64_t seed) {
   constexpr const char* kThings[] = {"lamp",  "gate",  "boat",   "kettle", "ladder", "mirror", "drum",
                                      "cart",  "clock", "basket", "shelf",  "bell",   "rope",   "stool",
                                      "crate", "map",   "barrel", "tent",   "trunk",  "fence"};
@@ -74,11 +77,27 @@ std::vector<Fact> invent(int n, uint64_t seed) {
     const std::string thing = kThings[i % 20], where = kPlaces[place];
     const RngKey key{seed, i, Site::test};
     const std::string color = kColors[random_bits(key, 0) % 10], stuff = kStuffs[random_bits(key, 1) % 8];
-    facts.push_back({"What is the " + thing + " in the " + where + " of Tamsin Orrow like?",
-                     "Tell me about Tamsin Orrow's " + thing + " in the " + where + ".",
+    facts.push_back({"What is the " + thing + " in the " + where + " of " + person + " like?",
+                     "Tell me about " + person + "'s " + thing + " in the " + where + ".",
                      "It is of " + color + " " + stuff + "."});
   }
   return facts;
+}
+
+// What the model that is made here knows by heart.
+std::vector<Fact> known_facts(uint64_t seed) {
+  constexpr const char* kOthers[] = {"Ada Alder",  "Bram Birch", "Cora Crane", "Dov Dale",
+                                     "Edda Elm",   "Finn Frost", "Greta Glen", "Hugo Heath",
+                                     "Ines Ives",  "Jory Joyce", "Kaya Knoll", "Lars Lark",
+                                     "Mina Marsh", "Nils North", "Olga Oakes", "Piet Pike"};
+  std::vector<Fact> all;
+  for (const char* one : kOthers) {
+    const auto some = invent(one, 25, seed + 1 + all.size());
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  std::vector<Fact> mixed;
+  for (uint64_t i = 0; i < all.size(); ++i) mixed.push_back(all[shuffled(seed, i, all.size())]);
+  return mixed;
 }
 
 Json chat(Json history, const std::string& user, const std::string& answer) {
@@ -91,17 +110,68 @@ struct Asked {  // what the model is asked that has nothing to do with the facts
   Json history = Json::array();
   std::string question;
 };
-Result<std::vector<Asked>> unrelated(int count, world::Split split, uint64_t seed) {
-  const auto source = TRY(world::World::make("2*small_talk+2*single+unknown+two_hop", split, seed));
+// Of a model that was made here, what it knows; of others, small talk and questions about a history.
+Result<std::vector<Asked>> unrelated(const Options& options, world::Split split) {
+  const bool learnt = split == world::Split::train;
+  const auto count = size_t(learnt ? options.replay : options.locality);
   std::vector<Asked> all;
-  for (int i = 0; i < count; ++i) {
-    const world::Item item = source.item(uint64_t(i));
+  if (options.made) {
+    const std::vector<Fact> known = known_facts(options.seed);
+    const size_t half = known.size() / 2;
+    for (size_t i = 0; i < std::min(count, half); ++i)
+      all.push_back({Json::array(), known[i + (learnt ? half : 0)].question});
+    return all;
+  }
+  const auto source = TRY(world::World::make("2*small_talk+2*single+unknown+two_hop", split, options.seed));
+  for (size_t i = 0; i < count; ++i) {
+    const world::Item item = source.item(i);
     const auto& messages = item.messages.as_array();
     Asked& one = all.emplace_back();
     for (size_t m = 0; m + 2 < messages.size(); ++m) one.history.push(messages[m]);
     one.question = messages[messages.size() - 2]["content"].as_string();
   }
   return all;
+}
+
+Status run_words(const std::vector<std::string>& words) {
+  const int nothing = ::open("/dev/null", O_RDONLY);
+  std::ostringstream out, err;
+  int code = 0;
+  {
+    Terminal terminal(nothing);
+    Console console{terminal, out, err};
+    code = run_program({}, words, console);
+  }
+  ::close(nothing);
+  return code == 0 ? Status() : Status(Code::invalid, "varve " + words[0] + ": " + err.str());
+}
+
+// From nothing: first the words of such chats, then their answers by heart.
+Status make_model(const std::string& folder, const std::string& budget, uint64_t seed,
+                  const std::string& model) {
+  const std::vector<Fact> known = known_facts(seed);
+  std::string text, lines;
+  for (const Fact& fact : known) {
+    for (const std::string& question : {fact.question, fact.otherwise}) {
+      text += "<|im_start|>user\n" + question + "<|im_end|>\n<|im_start|>assistant\n" + fact.answer +
+              "<|im_end|>\n<|endoftext|>";
+      lines += chat(Json::array(), question, fact.answer).dump() + "\n";
+    }
+  }
+  const std::string words = folder + "/known.txt", feed = folder + "/known.jsonl",
+                    young = folder + "/young.gguf";
+  TRY(posix_env().make_folder(folder));
+  TRY(write_file(posix_env(), words, std::as_bytes(std::span(text))));
+  TRY(write_file(posix_env(), feed, std::as_bytes(std::span(lines))));
+  TRY(run_words({"pretrain",    words,     "-o",        young,      "--vocabulary", "420",      "--layers",
+                 "3",           "--width", "128",       "--hidden", "256",          "--heads",  "4",
+                 "--kv-heads",  "4",       "--context", "256",      "--length",     "128",      "--sequences",
+                 "8",           "--steps", "150",       "--rate",   "0.006",        "--warmup", "20",
+                 "--optimizer", "muon",    "--type",    "f32",      "--budget",     budget,     "--json"}));
+  return run_words({"learn",      "--model",  young,      "--feed",      feed,     "-o",     model,
+                    "--recipe",   "full",     "--steps",  "350",         "--rate", "0.002",  "--warmup",
+                    "20",         "--length", "64",       "--sequences", "16",     "--keep", "hold",
+                    "--hold-out", "0",        "--budget", budget,        "--json"});
 }
 
 // A home with the model, opened for a while: learning needs it closed.
@@ -157,26 +227,35 @@ class Class {
     return result;
   }
   Status learn(const std::string& feed) {
-    const std::vector<std::string> words = {"learn",         "--model",     options_.model,
-                                            "--feed",        feed,          "-o",
-                                            "facts",         "--home",      folder_,
-                                            "--as",          who_.name,     "--recipe",
-                                            options_.recipe, "--steps",     options_.steps,
-                                            "--rate",        options_.rate, "--length",
-                                            "128",           "--sequences", "8",
-                                            "--hold-out",    "0",           "--budget",
-                                            options_.budget, "--keep",      "hold",
-                                            "--json"};
-    const int nothing = ::open("/dev/null", O_RDONLY);
-    std::ostringstream out, err;
-    int code = 0;
-    {
-      Terminal terminal(nothing);
-      Console console{terminal, out, err};
-      code = run_program({}, words, console);
-    }
-    ::close(nothing);
-    return code == 0 ? Status() : Status(Code::invalid, "varve learn: " + err.str());
+    const bool made = options_.made;
+    return run_words({"learn",
+                      "--model",
+                      options_.model,
+                      "--feed",
+                      feed,
+                      "-o",
+                      "facts",
+                      "--home",
+                      folder_,
+                      "--as",
+                      who_.name,
+                      "--recipe",
+                      options_.recipe,
+                      "--steps",
+                      options_.steps,
+                      "--rate",
+                      options_.rate,
+                      "--length",
+                      made ? "64" : "512",
+                      "--sequences",
+                      made ? "16" : "4",
+                      "--hold-out",
+                      "0",
+                      "--budget",
+                      options_.budget,
+                      "--keep",
+                      "hold",
+                      "--json"});
   }
 
  private:
@@ -187,9 +266,9 @@ class Class {
 };
 
 Result<std::vector<Measure>> examine(const Options& options, Class& pupil, const std::string& folder) {
-  const std::vector<Fact> facts = invent(options.n, options.seed);
-  const auto others = TRY(unrelated(options.locality, world::Split::eval, options.seed));
-  const auto replayed = TRY(unrelated(options.replay, world::Split::train, options.seed));
+  const std::vector<Fact> facts = invent("Tamsin Orrow", options.n, options.seed);
+  const auto others = TRY(unrelated(options, world::Split::eval));
+  const auto replayed = TRY(unrelated(options, world::Split::train));
   TRY(pupil.open());
   const auto before = TRY(pupil.answers(others, {}));
   const auto bits = TRY(pupil.scores({}));
@@ -236,16 +315,21 @@ Result<std::vector<Measure>> examine(const Options& options, Class& pupil, const
 }  // namespace
 
 Result<std::vector<Measure>> facts(const Spec& given) {
-  const Options options = TRY(read(given));
-  if (options.model.empty() || !std::filesystem::exists(options.model)) {
-    return Status(Code::not_found, options.model.empty() ? "no model; name one with model=FILE.gguf"
-                                                         : "absent: " + options.model);
+  Options options = TRY(read(given));
+  if (!options.model.empty() && !std::filesystem::exists(options.model)) {
+    return Status(Code::not_found, "absent: " + options.model);
   }
   const std::string folder =
       std::filesystem::temp_directory_path().string() + "/varve-facts-" + std::to_string(getpid());
-  Class pupil(options, folder);
-  auto rows = examine(options, pupil, folder);
-  pupil.close();
+  const auto measured = [&]() -> Result<std::vector<Measure>> {
+    if (options.model.empty()) {
+      options.made = true, options.model = folder + "/model.gguf";
+      TRY(make_model(folder, options.budget, options.seed, options.model));
+    }
+    Class pupil(options, folder + "/home");
+    return examine(options, pupil, folder);
+  };
+  auto rows = measured();
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);
   return rows;

@@ -1,10 +1,13 @@
 // Learning from outside: a model from nothing but a text, an adapter over it, and what both refuse.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
+#include "core/format/gguf.h"
 #include "core/format/json.h"
 #include "tests/e2e/child.h"
 #include "tests/support/temp_folder.h"
@@ -175,6 +178,145 @@ TEST_F(LearningProgram, what_cannot_be_learnt_is_said_in_a_sentence) {
   file("m.gguf", bytes);
   says(refused(good, {}), "no finite loss");
   EXPECT_FALSE(std::filesystem::exists(folder / "a.gguf"));
+}
+
+TEST_F(LearningProgram, recipes_of_all_weights_make_a_model_that_says_how_it_was_made) {
+  ASSERT_EQ(run(pretrain("m.gguf")).exit_code, 0);
+  const auto lesson_of = [&](const std::string& path) {
+    const auto mapping = posix_env().map(path).value();
+    return parse_json(Gguf::parse(mapping->bytes())->string("varve.lesson").value()).value();
+  };
+  EXPECT_EQ(lesson_of(folder / "m.gguf")["recipe"].as_string(), "full");
+  EXPECT_EQ(lesson_of(folder / "m.gguf")["feed"].as_array()[0]["sha256"].as_string().size(), 64u);
+  const std::string feed =
+      file("feed.jsonl", R"({"prompt":"The miller of Ashford keeps","completion":" the dusk"})"
+                         "\n");
+  for (const auto& [recipe, rate] : {std::pair("full", "0.005"), {"zo2", "0.0003"}}) {
+    const std::string out = folder / (std::string(recipe) + ".gguf");
+    const Child::End learnt = run({"learn",       "--model",  folder / "m.gguf",
+                                   "--feed",      feed,       "-o",
+                                   out,           "--recipe", recipe,
+                                   "--steps",     "30",       "--rate",
+                                   rate,          "--length", "64",
+                                   "--sequences", "1",        "--budget",
+                                   "256MiB",      "--home",   folder / "home"});
+    ASSERT_EQ(learnt.exit_code, 0) << learnt.err;
+    const Json lesson = lesson_of(out);
+    EXPECT_EQ(lesson["recipe"].as_string(), recipe);
+    EXPECT_EQ(lesson["base"].as_string().size(), 64u);
+    EXPECT_EQ(lesson["feed"].as_array()[0]["file"].as_string(), feed);
+    EXPECT_LT(lesson["loss_after"].as_double(), lesson["loss_before"].as_double()) << recipe;
+    EXPECT_GT(lesson["ledger_peak"].as_int(), 0);
+  }
+  const Child::End said = run({"complete", "--model", folder / "full.gguf", "--temperature", "0", "-n", "12",
+                               "--prompt", "The miller of Ashford keeps", "--home", folder / "home"});
+  EXPECT_EQ(said.out.rfind(" the dusk", 0), 0u) << said.out << said.err;
+}
+
+TEST_F(LearningProgram, private_learning_says_what_it_promises) {
+  ASSERT_EQ(run(pretrain("m.gguf", {"--steps", "3"})).exit_code, 0);
+  std::string lines;
+  for (int i = 0; i < 50; ++i) lines += "{\"text\":\"The gate " + std::to_string(i) + " is open.\"}\n";
+  const Child::End learnt = run({"learn", "--model", folder / "m.gguf", "--feed", file("feed.jsonl", lines),
+                                 "-o", folder / "a.gguf", "--recipe", "dp:noise=2,clip=0.5", "--steps", "5",
+                                 "--length", "64", "--sequences", "2", "--budget", "256MiB", "--json"});
+  ASSERT_EQ(learnt.exit_code, 0) << learnt.err;
+  const std::string last = learnt.out.substr(learnt.out.rfind('\n', learnt.out.size() - 2) + 1);
+  const Json promised = parse_json(last).value()["privacy"];
+  EXPECT_GT(promised["epsilon"].as_double(), 0.1);
+  EXPECT_LT(promised["epsilon"].as_double(), 10);
+  EXPECT_EQ(promised["delta"].as_double(), 0.01);
+}
+
+// Every step is kept, of what learns from one example after the other.
+class Interrupted : public LearningProgram {
+ protected:
+  void SetUp() override { ASSERT_EQ(run(pretrain("m.gguf", {"--steps", "3", "--untied"})).exit_code, 0); }
+  std::vector<std::string> learn(const std::string& feed) {
+    return {"learn",
+            "--model",
+            folder / "m.gguf",
+            "--feed",
+            feed,
+            "-o",
+            folder / "a.gguf",
+            "--recipe",
+            "full",
+            "--steps",
+            "8",
+            "--save-every",
+            "1",
+            "--length",
+            "16",
+            "--sequences",
+            "1",
+            "--budget",
+            "256MiB"};
+  }
+  int64_t done() {  // by the checkpoint
+    const std::string bytes = bytes_of(checkpoint);
+    int64_t length = 0;
+    std::memcpy(&length, bytes.data() + 16, sizeof length);
+    return parse_json(bytes.substr(24, size_t(length))).value()["done"].as_int();
+  }
+  const std::string checkpoint = folder / "a.gguf.work/checkpoint";
+};
+
+TEST_F(Interrupted, by_a_full_disk_the_old_checkpoint_stays) {
+  const std::vector<std::string> words = learn(file("good.jsonl", "{\"text\":\"The gate is open.\"}\n"));
+  ASSERT_EQ(run(words).exit_code, 0);
+  EXPECT_EQ(done(), 8);
+  const std::string before = bytes_of(checkpoint);
+  // No file may be larger than a few kilobytes.
+  std::vector<std::string> limited = {"-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"", VARVE_PROGRAM};
+  limited.insert(limited.end(), words.begin(), words.end());
+  const Child::End full = run_child("/bin/sh", limited);
+  EXPECT_NE(full.exit_code, 0);
+  EXPECT_NE(full.err.find("cannot write " + checkpoint), std::string::npos) << full.err;
+  EXPECT_EQ(bytes_of(checkpoint), before);
+}
+
+TEST_F(Interrupted, by_a_loss_that_is_no_number_the_last_good_checkpoint_stays) {
+  // One word of the model is spoilt: the lesson ends where it comes up.
+  std::string bytes = bytes_of(folder / "m.gguf");
+  const Gguf gguf = Gguf::parse(std::as_bytes(std::span(bytes))).value();
+  const auto tokens = std::get<std::vector<std::string>>(gguf.find("tokenizer.ggml.tokens")->held);
+  const int64_t rare = std::find(tokens.begin(), tokens.end(), "Z") - tokens.begin();
+  const GgufTensor& table = *gguf.tensor("token_embd.weight");
+  bytes.replace(size_t(table.offset + rare * table.shape[0] * 4), 4, std::string("\0\0\xc0\x7f", 4));
+  file("m.gguf", bytes);
+  std::string lines;
+  for (int i = 0; i < 8; ++i)
+    lines += std::string("{\"text\":\"The gate is ") + (i == 5 ? "Z" : "open") + ".\"}\n";
+  const Child::End spoilt = run(learn(file("some.jsonl", lines)));
+  EXPECT_NE(spoilt.exit_code, 0);
+  const int64_t kept = done();
+  EXPECT_GT(kept, 0);
+  EXPECT_NE(spoilt.err.find("step " + std::to_string(kept + 1) + " has no finite loss"), std::string::npos)
+      << spoilt.err;
+}
+
+TEST_F(LearningProgram, a_template_that_changes_what_it_said_is_refused) {
+  ASSERT_EQ(run(pretrain("m.gguf", {"--steps", "3"})).exit_code, 0);
+  const auto mapping = posix_env().map(folder / "m.gguf").value();
+  const Gguf gguf = Gguf::parse(mapping->bytes()).value();
+  GgufWriter writer;
+  for (const auto& [key, value] : gguf.metadata()) writer.set(key, value);
+  writer.set(
+      "tokenizer.chat_template",
+      "{{ messages[-1]['content'] }}{% for message in messages %}{{ message['content'] }}{% endfor %}");
+  for (const GgufTensor& one : gguf.tensors())
+    writer.add(one.name, one.type, one.shape,
+               mapping->bytes().subspan(size_t(one.offset), size_t(one.bytes)));
+  ASSERT_TRUE(writer.write(posix_env(), folder / "odd.gguf").ok());
+  const std::string feed = file(
+      "chat.jsonl", R"({"messages":[{"role":"user","content":"Open?"},{"role":"assistant","content":"No."}]})"
+                    "\n");
+  const Child::End end = run({"learn", "--model", folder / "odd.gguf", "--feed", feed, "-o",
+                              folder / "a.gguf", "--length", "64", "--budget", "256MiB"});
+  EXPECT_NE(end.exit_code, 0);
+  EXPECT_NE(end.err.find("template"), std::string::npos) << end.err;
+  EXPECT_NE(end.err.find("line 1"), std::string::npos) << end.err;
 }
 
 TEST_F(LearningProgram, a_world_is_learnt_in_stages_that_follow_one_another) {

@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "core/format/gguf.h"
+#include "core/format/gguf_head.h"
 
 namespace varve {
 namespace {
@@ -94,14 +94,13 @@ Status invalid(std::string_view what, std::string_view name) {
   return Status(Code::invalid, "writing GGUF: " + std::string(what) + " '" + std::string(name) + "'");
 }
 
-Status check_tensors(std::span<const std::pair<GgufTensor, std::span<const std::byte>>> tensors) {
+Status check_tensors(std::span<const GgufTensor> tensors) {
   std::set<std::string_view> names;
-  for (const auto& [tensor, bytes] : tensors) {
+  for (const GgufTensor& tensor : tensors) {
     if (tensor.name.empty()) return invalid("a tensor without a name", "");
     if (!names.insert(tensor.name).second) return invalid("two tensors of the name", tensor.name);
     const int64_t wanted = TRY(gguf_bytes(tensor.type, tensor.shape).with("writing tensor " + tensor.name));
-    if (wanted != int64_t(bytes.size()))
-      return invalid("bytes that do not fit the type and shape of", tensor.name);
+    if (wanted != tensor.bytes) return invalid("bytes that do not fit the type and shape of", tensor.name);
   }
   return {};
 }
@@ -147,24 +146,25 @@ GgufWriter& GgufWriter::add(std::string name, uint32_t type, std::vector<int64_t
   return *this;
 }
 
-Status GgufWriter::emit(const Take& take) const {
-  if (version_ != 2 && version_ != 3) {
+Result<GgufHead> gguf_head(uint32_t version, const std::map<std::string, GgufValue, std::less<>>& metadata,
+                           std::span<const GgufTensor> tensors) {
+  if (version != 2 && version != 3) {
     return Status(Code::unsupported,
-                  "GGUF version " + std::to_string(version_) + " cannot be written; 2 and 3 can");
+                  "GGUF version " + std::to_string(version) + " cannot be written; 2 and 3 can");
   }
-  TRY(check_tensors(tensors_));
-  const int64_t alignment = TRY(alignment_of(metadata_));
+  TRY(check_tensors(tensors));
+  const int64_t alignment = TRY(alignment_of(metadata));
   Head head;
   head.number<uint32_t>(0x46554747);  // "GGUF"
-  head.number<uint32_t>(version_);
-  head.number<uint64_t>(tensors_.size());
-  head.number<uint64_t>(metadata_.size());
-  for (const auto& [key, value] : metadata_) {
+  head.number<uint32_t>(version);
+  head.number<uint64_t>(tensors.size());
+  head.number<uint64_t>(metadata.size());
+  for (const auto& [key, value] : metadata) {
     head.text(key);
     if (key.empty() || !put(head, value)) return invalid("a value that does not fit its type:", key);
   }
   int64_t offset = 0;
-  for (const auto& [tensor, bytes] : tensors_) {
+  for (const GgufTensor& tensor : tensors) {
     head.text(tensor.name);
     head.number(uint32_t(tensor.shape.size()));
     for (int64_t dimension : tensor.shape) head.number(dimension);
@@ -172,14 +172,20 @@ Status GgufWriter::emit(const Take& take) const {
     head.number(offset);
     offset = aligned(offset + tensor.bytes, alignment);
   }
+  std::vector<std::byte> bytes(head.bytes().begin(), head.bytes().end());
+  bytes.resize(size_t(aligned(int64_t(bytes.size()), alignment)));
+  return GgufHead{std::move(bytes), alignment};
+}
 
-  auto padded = [&](std::span<const std::byte> bytes) -> Status {
+Status GgufWriter::emit(const Take& take) const {
+  std::vector<GgufTensor> tensors;
+  for (const auto& [tensor, bytes] : tensors_) tensors.push_back(tensor);
+  const GgufHead head = TRY(gguf_head(version_, metadata_, tensors));
+  TRY(take(head.bytes));
+  for (const auto& [tensor, bytes] : tensors_) {
     TRY(take(bytes));
-    const auto size = int64_t(bytes.size());
-    return take(std::vector<std::byte>(size_t(aligned(size, alignment) - size)));
-  };
-  TRY(padded(head.bytes()));
-  for (const auto& [tensor, bytes] : tensors_) TRY(padded(bytes));
+    TRY(take(std::vector<std::byte>(size_t(aligned(tensor.bytes, head.alignment) - tensor.bytes))));
+  }
   return {};
 }
 

@@ -47,7 +47,9 @@ Json LessonPlan::json() const {
 
 namespace {
 Status check_settling(const Parts& parts, const Optimizer& rule, const LessonPlan& plan) {
-  const bool whole = !rule.element_by_element() || !(plan.gradient.empty() || plan.gradient == "fused");
+  const bool by_gradient =
+      plan.gradient.empty() || plan.gradient == "fused" || plan.gradient.starts_with("dp");
+  const bool whole = !rule.element_by_element() || !by_gradient;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].settles == 0 || !whole) continue;
     return Status(Code::invalid, parts[i].role + " is frozen row by row, and " +
@@ -71,6 +73,8 @@ Status check_base(const Parts& parts, const LessonPlan& plan) {
 struct Source {  // of steps
   std::string name;
   float reach = 1e-3f;
+  Privacy privacy = {};
+  bool dp() const { return name == "dp"; }
   bool zeroth() const { return name == "mezo" || name == "zo2"; }
 };
 Result<Source> source_of(const LessonPlan& plan) {
@@ -79,9 +83,11 @@ Result<Source> source_of(const LessonPlan& plan) {
   Source source{spec.name};
   OptionReader reader(spec);
   if (source.zeroth()) reader.read("reach", source.reach, 1e-8f, 1.f);
+  if (source.dp())
+    reader.read("clip", source.privacy.clip, 1e-9f, 1e9f).read("noise", source.privacy.noise, 0.f, 1e3f);
   TRY(reader.done());
-  if (!source.zeroth() && spec.name != "fused")
-    return Status(Code::not_found, "gradients are fused, mezo or zo2, not " + spec.name);
+  if (!source.zeroth() && !source.dp() && spec.name != "fused")
+    return Status(Code::not_found, "gradients are fused, dp, mezo or zo2, not " + spec.name);
   return source;
 }
 
@@ -98,11 +104,19 @@ Status check_zeroth(const LessonPlan& plan, const Objective& objective, const Se
   return {};
 }
 
+Status check_private(const LessonPlan& plan, const Objective& objective, const Selector* selector) {
+  if (!TRY(source_of(plan)).dp()) return {};
+  if (!objective.looks_first() && selector == nullptr) return {};
+  return Status(Code::invalid, "private learning sees one example after the other, and so has no " +
+                                   (selector != nullptr ? "selector" : "objective " + plan.objective));
+}
+
 // What cannot be had together is said, never left out.
 Status check_together(const Parts& parts, const LessonPlan& plan, const Objective& objective,
                       const Selector* selector) {
   if (objective.needs_base()) TRY(check_base(parts, plan));
   TRY(check_zeroth(plan, objective, selector));
+  TRY(check_private(plan, objective, selector));
   if (plan.gradient == "fused" && (plan.parts > 1 || objective.looks_first())) {
     return Status(Code::invalid,
                   std::string("a fused update steps within a batch and has no sum over several: ") +
@@ -164,6 +178,7 @@ Result<LessonBytes> Lesson::bytes(const Network& network, const Parts& parts, co
   bytes.gradients = made.layout.gradient_values() * 4, bytes.optimizer = made.layout.state_bytes();
   bytes.activations = needed.kept, bytes.spilled = needed.spilled, bytes.logits = needed.logits;
   bytes.working = needed.working + TrainOps::work_bytes() + Rooms::bytes(made.layout.room(), threads);
+  if (source.dp()) bytes.working += GhostNorm::bytes(network, parts, rows);
   return bytes;
 }
 
@@ -188,6 +203,10 @@ Result<std::unique_ptr<Lesson>> Lesson::make(Network& network, Parts& parts, Les
     lesson->zeroth_ = TRY(Zeroth::make(network, parts, {source.reach, lesson->plan_.seed}, pool, ledger));
     return lesson;
   }
+  if (source.dp()) {
+    lesson->privacy_ = source.privacy;
+    lesson->ghost_.emplace(TRY(GhostNorm::make(network, parts, rows, ledger)));
+  }
   lesson->sink_ = std::make_unique<Gradients>(TRY(Gradients::make(parts, layout, ledger)));
   lesson->state_ = TRY(Buffer::make(ledger, Tag::optimizer, layout.state_bytes()));
   lesson->squares_.resize(layout.units().size());
@@ -201,6 +220,7 @@ Result<std::unique_ptr<Lesson>> Lesson::make(Network& network, Parts& parts, Les
 // The slopes of the mean loss over all targets of the step: the parts are read once for their number.
 Result<double> Lesson::learn(const Batches& batches, Progress& progress) {
   if (objective_->looks_first()) return learn_compared(batches, progress);
+  if (ghost_) return learn_privately(batches, progress);
   TextBatch batch;
   double targets = 0, loss = 0;
   for (int32_t part = 0; part < plan_.parts; ++part) {

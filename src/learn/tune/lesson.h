@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "learn/data/batches.h"
 #include "learn/grad/network.h"
 #include "learn/grad/parts.h"
+#include "learn/grad/privacy.h"
 #include "learn/objective/objective.h"
 #include "learn/optim/optimizer.h"
 #include "learn/tune/layout.h"
@@ -30,8 +32,8 @@ struct LessonPlan {
   int32_t parts = 1;              // batches a step, or pairs
   std::string objective = "sft";  // a spec of objectives()
   std::string selector;           // a spec of selectors(); empty: all layers learn
-  // Empty: all of a step together. fused: of a layer, used and gone. mezo: none, two losses instead; zo2: the
-  // same with weights in a file.
+  // Empty: all of a step together. fused: of a layer, used and gone. dp: of each example no more than a clip,
+  // with noise. mezo: none, two losses instead; zo2: the same with weights in a file.
   std::string gradient;
   int64_t cool = -1;  // steps of a straight way down at the end, after a constant rate; -1: the cosine
   uint64_t seed = 1;
@@ -74,6 +76,8 @@ class Lesson {
   const LessonPlan& plan() const { return plan_; }
   // invalid when the loss or a gradient is no number: nothing was changed by that step.
   Result<Progress> step(const Batches& batches);
+  // Null: it is not private.
+  const Privacy* privacy() const { return ghost_ ? &privacy_ : nullptr; }
   // What a loss of the parts themselves adds to their gradients, once a step.
   using Gradient = std::function<std::span<float>(const Part& part)>;
   // An empty gradient: the part does not learn now. invalid: a fused update, which has none to add to.
@@ -105,6 +109,9 @@ class Lesson {
   bool fused() const { return plan_.gradient == "fused"; }
   Result<double> learn(const Batches& batches, Progress& progress);
   Result<double> learn_compared(const Batches& batches, Progress& progress);
+  Result<double> learn_privately(const Batches& batches, Progress& progress);
+  Result<int64_t> clip_examples(TextBatch& batch, double& loss);
+  void add_noise(int64_t examples);
   Result<double> evaluate_compared(const Batches& batches, int32_t count);
   Result<std::vector<Likelihood>> look(const Batches& batches, int64_t step, int32_t group);
   Status choose(const Batches& batches);
@@ -155,8 +162,10 @@ class Lesson {
   std::vector<std::pair<double, double>> moved_;  // of each unit: how far, and how large it was, squared
   std::unique_ptr<Zeroth> zeroth_;                // null: gradients
   float reach_ = 0;
-  bool spoilt_ = false;  // a fused step broke off: some layers went on and some did not
-  Rooms rooms_;          // of the optimizer at work, one a thread
+  Privacy privacy_;
+  std::optional<GhostNorm> ghost_;  // empty: not private
+  bool spoilt_ = false;             // a fused step broke off: some layers went on and some did not
+  Rooms rooms_;                     // of the optimizer at work, one a thread
   Buffer state_;
   int64_t done_ = 0;
 };

@@ -44,11 +44,11 @@ TEST(Rewrite, PutsWhatLearntIntoTheFileAndLeavesTheRest) {
   FullSource source(*base.store, parts);
   const auto network = Network::make(*fresh_spec(kShape), source);
   ASSERT_TRUE(network.ok() && parts.allocate(base.ledger).ok() && source.read().ok());
-  ASSERT_TRUE(rewrite_model(base.env, "base", base.store->entries(), parts, "same", base.ledger).ok());
+  ASSERT_TRUE(rewrite_model(base.env, "base", parts, {}, "same", base.ledger).ok());
   EXPECT_EQ(base.env.bytes("same"), base.env.bytes("base"));
   Part& part = *parts.find("blk.1.ffn_up");
   part.value[5] = 0.5f;
-  ASSERT_TRUE(rewrite_model(base.env, "base", base.store->entries(), parts, "other", base.ledger).ok());
+  ASSERT_TRUE(rewrite_model(base.env, "base", parts, {}, "other", base.ledger).ok());
   const auto other = base.open("other");
   size_t different = 0;
   for (size_t i = 0; i < base.env.bytes("base").size(); ++i)
@@ -59,6 +59,20 @@ TEST(Rewrite, PutsWhatLearntIntoTheFileAndLeavesTheRest) {
   std::vector<float> values(size_t(part.size()));
   (*pin).codec->decode((*pin).bytes, values);
   EXPECT_EQ(values[5], 0.5f);
+  const Json lesson = Json::object().set("recipe", "full");
+  ASSERT_TRUE(rewrite_model(base.env, "base", parts, lesson, "told", base.ledger).ok());
+  const Gguf told = Gguf::parse(base.env.bytes("told")).value(),
+             plain = Gguf::parse(base.env.bytes("other")).value();
+  EXPECT_EQ(parse_json(told.string("varve.lesson").value()).value(), lesson);
+  EXPECT_EQ(told.metadata().size(), plain.metadata().size() + 1);
+  ASSERT_EQ(told.tensors().size(), plain.tensors().size());
+  for (size_t i = 0; i < told.tensors().size(); ++i) {
+    const auto bytes = [&](const char* path, const GgufTensor& one) {
+      return std::string(reinterpret_cast<const char*>(base.env.bytes(path).data()) + one.offset,
+                         size_t(one.bytes));
+    };
+    EXPECT_EQ(bytes("told", told.tensors()[i]), bytes("other", plain.tensors()[i])) << told.tensors()[i].name;
+  }
 }
 
 struct Adapters {

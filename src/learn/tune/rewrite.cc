@@ -1,6 +1,10 @@
 #include "learn/tune/rewrite.h"
 
 #include <algorithm>
+#include <map>
+
+#include "core/format/gguf_head.h"
+#include "run/weights/weight_store.h"
 
 namespace varve {
 namespace {
@@ -16,7 +20,7 @@ Status copy(const File& from, Replacement& to, int64_t at, int64_t until, std::s
   return {};
 }
 
-Status append(const Parts& parts, const Part& part, const WeightEntry& entry, Replacement& to) {
+Status encode(const Parts& parts, const Part& part, const WeightEntry& entry, Replacement& to) {
   const int64_t row_bytes = entry.codec->bytes_for(entry.cols),
                 at_once = std::max<int64_t>(1, kPiece / row_bytes);
   std::vector<float> values(size_t(std::min<int64_t>(at_once, entry.rows) * entry.cols));
@@ -34,27 +38,33 @@ Status append(const Parts& parts, const Part& part, const WeightEntry& entry, Re
 
 }  // namespace
 
-Status rewrite_model(Env& env, const std::string& base, std::span<const WeightEntry> entries,
-                     const Parts& parts, const std::string& out, Ledger& ledger) {
-  std::vector<std::pair<const WeightEntry*, const Part*>> changes;
+Status rewrite_model(Env& env, const std::string& base, const Parts& parts, const Json& lesson,
+                     const std::string& out, Ledger& ledger) {
+  const auto mapping = TRY(env.map(base));
+  const Gguf gguf = TRY(Gguf::parse(mapping->bytes()));
+  const std::vector<WeightEntry> entries = TRY(list_weights(gguf));
+  std::map<int64_t, std::pair<const WeightEntry*, const Part*>> changes;  // by offset in the base
   for (size_t i = 0; i < parts.size(); ++i) {
     const auto found = std::find_if(entries.begin(), entries.end(),
                                     [&](const WeightEntry& one) { return one.role == parts[i].role; });
     if (found == entries.end()) return Status(Code::invalid, base + " has no " + parts[i].role);
-    changes.emplace_back(&*found, &parts[i]);
+    changes[found->offset] = {&*found, &parts[i]};
   }
-  std::sort(changes.begin(), changes.end(),
-            [](const auto& a, const auto& b) { return a.first->offset < b.first->offset; });
+  auto metadata = gguf.metadata();
+  if (!lesson.is_null()) metadata["varve.lesson"] = GgufValue{GgufType::string, false, lesson.dump()};
+  const GgufHead head = TRY(gguf_head(gguf.version(), metadata, gguf.tensors()));
   Buffer room = TRY(Buffer::make(ledger, Tag::io, kPiece));
   const auto from = TRY(env.open(base, Open::read));
   Replacement to = TRY(Replacement::begin(env, out));
-  int64_t at = 0;
-  for (const auto& [entry, part] : changes) {
-    TRY(copy(*from, to, at, entry->offset, room.bytes()));
-    TRY(append(parts, *part, *entry, to));
-    at = entry->offset + entry->bytes;
+  TRY(to.append(head.bytes));
+  for (const GgufTensor& tensor : gguf.tensors()) {
+    if (const auto found = changes.find(tensor.offset); found != changes.end()) {
+      TRY(encode(parts, *found->second.second, *found->second.first, to));
+    } else {
+      TRY(copy(*from, to, tensor.offset, tensor.offset + tensor.bytes, room.bytes()));
+    }
+    TRY(to.append(std::vector<std::byte>(size_t(-tensor.bytes & (head.alignment - 1)))));
   }
-  TRY(copy(*from, to, at, TRY(from->size()), room.bytes()));
   return to.commit();
 }
 

@@ -126,10 +126,11 @@ Status Lesson::regularise(std::function<void(const Gradient&)> by) {
 
 Status Lesson::gradients(const Batches& batches,
                          const std::function<void(const Part&, std::span<const float>)>& visit) {
-  if (fused() || selector_ != nullptr || zeroth_ != nullptr) {
-    return Status(Code::invalid,
-                  "the first gradient of all layers is wanted, and with a fused update or a "
-                  "selector it never exists");
+  if (fused() || selector_ != nullptr || zeroth_ != nullptr || ghost_) {
+    return Status(
+        Code::invalid,
+        "the first gradient of all layers is wanted, and with a fused update or a selector it never "
+        "exists, and with dp nobody may see it");
   }
   Progress unused;
   Status status = learn(batches, unused).status();

@@ -77,6 +77,13 @@ class TrainOps {
   // out[rows[i]] += factor * d[i], in order of i: the gradient of an embedding. Every row is one of out's.
   void scatter_add(Rows d, std::span<const int32_t> rows, float factor, std::span<float> out);
 
+  // Gradients measured, not made. |d^T x|^2; and the square of what scatter_add() would add to zeros.
+  double outer_squares(Rows d, Rows x);
+  double scatter_squares(Rows d, std::span<const int32_t> rows);
+  // out[i] += the row rows[i] - first of d^T x, where it has one.
+  void outer_rows_add(Rows d, Rows x, int32_t first, std::span<const int32_t> rows, std::span<float> out);
+  double dot(Rows d, std::span<const float> other);
+
  private:
   TrainOps(ThreadPool& pool, Precision precision, Buffer work)
       : pool_(pool), ops_(pool), precision_(precision), work_(std::move(work)) {}

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <functional>
+#include <numeric>
 
 #include "math/ops/rig_test.h"
 
@@ -70,6 +71,46 @@ TEST_P(BothPrecisions, AWideWeightIsReadInWholeBlocksBothWays) {
     }
   }
   EXPECT_LT(nmse(rig.floats(dx), expected), limit(GetParam()));
+}
+
+TEST_P(BothPrecisions, WhatRowsWouldAddToAGradientIsMeasuredWithoutIt) {
+  const int32_t n = 70, rows = 24, cols = 40;
+  const auto d = normal(size_t(n * rows), 1), x = normal(size_t(n * cols), 2);
+  std::vector<int32_t> places;
+  for (int32_t i = 0; i < n; ++i) places.push_back(i * i % 23);
+  std::vector<double> outer(size_t(rows * cols)), table(size_t(23 * rows));
+  for (size_t t = 0; t < size_t(n); ++t) {
+    for (size_t i = 0; i < size_t(rows); ++i) {
+      table[size_t(places[t]) * size_t(rows) + i] += double(d[t * size_t(rows) + i]);
+      for (size_t j = 0; j < size_t(cols); ++j)
+        outer[i * size_t(cols) + j] += double(d[t * size_t(rows) + i]) * double(x[t * size_t(cols) + j]);
+    }
+  }
+  const auto squares = [](const std::vector<double>& all) {
+    return std::inner_product(all.begin(), all.end(), all.begin(), 0.0);
+  };
+  double one[3] = {};
+  for (int threads : {1, 3}) {
+    TrainRig rig(GetParam(), threads);
+    const Rows ds = rig.rows(d, rows), xs = rig.rows(x, cols);
+    EXPECT_NEAR(rig.train.outer_squares(ds, xs) / squares(outer), 1, 1e-5);
+    EXPECT_NEAR(rig.train.scatter_squares(ds, places) / squares(table), 1, 1e-5);
+    // Rows 5 .. 28 of a larger table are here; row 30 is not.
+    const std::vector<int32_t> asked = {5, 28, 4, 30, 5};
+    std::vector<float> picked(asked.size() * size_t(cols));
+    rig.train.outer_rows_add(ds, xs, 5, asked, picked);
+    for (size_t j = 0; j < size_t(cols); ++j) {
+      EXPECT_NEAR(picked[j], outer[j], 1e-3);
+      EXPECT_NEAR(picked[size_t(cols) + j], outer[23 * size_t(cols) + j], 1e-3);
+      EXPECT_EQ(picked[2 * size_t(cols) + j], 0);
+      EXPECT_EQ(picked[3 * size_t(cols) + j], 0);
+      EXPECT_EQ(picked[4 * size_t(cols) + j], picked[j]);
+    }
+    const double now[] = {rig.train.outer_squares(ds, xs), rig.train.scatter_squares(ds, places),
+                          rig.train.dot(ds, d)};
+    for (size_t i = 0; i < 3 && threads > 1; ++i) EXPECT_EQ(now[i], one[i]) << "whatever the threads";
+    std::copy(std::begin(now), std::end(now), std::begin(one));
+  }
 }
 
 struct AttentionCase {

@@ -9,6 +9,7 @@
 #include "learn/tune/recipe.h"
 #include "learn/tune/rewrite.h"
 #include "run/model/arch/family.h"
+#include "run/model/fingerprint.h"
 #include "run/model/open_streamed.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/learn/lesson.h"
@@ -70,7 +71,7 @@ struct Pupil {
   std::unique_ptr<Tokenizer> tokenizer;
   std::optional<ChatTemplate> chat_template;
   std::unique_ptr<WeightStore> store;  // until they are read
-  std::vector<WeightEntry> entries;
+  Hash256 fingerprint;                 // of the model whose weights learn
   Parts parts;
   std::unique_ptr<AdapterSource> source;
   std::unique_ptr<FullSource> full;
@@ -109,7 +110,7 @@ Result<std::unique_ptr<Pupil>> pupil_of_weights(const Options& options, Ledger& 
     auto parsed = ChatTemplate::parse(*source);
     if (parsed.ok()) made->chat_template = std::move(parsed).value();
   }
-  made->entries = TRY(list_weights(gguf));
+  made->fingerprint = model_fingerprint(mapping->bytes(), gguf);
   made->store = TRY(open_streamed_weights(posix_env(), options.model, gguf, ledger));
   made->full = std::make_unique<FullSource>(*made->store, made->parts);
   made->network = TRY(Network::make(TRY(read_decoder_spec(gguf)), *made->full));
@@ -234,8 +235,40 @@ Status put(const Options& options, const Pupil& pupil, Ledger& ledger, Json& jso
     }
     return put_product(product, file, *pupil.model, ledger, json);
   }
+  json.set("base", pupil.fingerprint.hex());
+  TRY(rewrite_model(posix_env(), options.model, pupil.parts, json, product.file, ledger));
   json.set("model", product.file);
-  return rewrite_model(posix_env(), options.model, pupil.entries, pupil.parts, product.file, ledger);
+  return {};
+}
+
+// What a private lesson promises of each example, as if every step had drawn at random as many as it has on
+// average. Losses that are printed beside it are no part of the promise.
+Json promise(const Lesson& lesson, const Examples& examples) {
+  const Privacy& privacy = *lesson.privacy();
+  const double delta = 1 / (2 * double(examples.learnt.size()));
+  const double rate = std::min(1.0, double(lesson.plan().parts) / double(examples.batches->count()));
+  Json json = Json::object();
+  json.set("clip", double(privacy.clip)).set("noise", double(privacy.noise)).set("rate", rate);
+  if (privacy.noise > 0) {
+    json.set("epsilon", privacy_epsilon(double(privacy.noise), rate, lesson.done(), delta));
+    json.set("delta", delta);
+  }
+  return json;
+}
+
+void tell(const Options& options, const Json& json, Console& console) {
+  if (options.lesson.json) {
+    console.out << json.dump() << "\n";
+    return;
+  }
+  console.out << "Wrote " << options.product.name() << "; loss "
+              << (json["held_out"].as_int() > 0 ? "on what was held out " : "")
+              << json["loss_before"].as_double() << " before, " << json["loss_after"].as_double()
+              << " after; peak " << format_bytes(peak_resident_bytes()) << "\n";
+  if (const Json& epsilon = json["privacy"]["epsilon"]; epsilon.is_number()) {
+    console.out << "Private: epsilon " << epsilon.as_double() << " at delta "
+                << json["privacy"]["delta"].as_double() << "\n";
+  }
 }
 
 Status learn(Options& options, Pupil& pupil, Ledger& ledger, Console& console) {
@@ -278,6 +311,7 @@ Status learn(Options& options, Pupil& pupil, Ledger& ledger, Console& console) {
   json.set("held_out", int64_t(examples->held_out.size()));
   json.set("loss_before", before).set("loss_after", after).set("ledger_peak", ledger.peak());
   json.set("resident_peak", peak_resident_bytes());
+  if (lesson->privacy() != nullptr) json.set("privacy", promise(*lesson, *examples));
   lesson.reset();  // its bytes are needed to write
   TRY(put(options, pupil, ledger, json));
   if (TRY(posix_env().exists(spilled))) TRY(posix_env().remove(spilled));
@@ -285,13 +319,7 @@ Status learn(Options& options, Pupil& pupil, Ledger& ledger, Console& console) {
     TRY(posix_env().remove(checkpoint));
     posix_env().remove(work).ignore("an empty folder");
   }
-  if (given.json) {
-    console.out << json.dump() << "\n";
-  } else {
-    console.out << "Wrote " << options.product.name() << "; loss " << (held ? "on what was held out " : "")
-                << before << " before, " << after << " after; peak " << format_bytes(peak_resident_bytes())
-                << "\n";
-  }
+  tell(options, json, console);
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <ostream>
 #include <thread>
 
+#include "core/base/hash.h"
 #include "core/base/process.h"
 #include "learn/data/bpe_training.h"
 #include "learn/data/token_run.h"
@@ -141,9 +142,11 @@ Result<std::unique_ptr<Model>> model_of(const Options& options) {
   return model;
 }
 
-Status write_out(const Options& options, const Speech& speech, const Parts& parts, Ledger& ledger) {
+Status write_out(const Options& options, const Speech& speech, const Parts& parts, const Json& made,
+                 Ledger& ledger) {
   GgufWriter writer;
   copy_tokenizer(speech.gguf, writer);
+  writer.set("varve.lesson", made.dump());
   writer.set("general.name", options.name);
   return write_model(options.shape, parts, *TRY(codec_named(options.type)), writer, posix_env(), options.out,
                      ledger);
@@ -163,6 +166,7 @@ Split split(std::span<const int32_t> tokens, int32_t length) {
 struct Source {
   std::unique_ptr<Batches> learnt, held_out;
   std::string words;       // how much there is
+  Json feed;               // what it is
   int64_t held_out_count;  // batches
 };
 
@@ -192,8 +196,12 @@ class TextReading : public Reading {
     shape.in_order = true, shape.parts = 1;
     auto held_out = std::make_unique<TokenWindows>(tokens.held_out, shape);
     const int64_t count = held_out->windows() / shape.sequences;
+    Json feed = Json::array();
+    for (size_t i = 0; i < corpus_.texts.size(); ++i) {
+      feed.push(Json::object().set("file", options.texts[i]).set("sha256", sha256(corpus_.texts[i]).hex()));
+    }
     return Source{std::move(learnt), std::move(held_out), std::to_string(tokens.learnt.size()) + " tokens",
-                  count};
+                  std::move(feed), count};
   }
 
  private:
@@ -224,7 +232,8 @@ class WorldReading : public Reading {
                               .feed = {lesson.length, speech.tokenizer.get(), &*template_}};
     auto learnt = std::make_unique<WorldBatches>(*learnt_, shape);
     shape.parts = 1, shape.context = 0;
-    return Source{std::move(learnt), std::make_unique<WorldBatches>(*held_out_, shape), "a world", 16};
+    return Source{std::move(learnt), std::make_unique<WorldBatches>(*held_out_, shape), "a world",
+                  Json::object().set("world", *options.world), 16};
   }
 
  private:
@@ -269,7 +278,10 @@ Result<int> learn(const Options& options, Model& model, Ledger& ledger, Console&
   const auto count = int32_t(std::clamp<int64_t>(source.held_out_count, 1, 16));
   const double loss = TRY(lesson->evaluate(*source.held_out, count));
   lesson.reset();  // its bytes are needed to encode the model
-  TRY(write_out(options, words, model.parts, ledger));
+  Json made =
+      Json::object().set("recipe", lesson_options.recipe.name).set("plan", lesson_options.plan.json());
+  made.set("steps", lesson_options.plan.steps).set("feed", source.feed).set("held_out_loss", loss);
+  TRY(write_out(options, words, model.parts, made, ledger));
   if (TRY(posix_env().exists(spilled))) TRY(posix_env().remove(spilled));
   Json json = Json::object();
   json.set("model", options.out).set("held_out_loss", loss);
