@@ -77,17 +77,21 @@ void Runner::run_kind(std::span<Piece* const> pieces, const OnLogits& on_logits)
 Status Runner::pass(std::span<Piece* const> pieces, const OnLogits& on_logits) {
   const Request& request = pieces.front()->sequence->request;
   const bool writes = pieces.front()->sequence->writes();
+  const bool surprised = writes && pieces.front()->sequence->kv->needs().surprise;
   lay_out(pieces);
   const int64_t mark = scratch_.mark();
   const ModelShape& shape = model_->shape();
-  Rows out = scratch_.take(int32_t(outputs_.size()), writes ? shape.vocabulary : shape.width);
-  Status status = compute(out, writes, request.layer);
+  Rows out = scratch_.take(int32_t(outputs_.size()), writes && !surprised ? shape.vocabulary : shape.width);
+  Status status = compute(out, writes && !surprised, surprised ? 0 : request.layer);
+  if (status.ok() && surprised) status = write_surprised(out, on_logits);
   if (status.ok()) {
     for (Piece* piece : pieces) {
-      KvCache& kv = *piece->sequence->kv;
-      if (kv.tokens() % kPageTokens == 0) piece->status = kv.fit();
+      KvCache* kv = piece->sequence->kv.get();
+      if (kv != nullptr && kv->tokens() % kPageTokens == 0) piece->status = kv->fit();
     }
-    if (request.score_from > 0) {
+    if (surprised) {
+      // Its logits are delivered already.
+    } else if (request.score_from > 0) {
       const Status scored = score(out);
       for (Piece* piece : pieces) {
         if (!scored.ok()) piece->status = Status(scored.code(), std::string(scored.message()));
@@ -138,6 +142,37 @@ Status Runner::score(Rows hidden) {
   return {};
 }
 
+// Where a policy asks how unexpected tokens are, every row's logits say it of the next one.
+Status Runner::write_surprised(Rows hidden, const OnLogits& on_logits) {
+  const std::span<float> row(reinterpret_cast<float*>(host_.bytes().data()),
+                             size_t(model_->shape().vocabulary));
+  for (int32_t first = 0; first < hidden.count(); first += most_outputs_) {
+    const int32_t count = std::min(most_outputs_, hidden.count() - first);
+    std::vector<Segment> segments;
+    for (int32_t i = 0; i < count; ++i)
+      segments.push_back({i, 1, nullptr, output_of_[size_t(first + i)]->sequence->request.adapter.get()});
+    const int64_t mark = scratch_.mark();
+    Rows logits = scratch_.take(count, model_->shape().vocabulary);
+    Status status = model_->head(segments, ops_, scratch_, hidden.slice(first, count), logits);
+    for (int32_t i = 0; status.ok() && i < count; ++i) {
+      Sequence& sequence = *output_of_[size_t(first + i)]->sequence;
+      const size_t next = size_t(positions_[size_t(outputs_[size_t(first + i)])]) + 1;
+      ops_.store(logits.slice(i, 1), row);
+      if (next == sequence.tokens.size()) {
+        if (!sequence.wants_token()) continue;
+        on_logits(sequence, row);  // may change the row, and end the sequence
+        if (sequence.kv == nullptr || next == sequence.tokens.size()) continue;
+        ops_.store(logits.slice(i, 1), row);
+      }
+      const float nats = -float(log_probability(row, sequence.tokens[next]));
+      sequence.kv->surprise(int32_t(next), {&nats, 1});
+    }
+    scratch_.release(mark);
+    TRY(std::move(status));
+  }
+  return {};
+}
+
 Status Runner::compute(Rows out, bool writes, int32_t layer) {
   const Batch batch{.tokens = tokens_,
                     .positions = positions_,
@@ -170,7 +205,7 @@ void Runner::lay_out(std::span<Piece* const> pieces) {
     for (int32_t i = 0; i < piece->rows; ++i) {
       tokens_.push_back(sequence.tokens[size_t(done + i)]);
       positions_.push_back(done + i);
-      if (sequence.wants_row(done + i)) {
+      if (sequence.wants_row(done + i) || (sequence.writes() && sequence.kv->needs().surprise)) {
         outputs_.push_back(first + i);
         output_of_.push_back(piece);
       }

@@ -32,6 +32,7 @@ class Runner {
   template <class Take>
   void deliver(Rows out, const Take& take, size_t first = 0);
   Status score(Rows hidden);
+  Status write_surprised(Rows hidden, const OnLogits& on_logits);
   void lay_out(std::span<Piece* const> pieces);
 
   const std::shared_ptr<const Model> model_;

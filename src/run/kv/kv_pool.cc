@@ -97,6 +97,7 @@ Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shap
                                      std::to_string(shape.value_dim) + " (values); use pack=f16");
   }
   KvMethods methods = TRY(make_kv_methods(recipe));
+  if (methods.allotter != nullptr) TRY(methods.allotter->fits(shape.layers, shape.kv_heads));
   return std::make_shared<KvPool>(ledger, shape, *codec, std::move(methods));
 }
 

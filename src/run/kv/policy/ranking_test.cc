@@ -41,6 +41,13 @@ TEST(Scissorhands, KeepsWhatWasOftenImportant) {
   EXPECT_EQ(needs("scissorhands:history=99").window, 99);
 }
 
+TEST(SirLlm, KeepsSinksTheNewestAndWhatWasUnexpected) {
+  const std::vector<float> keys(14), surprise{0, 1, 9, 2, 8, 1, 1};
+  EXPECT_EQ(plan("sirllm:sinks=1,recent=1", {.keys = keys, .surprise = surprise}, 4),
+            (std::vector<Fate>{K, D, K, D, K, D, K}));
+  EXPECT_TRUE(needs("sirllm").surprise);
+}
+
 TEST(KeyNorm, KeepsSmallKeys) {
   const std::vector<float> keys{3, 3, 0, 1, 2, 2, 1, 0, 5, 5};
   EXPECT_EQ(plan("keynorm", {.keys = keys}, 3), (std::vector<Fate>{D, K, D, K, K}));
