@@ -197,10 +197,12 @@ TEST(Feedback, WhatTheBestDocumentsShareLiftsOthersAndTalkIsLeftAlone) {
   const CubeId one = scene.add(1, "", "lighthouse beacon harbour"),
                two = scene.add(2, "", "lighthouse beacon"), alike = scene.add(3, "", "beacon harbour"),
                unlike = scene.add(4, "", "apple tree"), said = scene.add(5, "a", "beacon harbour");
-  const auto hits = reranked("feedback:best=2", scene,
-                             {{one, 1}, {two, 0.9f}, {unlike, 0.2f}, {said, 0.2f}, {alike, 0.1f}});
+  const std::vector<Hit> before{{one, 1}, {two, 0.9f}, {unlike, 0.2f}, {said, 0.2f}, {alike, 0.1f}};
+  const auto hits = reranked("feedback:best=2", scene, before);
   EXPECT_GT(score_of(hits, alike), score_of(hits, unlike));
   EXPECT_FLOAT_EQ(score_of(hits, said), 0.2f);
+  // A second round goes on from the first.
+  EXPECT_GT(score_of(hits, alike), score_of(reranked("feedback:best=2,rounds=1", scene, before), alike));
 }
 
 }  // namespace

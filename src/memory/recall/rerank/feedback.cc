@@ -13,6 +13,7 @@ namespace {
 
 struct Options {
   double weight = 0.7;
+  int32_t rounds = 2;  // the better the best are, the better is what they teach
   int32_t best = 8;    // documents learnt from
   int32_t terms = 30;  // learnt, at most
   int32_t depth = 200;
@@ -23,6 +24,12 @@ class Feedback : public Reranker {
   explicit Feedback(const Options& options) : options_(options) {}
 
   Status rerank(const Asked& asked, std::vector<Hit>& hits) const override {
+    for (int32_t round = 0; round < options_.rounds; ++round) once(asked, hits);
+    return {};
+  }
+
+ private:
+  void once(const Asked& asked, std::vector<Hit>& hits) const {
     std::vector<std::pair<size_t, const Entries::Entry*>> documents;  // place in hits
     for (size_t i = 0; i < std::min(hits.size(), size_t(options_.depth)); ++i) {
       const uint32_t slot = asked.entries.find(hits[i].id);
@@ -30,7 +37,7 @@ class Feedback : public Reranker {
         documents.emplace_back(i, &asked.entries[slot]);
     }
     // Terms have numbers in one space only; the best document says which.
-    if (documents.empty()) return {};
+    if (documents.empty()) return;
     const Entries::Space* space = documents.front().second->space;
     std::erase_if(documents, [&](const auto& one) { return one.second->space != space; });
     const auto learnt = learn(*space, documents, hits);
@@ -40,10 +47,8 @@ class Feedback : public Reranker {
       hits[place].score += float(options_.weight * sum);
     }
     sort_hits(hits);
-    return {};
   }
 
- private:
   using Documents = std::vector<std::pair<size_t, const Entries::Entry*>>;
 
   static double saturated(const Entries::Entry& entry, uint32_t term) {
@@ -82,6 +87,7 @@ Made feedback(const Spec& spec) {
   Options options;
   TRY(OptionReader(spec)
           .read("weight", options.weight, 0.0, 10.0)
+          .read("rounds", options.rounds, 1, 10)
           .read("best", options.best, 1, 1000)
           .read("terms", options.terms, 1, 10000)
           .read("depth", options.depth, 1, 10000)
