@@ -144,6 +144,28 @@ TEST_F(StoryTeller, ForgetsTheMiddleUnderABudgetOfTokens) {
   EXPECT_LE(engine->stats().kv_bytes, kv_bytes_for(model_->shape().kv, *parse_kv_recipe(kv), 1000));
 }
 
+TEST_F(StoryTeller, EveryPolicyTellsTheSameHoweverStepsAreCutAndStaysInsideItsBytes) {
+  std::vector<std::string> recipes;
+  for (const std::string& name : kv_policies().names()) recipes.push_back("policy=" + name);
+  for (const char* allot : {"pyramid", "prefixkv", "ada", "d2o"})
+    recipes.push_back("policy=snapkv allot=" + std::string(allot));
+  for (const std::string& recipe : recipes) {
+    const std::string kv = recipe + " budget_tokens=48";
+    Usage usage;
+    const Said said = say(*start({.kv = kv}), story(), &usage);
+    EXPECT_GT(usage.kv.dropped + usage.kv.merged, 0) << kv;
+    auto engine = start({.chunk_rows = 5, .kv = kv});
+    EXPECT_EQ(say(*engine, story()), said) << kv;
+    EXPECT_LE(engine->stats().kv_bytes, kv_bytes_for(model_->shape().kv, *parse_kv_recipe(kv), 1000)) << kv;
+  }
+}
+
+TEST_F(StoryTeller, ABudgetThatIsNeverReachedChangesNoBit) {
+  const Said whole = say(*start(), story());
+  for (const std::string& name : kv_policies().names())
+    EXPECT_EQ(say(*start({.kv = "policy=" + name + " budget_tokens=4096"}), story()), whole) << name;
+}
+
 TEST_F(StoryTeller, EveryByteIsGivenBack) {
   const int64_t weights = ledger_.used();
   {

@@ -9,7 +9,7 @@
 #include <limits>
 #include <vector>
 
-#include "math/ops/attend_parts.h"
+#include "math/ops/attend/parts.h"
 #include "math/ops/tile.h"
 
 namespace varve {

@@ -204,6 +204,7 @@ void ThreadedEngine::on_logits(Sequence& sequence, std::span<float> logits) {
 // KV and counts are in order before the listener hears of it.
 void ThreadedEngine::finish(Sequence& sequence, Finish how, Status status) {
   Usage& usage = sequence.usage;
+  if (sequence.kv != nullptr) usage.kv = sequence.kv->counts();
   const bool running = sequence.kv != nullptr, paused = sequence.away != nullptr;
   const bool ran = sequence.admitted != Sequence::Time();
   const Sequence::Time now = Sequence::now();

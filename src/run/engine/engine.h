@@ -53,6 +53,7 @@ struct Request {
 struct Usage {
   int32_t prompt_tokens = 0, reused_tokens = 0, generated_tokens = 0;
   int32_t restored_tokens = 0;  // of those reused, what the disk kept
+  KvCounts kv;  // what a policy kept of it, and what became of the rest
   double queue_ms = 0, prefill_ms = 0, decode_ms = 0;
   int32_t pauses = 0;    // times that its KV went to the disk to make room
   double paused_ms = 0;  // of decode_ms

@@ -14,6 +14,7 @@ Result<int> run_key(Args& args, Console& console);
 Result<int> run_recall(Args& args, Console& console);
 Result<int> run_remember(Args& args, Console& console);
 Result<int> run_capture(Args& args, Console& console);
+Result<int> run_profile(Args& args, Console& console);
 Result<int> run_forget(Args& args, Console& console);
 Result<int> run_cube(Args& args, Console& console);
 Result<int> run_import(Args& args, Console& console);

@@ -41,6 +41,11 @@ constexpr std::string_view kCapture =
     "  The model reads these memories once, and what it computed of them is kept: a chat that\n"
     "  begins with them, by --activation or because they are recalled, need not read them again.\n\n"
     "  --system TEXT      what the system says in those chats, if anything\n";
+constexpr std::string_view kProfile =
+    "varve profile heads --model FILE --text FILE -o HEADS [--tokens N] [--window N] [--threads N]\n\n"
+    "  Which KV heads look far back: a file for --kv \"policy=... allot=heads:file=HEADS\".\n\n"
+    "  --text FILE        what the model reads; --tokens of it, default 2048\n"
+    "  --window N         what is no further back is near; default 64\n";
 constexpr std::string_view kForget =
     "varve forget ID|WORDS... [--yes] [--receipt FILE]\n"
     "       varve forget --verify FILE\n\n"
@@ -176,6 +181,7 @@ constexpr Command kCommands[] = {
     {"remember", "keep some words, or a text file", kRemember, run_remember, Shared::home},
     {"capture", "let a model read some memories once, for every chat to come", kCapture, run_capture,
      Shared::home},
+    {"profile", "which heads of a model look far back, for --kv", kProfile, run_profile},
     {"forget", "erase memories for good, with a receipt", kForget, run_forget, Shared::home},
     {"cube", "memories one by one: list, show, history, diff, restore, ...", kCube, run_cube, Shared::home},
     {"space", "shared spaces: who may do what, caps, what is screened", kSpace, run_space, Shared::home},

@@ -51,6 +51,10 @@ Result<int> run_explain(Args& args, Console& console) {
   print_number(report, "prompt_tokens", "tokens of the prompt     ", out);
   print_number(report, "reused_tokens", "of them reused           ", out);
   print_number(report, "restored_tokens", "of those, kept on disk    ", out);
+  if (const Json& kv = report["kv_entries"]; kv.is_object()) {
+    out << "kv entries               " << kv["kept"].dump() << " kept, " << kv["dropped"].dump()
+        << " dropped, " << kv["merged"].dump() << " merged, by the KV policy\n";
+  }
   if (const Json& captured = report["activation"]; captured.is_object()) {
     out << "activation cube          " << captured["id"].dump() << ", " << captured["reused"].dump() << " of "
         << captured["tokens"].dump() << " tokens";

@@ -44,6 +44,7 @@ Result<int> run_list(Args& args, Console& console) {
   add(all, "codec", codecs());
   for (const Family& one : families()) add(all, "model family", one.name, one.summary);
   add(all, "kv policy", kv_policies());
+  add(all, "kv allotter", kv_allotters());
   add(all, "scheduler", schedulers());
   add(all, "retriever", retrievers());
   add(all, "reranker", rerankers());

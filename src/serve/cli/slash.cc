@@ -108,6 +108,13 @@ std::string why(const TurnReport& report) {
   }
   if (usage.restored_tokens > 0)
     out += "         " + std::to_string(usage.restored_tokens) + " of those were kept on disk\n";
+  if (const KvCounts& kv = usage.kv; kv.dropped + kv.merged > 0) {
+    const auto percent = [&](int64_t of) {
+      return std::to_string(100 * of / (kv.kept + kv.dropped + kv.merged)) + " %";
+    };
+    out += "kv       " + percent(kv.kept) + " of what was read is kept, " + percent(kv.dropped) +
+           " dropped, " + percent(kv.merged) + " merged into what is kept, by the KV policy\n";
+  }
   if (const auto& captured = report.captured) {
     out += "captured " + captured->header.id.text() + "  " + std::to_string(captured->reused) + " of " +
            std::to_string(captured->tokens) + " tokens reused" +

@@ -53,6 +53,11 @@ Json to_json(const TurnReport& report, bool words) {
   out.set("turn", report.turn).set("finish", name_of(report.finish));
   out.set("prompt_tokens", report.usage.prompt_tokens).set("reused_tokens", report.usage.reused_tokens);
   out.set("restored_tokens", report.usage.restored_tokens);
+  if (const KvCounts& kv = report.usage.kv; kv.dropped + kv.merged > 0) {
+    Json counts = Json::object();
+    counts.set("kept", kv.kept).set("dropped", kv.dropped).set("merged", kv.merged);
+    out.set("kv_entries", std::move(counts));
+  }
   if (report.captured) out.set("activation", of_captured(*report.captured, words));
   out.set("generated_tokens", report.usage.generated_tokens);
   out.set("turns_left_out", report.turns_left_out).set("peak_bytes", report.peak_bytes);

@@ -4,7 +4,7 @@
 #include <array>
 #include <vector>
 
-#include "math/ops/attend_parts.h"
+#include "math/ops/attend/parts.h"
 #include "math/ops/tile.h"
 
 namespace varve {
