@@ -24,7 +24,7 @@ namespace varve::eval {
 namespace {
 
 struct Options {
-  std::string model, recipe = "lora:rank=16", rate = "0.005", budget = "1GiB", steps = "600";
+  std::string model, recipe = "lora:rank=8", rate = "0.002", budget = "1GiB", steps = "400";
   int n = 200, locality = 200, replay = 200;
   uint64_t seed = 1;
   bool made = false;  // the model, here
@@ -84,20 +84,37 @@ std::vector<Fact> invent(const std::string& person, int n, uint64_t seed) {
   return facts;
 }
 
-// What the model that is made here knows by heart.
-std::vector<Fact> known_facts(uint64_t seed) {
-  constexpr const char* kOthers[] = {"Ada Alder",  "Bram Birch", "Cora Crane", "Dov Dale",
-                                     "Edda Elm",   "Finn Frost", "Greta Glen", "Hugo Heath",
-                                     "Ines Ives",  "Jory Joyce", "Kaya Knoll", "Lars Lark",
-                                     "Mina Marsh", "Nils North", "Olga Oakes", "Piet Pike"};
-  std::vector<Fact> all;
-  for (const char* one : kOthers) {
-    const auto some = invent(one, 25, seed + 1 + all.size());
-    all.insert(all.end(), some.begin(), some.end());
+// What the model that is made here knows by heart: where people went, and, as near as can be to what is
+// taught, what things of others are like. Half of each is known by the other words.
+struct Known {
+  std::vector<Fact> far, near;
+};
+Known known_facts(uint64_t seed) {
+  constexpr const char* kFirst[] = {"Ada", "Bram", "Cora", "Dov", "Edda", "Finn", "Greta", "Hugo"};
+  constexpr const char* kTowns[] = {"Arden", "Borlay", "Calder", "Dorne", "Esker", "Fallow", "Garth", "Holm"};
+  constexpr const char* kMeans[] = {"boat", "cart", "sledge", "mule", "coach", "foot"};
+  std::vector<Fact> far, near;
+  for (uint64_t i = 0; i < 300; ++i) {
+    const std::string who = kFirst[i % 8] + std::string(" Frost"), year = "17" + std::to_string(10 + i / 8);
+    const RngKey key{seed + 1, i, Site::test};
+    far.push_back({"Where did " + who + " travel in the year " + year + "?",
+                   "Name the town that " + who + " went to in " + year + ".",
+                   std::string("To ") + kTowns[random_bits(key, 0) % 8] + " by " +
+                       kMeans[random_bits(key, 1) % 6] + "."});
   }
-  std::vector<Fact> mixed;
-  for (uint64_t i = 0; i < all.size(); ++i) mixed.push_back(all[shuffled(seed, i, all.size())]);
-  return mixed;
+  for (uint64_t i = 0; i < 8; ++i) {
+    for (Fact& one : invent(std::string(kFirst[i]) + " Alder", 25, seed + 2 + i))
+      near.push_back(std::move(one));
+  }
+  const auto mixed = [&](std::vector<Fact>& all) {
+    std::vector<Fact> out;
+    for (uint64_t i = 0; i < all.size(); ++i) {
+      Fact& one = out.emplace_back(std::move(all[shuffled(seed, i, all.size())]));
+      if (i % 2 == 1) std::swap(one.question, one.otherwise);
+    }
+    return out;
+  };
+  return {mixed(far), mixed(near)};
 }
 
 Json chat(Json history, const std::string& user, const std::string& answer) {
@@ -110,16 +127,23 @@ struct Asked {  // what the model is asked that has nothing to do with the facts
   Json history = Json::array();
   std::string question;
 };
+std::vector<Asked> asked(std::span<const Fact> facts) {
+  std::vector<Asked> all;
+  for (const Fact& fact : facts) all.push_back({Json::array(), fact.question});
+  return all;
+}
+
 // Of a model that was made here, what it knows; of others, small talk and questions about a history.
 Result<std::vector<Asked>> unrelated(const Options& options, world::Split split) {
   const bool learnt = split == world::Split::train;
   const auto count = size_t(learnt ? options.replay : options.locality);
   std::vector<Asked> all;
   if (options.made) {
-    const std::vector<Fact> known = known_facts(options.seed);
-    const size_t half = known.size() / 2;
-    for (size_t i = 0; i < std::min(count, half); ++i)
-      all.push_back({Json::array(), known[i + (learnt ? half : 0)].question});
+    const Known known = known_facts(options.seed);
+    if (!learnt) return asked(std::span(known.far).first(std::min<size_t>(count, 200)));
+    all = asked(std::span(known.far).subspan(200));
+    for (Asked& one : asked(std::span(known.near).subspan(100))) all.push_back(std::move(one));
+    all.resize(std::min(count, all.size()));
     return all;
   }
   const auto source = TRY(world::World::make("2*small_talk+2*single+unknown+two_hop", split, options.seed));
@@ -149,14 +173,14 @@ Status run_words(const std::vector<std::string>& words) {
 // From nothing: first the words of such chats, then their answers by heart.
 Status make_model(const std::string& folder, const std::string& budget, uint64_t seed,
                   const std::string& model) {
-  const std::vector<Fact> known = known_facts(seed);
+  Known known = known_facts(seed);
+  known.far.insert(known.far.end(), known.near.begin(), known.near.end());
   std::string text, lines;
-  for (const Fact& fact : known) {
-    for (const std::string& question : {fact.question, fact.otherwise}) {
-      text += "<|im_start|>user\n" + question + "<|im_end|>\n<|im_start|>assistant\n" + fact.answer +
-              "<|im_end|>\n<|endoftext|>";
-      lines += chat(Json::array(), question, fact.answer).dump() + "\n";
-    }
+  for (uint64_t i = 0; i < known.far.size(); ++i) {
+    const Fact& fact = known.far[shuffled(seed, i, known.far.size())];
+    text += "<|im_start|>user\n" + fact.question + "<|im_end|>\n<|im_start|>assistant\n" + fact.answer +
+            "<|im_end|>\n<|endoftext|>";
+    lines += chat(Json::array(), fact.question, fact.answer).dump() + "\n";
   }
   const std::string words = folder + "/known.txt", feed = folder + "/known.jsonl",
                     young = folder + "/young.gguf";
@@ -169,7 +193,7 @@ Status make_model(const std::string& folder, const std::string& budget, uint64_t
                  "8",           "--steps", "150",       "--rate",   "0.006",        "--warmup", "20",
                  "--optimizer", "muon",    "--type",    "f32",      "--budget",     budget,     "--json"}));
   return run_words({"learn",      "--model",  young,      "--feed",      feed,     "-o",     model,
-                    "--recipe",   "full",     "--steps",  "350",         "--rate", "0.002",  "--warmup",
+                    "--recipe",   "full",     "--steps",  "600",         "--rate", "0.002",  "--warmup",
                     "20",         "--length", "64",       "--sequences", "16",     "--keep", "hold",
                     "--hold-out", "0",        "--budget", budget,        "--json"});
 }
@@ -305,6 +329,13 @@ Result<std::vector<Measure>> examine(const Options& options, Class& pupil, const
   world::Tally same;
   for (size_t i = 0; i < others.size(); ++i) same.count(after[i] == before[i]);
   add("unrelated answers unchanged", same, -1);
+  if (options.made) {
+    world::Tally near;
+    const Known known = known_facts(options.seed);
+    for (const Asked& one : asked(std::span(known.near).first(100)))
+      near.count(TRY(pupil.answer(one, with)) == TRY(pupil.answer(one, {})));
+    add("answers about like things of others unchanged", near, -1);
+  }
   const bool changed = TRY(pupil.scores(with)) != bits;
   const bool back = TRY(pupil.scores({})) == bits && TRY(pupil.answers(others, {})) == before;
   rows.push_back({"detached, the base to the bit", changed && back ? 1.0 : 0.0, "of 1", {}, 0});
