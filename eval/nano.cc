@@ -2,7 +2,8 @@
 // operations through the reflector's writer, constrained by their schema. src/learn/world/score.h says what
 // is right. Beside each figure: the line of the context that shares most words with the question, quoted.
 //
-// Options: model=FILE, n=200 items a row, needles=50, needle_tokens=4000, seed=1, only=PART of a row's name.
+// Options: model=FILE, n=200 items a row, needles=50, needle_tokens=4000, seed=1, only=PART of a row's name,
+// wrong=FILE for the items of the named rows that were answered wrongly, a line of JSON each.
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "bench/bench.h"
@@ -27,7 +29,7 @@ using world::Item;
 using world::Tally;
 
 struct Options {
-  std::string model, only;
+  std::string model, only, wrong;
   uint64_t seed = 1;
   int n = 200, needles = 50, needle_tokens = 4000;
 };
@@ -40,6 +42,8 @@ Result<Options> read(const Spec& given) {
       options.model = value;
     } else if (key == "only") {
       options.only = value;
+    } else if (key == "wrong") {
+      options.wrong = value;
     } else {
       numbers.options[key] = value;
     }
@@ -226,6 +230,14 @@ struct Table {
 
 constexpr const char* kQuoted = "likest line quoted";
 
+void write_wrong(const std::string& file, const Item& item, const std::string& reply) {
+  Json line = Json::object();
+  line.set("kind", item.kind);
+  line.set("messages", item.messages);
+  line.set("reply", reply);
+  std::ofstream(file, std::ios::app) << line.dump() << "\n";
+}
+
 Status ask_row(Exam& exam, const Options& options, const Row& row, Table& table, Tally& exact) {
   const world::World source = TRY(world::World::make(row.kinds, world::Split::eval, options.seed));
   Tally model, baseline;
@@ -233,6 +245,7 @@ Status ask_row(Exam& exam, const Options& options, const Row& row, Table& table,
     const Item item = source.item(uint64_t(i));
     const std::string reply = TRY(exam.answer(item));
     model.count(is_right(item, reply));
+    if (!options.wrong.empty() && !is_right(item, reply)) write_wrong(options.wrong, item, reply);
     exact.count(reply == item.reply());
     baseline.count(is_right(item, quoted(item)));
   }

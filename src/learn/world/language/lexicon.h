@@ -1,6 +1,6 @@
 // Lexicon: the values that a world is made of, by type: listed (table/lexicon.inc) or made from syllables and
 // digits. What belongs to evaluation never occurs in training; closed classes (weekdays, small numbers) are
-// shared.
+// shared. In training, words of listed values are often made up.
 #pragma once
 
 #include <map>
