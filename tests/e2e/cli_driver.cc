@@ -46,7 +46,8 @@ class CliDriver : public Driver {
     return words;
   }
   std::vector<std::string> chat_words() const {
-    return with_settings({"chat", "--session", stage_.session, "--max-tokens", "24", "--temperature", "0"});
+    return with_settings(
+        {"chat", "--model", "none", "--session", stage_.session, "--max-tokens", "24", "--temperature", "0"});
   }
   // One command and its JSON line. The chat that has the home ends first.
   Result<Json> once(std::vector<std::string> words) {

@@ -317,7 +317,8 @@ TEST(HardenedProgram, names_name_no_files) {
   const auto before = listing(folder.path());
   for (const std::string& name : hostile_names()) {
     const Child::End added = run_child(VARVE_PROGRAM, {"key", "add", name, "--home", home});
-    const Child::End said = run_child(VARVE_PROGRAM, {"chat", "--as=" + name, "--home", home}, "hello");
+    const Child::End said =
+        run_child(VARVE_PROGRAM, {"chat", "--model", "none", "--as=" + name, "--home", home}, "hello");
     EXPECT_EQ(added.exit_code, 2) << name << added.out << added.err;
     EXPECT_EQ(said.exit_code, 2) << name << said.out << said.err;
   }
@@ -446,7 +447,7 @@ TEST(HardenedProgram, leaves_no_core_and_nothing_that_others_may_read) {
   getrlimit(RLIMIT_CORE, &cores);
   const rlimit all{cores.rlim_max, cores.rlim_max};
   setrlimit(RLIMIT_CORE, &all);
-  Child chat(VARVE_PROGRAM, {"chat", "--json", "--home", folder / "home"});
+  Child chat(VARVE_PROGRAM, {"chat", "--model", "none", "--json", "--home", folder / "home"});
   std::string line;
   ASSERT_TRUE(chat.say("Words that no core may hold."));
   ASSERT_TRUE(chat.hear(line));
@@ -464,7 +465,7 @@ TEST(HardenedProgram, leaves_no_core_and_nothing_that_others_may_read) {
 
 TEST(HardenedProgram, a_reader_who_leaves_ends_the_chat_in_order) {
   const TempFolder folder;
-  Child chat(VARVE_PROGRAM, {"chat", "--json", "--home", folder / "home"});
+  Child chat(VARVE_PROGRAM, {"chat", "--model", "none", "--json", "--home", folder / "home"});
   std::string line;
   ASSERT_TRUE(chat.say("hello"));
   ASSERT_TRUE(chat.hear(line));

@@ -101,11 +101,11 @@ TEST_F(Program, refuses_a_prompt_longer_than_the_context) {
 }
 
 TEST_F(Program, refuses_unknown_methods_and_options_and_lists_the_known) {
-  expect_refused(run({"chat", "--recipe", "bm52"}, "hi"), 3, "bm25");
-  expect_refused(run({"chat", "--recipe", "bm25:kk=1"}, "hi"), 2, "kk");
-  expect_refused(run({"chat", "--reflector", "mirror"}, "hi"), 3, "verbatim");
+  expect_refused(run({"chat", "--model", "none", "--recipe", "bm52"}, "hi"), 3, "bm25");
+  expect_refused(run({"chat", "--model", "none", "--recipe", "bm25:kk=1"}, "hi"), 2, "kk");
+  expect_refused(run({"chat", "--model", "none", "--reflector", "mirror"}, "hi"), 3, "verbatim");
   expect_refused(run({"chat", "--model", tiny(), "--kv", "policy=snapkw"}, "hi"), 2, "snapkv");
-  expect_refused(run({"chat", "--kw", "x"}, "hi"), 2, "--kw");
+  expect_refused(run({"chat", "--model", "none", "--kw", "x"}, "hi"), 2, "--kw");
   expect_refused(run({"chta"}), 2, "chta");
 }
 
@@ -115,11 +115,11 @@ TEST_F(Program, refuses_broken_settings) {
   EXPECT_EQ(end.exit_code, 2);
   EXPECT_NE(end.err.find("bugdet"), std::string::npos);
   std::filesystem::remove(home + "/settings.json");
-  expect_refused(run({"chat", "--budget", "much"}, "hi"), 2, "budget");
+  expect_refused(run({"chat", "--model", "none", "--budget", "much"}, "hi"), 2, "budget");
 }
 
 TEST_F(Program, refuses_a_second_process_on_the_same_home) {
-  Child first(VARVE_PROGRAM, {"chat", "--json", "--home", home});
+  Child first(VARVE_PROGRAM, {"chat", "--model", "none", "--json", "--home", home});
   ASSERT_TRUE(first.say("The second keeper is Ann."));
   std::string line;
   ASSERT_TRUE(first.hear(line));
@@ -157,8 +157,8 @@ TEST_F(Program, remembers_a_text_file_by_its_passages_and_forgets_it_whole) {
 }
 
 TEST_F(Program, an_empty_message_or_one_of_many_megabytes_is_refused) {
-  expect_refused(run({"chat"}, std::string(3 << 20, 'x')), 2, "1 MiB");
-  EXPECT_EQ(run({"chat"}, "\n   \n").exit_code, 0);
+  expect_refused(run({"chat", "--model", "none"}, std::string(3 << 20, 'x')), 2, "1 MiB");
+  EXPECT_EQ(run({"chat", "--model", "none"}, "\n   \n").exit_code, 0);
 }
 
 TEST_F(Program, a_forgotten_memory_needs_a_yes) {
@@ -191,7 +191,7 @@ TEST_F(Program, an_interrupt_ends_the_answer_and_not_the_program) {
 }
 
 TEST_F(Program, a_line_can_be_edited_at_a_terminal) {
-  Child chat(VARVE_PROGRAM, {"chat", "--home", home}, true);
+  Child chat(VARVE_PROGRAM, {"chat", "--model", "none", "--home", home}, true);
   ASSERT_TRUE(chat.hear_any());
   ASSERT_TRUE(chat.say("lighthous keper\x1b[D\x1b[D\x1b[De\x01the \x05\r/quit\r"));
   std::string line, all;
@@ -204,7 +204,7 @@ TEST_F(Program, a_line_can_be_edited_at_a_terminal) {
 TEST_F(Program, a_killed_chat_loses_nothing_that_was_acknowledged) {
   std::set<std::string> said;
   for (int round = 0; round < 10; ++round) {
-    Child chat(VARVE_PROGRAM, {"chat", "--json", "--home", home});
+    Child chat(VARVE_PROGRAM, {"chat", "--model", "none", "--json", "--home", home});
     std::string line;
     for (int i = 0; i <= round; ++i) {
       const std::string word = "codeword" + std::to_string(round * 100 + i);
@@ -356,7 +356,7 @@ TEST_F(Program, lists_methods_and_settings_as_json) {
 }
 
 TEST_F(Program, explains_the_newest_turn_without_keeping_its_words) {
-  ASSERT_EQ(run({"chat"}, "Who keeps the lighthouse").exit_code, 0);
+  ASSERT_EQ(run({"chat", "--model", "none"}, "Who keeps the lighthouse").exit_code, 0);
   const Child::End end = run({"explain"});
   EXPECT_EQ(end.exit_code, 0) << end.err;
   EXPECT_NE(end.out.find("lighthouse keeper"), std::string::npos) << end.out;

@@ -151,7 +151,7 @@ bool within(float value, float least, float most) {
 }  // namespace
 
 Status SamplingOptions::validate() const {
-  if (!within(temperature, 0, 100)) return outside("temperature", "between 0 and 100");
+  if (temperature && !within(*temperature, 0, 100)) return outside("temperature", "between 0 and 100");
   if (top_k < 0) return outside("top_k", "0 (all) or more");
   if (!within(top_p, 0, 1)) return outside("top_p", "between 0 and 1");
   if (!within(min_p, 0, 1)) return outside("min_p", "between 0 and 1");
@@ -182,12 +182,13 @@ Result<Sampled> sample(std::span<float> logits, std::span<const int32_t> history
   apply_penalties(original, history, options);
   candidates = candidates_of(logits);
   if (candidates.empty()) return Status(Code::invalid, "no token can follow: logit_bias bans all that could");
-  if (options.temperature <= 0) {
+  const float temperature = options.temperature.value_or(0.8f);
+  if (temperature <= 0) {
     sampled.token = std::min_element(candidates.begin(), candidates.end(), better)->token;
   } else {
     cut(candidates, options);
     const double unit = random_unit({.seed = options.seed, .step = index, .site = Site::sampling}, 0);
-    sampled.token = draw(candidates, options.temperature, unit);
+    sampled.token = draw(candidates, temperature, unit);
   }
   if (options.logprobs >= 0) sampled.logprob = original.logprob(sampled.token);
   return sampled;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -17,8 +18,8 @@
 namespace varve {
 
 struct SamplingOptions {
-  float temperature = 0.8f;  // 0: greedy, ties go to the smaller id
-  int32_t top_k = 40;        // 0: all
+  std::optional<float> temperature;  // 0: greedy, ties go to the smaller id; none: the model's, else 0.8
+  int32_t top_k = 40;                // 0: all
   float top_p = 0.95f, min_p = 0.05f;
   // Of the tokens in the newest part of the history: a positive logit is divided by repeat_penalty, a
   // negative one multiplied; then presence_penalty is subtracted, and frequency_penalty once for each time.

@@ -42,6 +42,7 @@ Result<SequenceId> ThreadedEngine::submit(Request request, Listener listener) {
   sequence->usage.prompt_tokens = prompt;
   sequence->prefix_epoch = prefixes_.epoch();
   if (request.adapter == nullptr) request.adapter = parts_.options.adapter;
+  if (!request.sampling.temperature) request.sampling.temperature = parts_.model->temperature();
   sequence->request = std::move(request);
   sequence->listener = std::move(listener);
   sequence->submitted = Sequence::now();

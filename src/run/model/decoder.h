@@ -18,6 +18,7 @@ struct ModelIdentity {
   std::unique_ptr<Tokenizer> tokenizer;  // null when the file has none
   std::optional<ChatTemplate> chat_template;
   std::string chat_template_problem;
+  std::optional<float> temperature;
 };
 
 class Decoder : public Model {
@@ -29,6 +30,7 @@ class Decoder : public Model {
   const Hash256& fingerprint() const override { return identity_.fingerprint; }
   const ModelShape& shape() const override { return shape_; }
   const std::string& name() const override { return identity_.name; }
+  std::optional<float> temperature() const override { return identity_.temperature; }
   const Tokenizer* tokenizer() const override { return identity_.tokenizer.get(); }
   const ChatTemplate* chat_template() const override;
   const std::string& chat_template_problem() const override { return identity_.chat_template_problem; }

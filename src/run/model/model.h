@@ -52,6 +52,8 @@ class Model {
     static const std::string kNone;
     return kNone;
   }
+  // At which its makers would have it sampled (general.sampling.temp).
+  virtual std::optional<float> temperature() const { return std::nullopt; }
   virtual const WeightStore& weights() const = 0;
   // What forward() and hidden() take at most, logits not counted; adapters add the largest of their
   // Delta::scratch_bytes(rows).

@@ -38,6 +38,8 @@ void read_chat_template(const Gguf& gguf, ModelIdentity& identity) {
 Status read_identity(const Gguf& gguf, const DecoderSpec& spec, Ledger& ledger, ModelIdentity& identity) {
   auto name = gguf.string("general.name");
   identity.name = name.ok() ? *name : spec.family;
+  if (auto given = gguf.number("general.sampling.temp"); given.ok() && *given >= 0 && *given <= 100)
+    identity.temperature = float(*given);
   TRY(read_tokenizer(gguf, ledger, identity));
   if (identity.tokenizer != nullptr && identity.tokenizer->size() > spec.vocabulary) {
     return Status(Code::invalid, "the tokenizer has " + std::to_string(identity.tokenizer->size()) +

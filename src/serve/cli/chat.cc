@@ -82,7 +82,7 @@ Result<int> converse(Chat& chat, const TurnOptions& options) {
 }  // namespace
 
 Result<int> run_chat(Args& args, Console& console) {
-  const HomeOptions settings = TRY(home_options(args, true));
+  const HomeOptions settings = TRY(home_options(args, UseModel::named_or_project));
   const Principal who = TRY(principal(args));
   TurnOptions options = TRY(turn_options(args));
   options.settle = !console.terminal.is_tty();  // a person does not wait for what is learnt

@@ -5,7 +5,9 @@ namespace {
 
 constexpr std::string_view kChat =
     "varve chat [--model FILE] [--session ID] ...\n\n"
-    "  --model FILE       GGUF file of the model; without one, memory answers on its own\n"
+    "  --model FILE       GGUF file of the model; 'nano': the one that Varve brings along, the default; "
+    "'none':\n"
+    "                     memory answers on its own\n"
     "  --session ID       the conversation to go on with; default 'chat'\n";
 constexpr std::string_view kComplete = "varve complete --model FILE --prompt TEXT ...\n";
 constexpr std::string_view kServe =
@@ -131,6 +133,7 @@ constexpr std::string_view kPretrain =
     "  --words NAME       how text is cut into words before tokens are learnt; default qwen2\n"
     "  --untied           the head has weights of its own\n"
     "  --name NAME        of the model\n"
+    "  --temperature T    the file says that it is best sampled so\n"
     "  Marks of control tokens in the text, as <|endoftext|>, are those tokens.\n\n"
     "  --steps N --rate R --warmup N   how long, how fast, and from which step at full rate\n"
     "  --length N --sequences N   tokens of a sequence, and sequences of a batch\n"

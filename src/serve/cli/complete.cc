@@ -11,7 +11,7 @@ namespace varve {
 
 Result<int> run_complete(Args& args, Console& console) {
   const Principal who = TRY(principal(args));
-  const HomeOptions settings = TRY(home_options(args, true));
+  const HomeOptions settings = TRY(home_options(args, UseModel::named));
   const TurnOptions options = TRY(turn_options(args));
   const std::string prompt = TRY(args.value("--prompt")).value_or("");
   const bool json = args.flag("--json");

@@ -96,7 +96,7 @@ void print(const Json& part, const std::string& indent, std::ostream& out) {
 }  // namespace
 
 Result<int> run_doctor(Args& args, Console& console) {
-  const HomeOptions settings = TRY(home_options(args, true));
+  const HomeOptions settings = TRY(home_options(args, UseModel::named));
   const bool json = args.flag("--json");
   TRY(args.rest(0, 0, "no more words"));
   const std::unique_ptr<Home> home = TRY(Home::open(settings));

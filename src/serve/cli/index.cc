@@ -22,7 +22,7 @@ Json index_report(const RecallState& state) {
 }
 
 Result<int> run_index(Args& args, Console& console) {
-  const HomeOptions settings = TRY(home_options(args, false));
+  const HomeOptions settings = TRY(home_options(args, UseModel::none));
   const bool json = args.flag("--json");
   const std::vector<std::string> words = TRY(args.rest(0, 1, "'rebuild', or nothing"));
   if (!words.empty() && words[0] != "rebuild") {

@@ -185,7 +185,7 @@ Result<Json> forget_words(const MemoryVerb& verb, const std::string& words, bool
 
 Result<Opened> open_for(Args& args, size_t least, size_t most, std::string_view what) {
   Opened opened;
-  const HomeOptions settings = TRY(home_options(args, false));
+  const HomeOptions settings = TRY(home_options(args, UseModel::none));
   opened.who = TRY(principal(args));
   opened.json = args.flag("--json");
   opened.words = TRY(args.rest(least, most, what));

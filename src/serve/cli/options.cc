@@ -1,17 +1,45 @@
 #include "serve/cli/options.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "core/base/hash.h"
 
 namespace varve {
 
-Result<HomeOptions> home_options(Args& args, bool with_model) {
+namespace {
+
+// The project's own model is copied to where the program is built, and installed to share/ beside its bin/.
+std::string nano_file() {
+  std::error_code error;
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  if (error) return {};
+  for (const auto& file : {folder / "varve-nano.gguf", folder / "../share/varve/varve-nano.gguf"}) {
+    if (std::filesystem::exists(file, error)) return file.string();
+  }
+  return {};
+}
+
+Result<std::string> resolve_model(const std::string& named, UseModel use) {
+  if (named == "none") return std::string();
+  if (named != "nano" && !(named.empty() && use == UseModel::named_or_project)) return named;
+  std::string file = nano_file();
+  if (file.empty() && named == "nano") {
+    return Status(
+        Code::not_found,
+        "no varve-nano.gguf beside the program; give --model the path of models/varve-nano/varve-nano.gguf");
+  }
+  return file;
+}
+
+}  // namespace
+
+Result<HomeOptions> home_options(Args& args, UseModel use) {
   HomeOptions options;
   options.folder = TRY(args.value("--home")).value_or("");
   if (options.folder.empty()) options.folder = TRY(default_folder());
   TRY(read_settings(posix_env(), options.folder, "", settings_of(options)));
-  if (!with_model) options.model.clear();
+  if (use == UseModel::none) options.model.clear();
   std::string adapters;  // --adapter a --adapter b:0.5
   for (const std::string& one : TRY(args.values("--adapter")))
     adapters += (adapters.empty() ? "" : ",") + one;
@@ -21,6 +49,7 @@ Result<HomeOptions> home_options(Args& args, bool with_model) {
     std::replace(name.begin() + 2, name.end(), '_', '-');
     if (const std::optional<std::string> text = TRY(args.value(name))) TRY(setting.set(*text));
   }
+  options.model = TRY(resolve_model(options.model, use));
   return options;
 }
 
@@ -36,7 +65,9 @@ Result<TurnOptions> turn_options(Args& args) {
   SamplingOptions& sampling = options.sampling;
   TRY(args.number<int32_t>("--max-tokens", options.max_tokens, 1, 1 << 24));
   TRY(args.number<int32_t>("-n", options.max_tokens, 1, 1 << 24));
-  TRY(args.number<float>("--temperature", sampling.temperature, 0, 100));
+  float temperature = -1;
+  TRY(args.number<float>("--temperature", temperature, 0, 100));
+  if (temperature >= 0) sampling.temperature = temperature;
   TRY(args.number<int32_t>("--top-k", sampling.top_k, 0, 1 << 24));
   TRY(args.number<float>("--top-p", sampling.top_p, 0, 1));
   TRY(args.number<float>("--min-p", sampling.min_p, 0, 1));

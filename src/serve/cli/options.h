@@ -6,9 +6,14 @@
 
 namespace varve {
 
+enum class UseModel : uint8_t {
+  none,             // memory commands do not start one, whatever the settings name
+  named,            // what the settings or --model name
+  named_or_project  // else the project's own, where it lies beside the program
+};
 // settings.json of the home under the flags: --home, and one flag for each setting ("--max-sequences 4").
-// Memory commands do not start a model that the settings name.
-Result<HomeOptions> home_options(Args& args, bool with_model);
+// The model "nano" is the project's own; "none" is memory on its own. not_found: no nano beside the program.
+Result<HomeOptions> home_options(Args& args, UseModel use);
 Result<Principal> principal(Args& args);       // --as NAME; "me". --agent NAME acts for it
 Result<TurnOptions> turn_options(Args& args);  // --max-tokens, --temperature, --seed, ..., --no-recall
 std::string joined(const std::vector<std::string>& words);  // with spaces between
@@ -22,7 +27,7 @@ constexpr std::string_view kHomeUsage =
     "  --json             one line of JSON instead of words for people\n";
 constexpr std::string_view kTurnUsage =
     "  --max-tokens N, -n N   length of an answer; default 512\n"
-    "  --temperature T        0: always the likeliest word; default 0.8\n"
+    "  --temperature T        0: always the likeliest word; default the model's, else 0.8\n"
     "  --top-k K --top-p P --min-p P --seed N --repeat-penalty R\n"
     "  --stop TEXT            end the answer before this text\n"
     "  --system TEXT          words before the conversation\n"

@@ -16,7 +16,7 @@ Result<int> run_reflect(Args& args, Console& console) {
     past.since = TRY(parse_time(*since).with("reading --since"));
   past.space = TRY(args.value("--space")).value_or("");
   past.rebuild = args.flag("--rebuild");
-  const HomeOptions settings = TRY(home_options(args, true));
+  const HomeOptions settings = TRY(home_options(args, UseModel::named));
   const Principal who = TRY(principal(args));
   const bool json = args.flag("--json");
   TRY(args.rest(0, 0, "no more words"));

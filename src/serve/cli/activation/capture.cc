@@ -25,7 +25,7 @@ Result<std::vector<CubeId>> named(Home& home, const Principal& who, const std::v
 }  // namespace
 
 Result<int> run_capture(Args& args, Console& console) {
-  HomeOptions settings = TRY(home_options(args, true));
+  HomeOptions settings = TRY(home_options(args, UseModel::named));
   const Principal who = TRY(principal(args));
   CaptureOrder order;
   order.title = TRY(args.value("--title")).value_or("");

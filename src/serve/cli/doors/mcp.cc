@@ -49,7 +49,7 @@ Result<int> speak_for(const std::string& server, Args& args, Console& console) {
 
 Result<int> run_mcp(Args& args, Console& console) {
   if (const auto server = TRY(args.value("--server"))) return speak_for(*server, args, console);
-  const HomeOptions settings = TRY(home_options(args, false));
+  const HomeOptions settings = TRY(home_options(args, UseModel::none));
   const Principal who = TRY(principal(args));
   const bool read_only = args.flag("--read-only");
   TRY(args.rest(0, 0, "no words"));

@@ -47,7 +47,7 @@ Status first_key(Keys& keys, const Principal& who, std::ostream& out) {
 }  // namespace
 
 Result<int> run_serve(Args& args, Console& console) {
-  const HomeOptions settings = TRY(home_options(args, true));
+  const HomeOptions settings = TRY(home_options(args, UseModel::named));
   const Principal who = TRY(principal(args));
   ServerOptions options = TRY(server_options(args));
   options.open_as = who.name;
@@ -78,7 +78,7 @@ Result<int> run_serve(Args& args, Console& console) {
 }
 
 Result<int> run_key(Args& args, Console& console) {
-  const HomeOptions settings = TRY(home_options(args, false));
+  const HomeOptions settings = TRY(home_options(args, UseModel::none));
   const std::string role = TRY(args.value("--role")).value_or("write");
   Principal who{.name = "", .agent = TRY(args.value("--agent")).value_or("")};
   who.session = TRY(args.value("--session")).value_or("");

@@ -21,7 +21,7 @@ struct Files {
   Ledger ledger{kLedgerBytes};
 
   Status read(Args& args, size_t count, std::string_view what) {
-    folder = TRY(home_options(args, false)).folder;
+    folder = TRY(home_options(args, UseModel::none)).folder;
     who = TRY(principal(args));
     json = args.flag("--json");
     words = TRY(args.rest(count, count, what));

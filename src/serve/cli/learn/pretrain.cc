@@ -31,7 +31,7 @@ struct Options {
   std::string out, name, type = "bf16", words = "qwen2";
   std::optional<std::string> world;  // the mixture, instead of texts
   std::string after;
-  float context_weight = 0.1f;
+  float context_weight = 0.1f, temperature = -1;
   bool tied = true;
   std::string work() const { return out + ".work"; }
 };
@@ -56,6 +56,7 @@ Result<Options> read_options(Args& args) {
   shape.context = options.lesson.length;
   TRY(args.number<int32_t>("--context", shape.context, options.lesson.length, 1 << 20));
   TRY(args.number<float>("--context-weight", options.context_weight, 0, 1));
+  TRY(args.number<float>("--temperature", options.temperature, 0, 100));
   options.world = TRY(args.value("--world"));
   options.after = TRY(args.value("--after")).value_or("");
   options.tied = !args.flag("--untied");
@@ -148,6 +149,7 @@ Status write_out(const Options& options, const Speech& speech, const Parts& part
   copy_tokenizer(speech.gguf, writer);
   writer.set("varve.lesson", made.dump());
   writer.set("general.name", options.name);
+  if (options.temperature >= 0) writer.set("general.sampling.temp", options.temperature);
   return write_model(options.shape, parts, *TRY(codec_named(options.type)), writer, posix_env(), options.out,
                      ledger);
 }
