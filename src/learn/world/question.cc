@@ -43,7 +43,7 @@ void make_brief(Scene& scene, Question& question) {
   if (!whole || !scene.draw.chance(0.1)) return;
   const Sentence& frame = choose(scene.grammar.frames("brief"), scene.split, scene.draw);
   question.text += " " + frame.text;
-  question.reply = answer_sentence(question.answer);
+  question.reply = question.answer + ".";  // as it was said: to copy is the task
 }
 
 // The question of a fact, plain or indirect.

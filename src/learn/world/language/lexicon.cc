@@ -119,9 +119,16 @@ std::string made_title(const Lexicon& words, Draw& draw) {
   return "The " + any("adjective") + " " + any("thing");
 }
 
+// The head of one word and the tail of another: what looks like English and is none.
+std::string spliced(const std::vector<std::string>& words, Draw& draw) {
+  const std::string head = draw.pick(words), tail = draw.pick(words);
+  return head.substr(0, size_t(draw.range(2, int(head.size()) - 1))) +
+         tail.substr(size_t(draw.range(1, int(tail.size()) - 2)));
+}
+
 // A listed value with one of its words made up: "the klovi drawer". A model that sees only what a list holds
 // learns the list; one that also sees what no list holds has to copy.
-std::string coined(const std::string& like, Draw& draw) {
+std::string coined(const std::string& like, const std::vector<std::string>& words, Draw& draw) {
   std::vector<std::pair<size_t, size_t>> spans;  // of words that are more than "the" or "of"
   for (size_t at = 0; at < like.size();) {
     const size_t end = std::min(like.find(' ', at), like.size());
@@ -130,7 +137,7 @@ std::string coined(const std::string& like, Draw& draw) {
   }
   if (spans.empty()) return like;
   const auto [at, size] = spans[size_t(draw.below(int(spans.size())))];
-  std::string word = syllables(draw, draw.range(1, 3));
+  std::string word = draw.chance(0.5) ? capitalised(spliced(words, draw)) : syllables(draw, draw.range(1, 3));
   if (like[at] < 'A' || like[at] > 'Z') word = lower(word);
   if (like[at + size - 1] == 's' && word.back() != 's') word += 's';
   return like.substr(0, at) + word + like.substr(at + size);
@@ -191,6 +198,12 @@ Lexicon::Lexicon() {
     }
   };
   join("kin", {"kin_girl", "kin_boy", "kin_any"});
+  for (const auto& [type, words] : lists_) {
+    for (const std::string& one : words.train) {
+      if (one.size() >= 5 && one.find_first_not_of("abcdefghijklmnopqrstuvwxyz") == one.npos)
+        plain_.push_back(one);
+    }
+  }
 }
 
 const Lexicon& Lexicon::get() {
@@ -217,7 +230,7 @@ std::string Lexicon::draw(std::string_view type, Split split, Draw& draw) const 
     const std::string listed = draw.pick(words.of(split));
     if (split == Split::eval || words.eval.empty() || !draw.chance(kCoined)) return listed;
     for (;;) {
-      std::string value = coined(listed, draw);
+      std::string value = coined(listed, plain_, draw);
       if (value == listed || split_of(value) == split) return value;
     }
   }

@@ -39,6 +39,7 @@ class Lexicon {
  private:
   Lexicon();
   std::map<std::string, Words, std::less<>> lists_;
+  std::vector<std::string> plain_;  // listed values of training that are one small word
 };
 
 // The split of a made value. One in eight is kept for evaluation.
