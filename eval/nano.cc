@@ -3,6 +3,7 @@
 // is right. Beside each figure: the line of the context that shares most words with the question, quoted.
 //
 // Options: model=FILE, n=200 items a row, needles=50, needle_tokens=4000, seed=1, only=PART of a row's name,
+// split=train for what training draws from (a gap between the two is what it learnt by heart),
 // wrong=FILE for the items of the named rows that were answered wrongly, a line of JSON each.
 #include <unistd.h>
 
@@ -29,7 +30,7 @@ using world::Item;
 using world::Tally;
 
 struct Options {
-  std::string model, only, wrong;
+  std::string model, only, wrong, split = "eval";
   uint64_t seed = 1;
   int n = 200, needles = 50, needle_tokens = 4000;
 };
@@ -44,6 +45,8 @@ Result<Options> read(const Spec& given) {
       options.only = value;
     } else if (key == "wrong") {
       options.wrong = value;
+    } else if (key == "split" && (value == "train" || value == "eval")) {
+      options.split = value;
     } else {
       numbers.options[key] = value;
     }
@@ -239,7 +242,8 @@ void write_wrong(const std::string& file, const Item& item, const std::string& r
 }
 
 Status ask_row(Exam& exam, const Options& options, const Row& row, Table& table, Tally& exact) {
-  const world::World source = TRY(world::World::make(row.kinds, world::Split::eval, options.seed));
+  const auto split = options.split == "eval" ? world::Split::eval : world::Split::train;
+  const world::World source = TRY(world::World::make(row.kinds, split, options.seed));
   Tally model, baseline;
   for (int i = 0; i < options.n; ++i) {
     const Item item = source.item(uint64_t(i));
