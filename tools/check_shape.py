@@ -27,6 +27,29 @@ def functions(lines):
             start = None
 
 
+NAMESPACE = re.compile(r"^namespace( [\w:]+)? \{")
+TYPE = re.compile(r"^(?:struct|class|union|enum class|enum) ([\w:]+)[^;]*\{")
+
+
+def defined_twice():
+    """Types of one full name in two files: the linker would merge their functions without a word."""
+    seen = {}
+    for folder in ("src", "bench", "eval"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix not in {".h", ".cc"} or "_test." in path.name:
+                continue
+            scope, name = [], str(path.relative_to(ROOT))
+            for line in path.read_text().splitlines():
+                if opened := NAMESPACE.match(line):
+                    scope.append((opened[1] or "").strip())
+                elif line.startswith("}  // namespace"):
+                    scope.pop()
+                elif (found := TYPE.match(line)) and "" not in scope:
+                    full = "::".join(scope + [found[1]])
+                    if seen.setdefault(full, name) != name:
+                        yield f"{name}: {full} is also defined in {seen[full]}"
+
+
 def measured():
     for folder in ("src", "apps", "bench", "eval", "tests"):
         for path in sorted((ROOT / folder).rglob("*")):
@@ -68,7 +91,7 @@ if "--list" in sys.argv:
                 print(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
     sys.exit(0)
 
-problems = []
+problems = list(defined_twice())
 for what, size, limit in measured():
     key = re.sub(r":\d+ ", " ", what)
     if size > max(limit, allowed.get(key, 0)):

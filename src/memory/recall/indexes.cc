@@ -26,11 +26,11 @@ struct Indexes::Page : CubeObserver {
   std::vector<Memory> memories;
 };
 
-Indexes::Indexes(std::vector<Part> parts, CubeStore& store, const Embedder* embedder,
+Indexes::Indexes(std::vector<RecallPart> parts, CubeStore& store, const Embedder* embedder,
                  const RecallGround& ground)
     : parts_(std::move(parts)), store_(store), embedder_(embedder), ground_(ground) {}
 
-Result<std::unique_ptr<Indexes>> Indexes::open(std::vector<Part> parts, CubeStore& store,
+Result<std::unique_ptr<Indexes>> Indexes::open(std::vector<RecallPart> parts, CubeStore& store,
                                                const Embedder* embedder, Ledger& ledger,
                                                const RecallGround& ground) {
   std::unique_ptr<Indexes> made(new Indexes(std::move(parts), store, embedder, ground));
@@ -49,15 +49,15 @@ Indexes::~Indexes() {
   if (saving_is_due(true)) save().ignore("it is built anew when it opens");
 }
 
-Status Indexes::settle_part(Part& part) {
+Status Indexes::settle_part(RecallPart& part) {
   return part.retriever->settle({ledger_, part.embedder, ground_.env, ground_.folder, file_name(part)});
 }
 
 Status Indexes::begin_empty() {
   entries_ = Entries(ground_.env, ground_.folder);
   entries_complete_ = false;
-  std::erase_if(parts_, [](const Part& part) { return part.former; });
-  for (Part& part : parts_) {
+  std::erase_if(parts_, [](const RecallPart& part) { return part.former; });
+  for (RecallPart& part : parts_) {
     if (part.retriever == nullptr) continue;
     part.retriever = TRY(retrievers().make(part.spec));
     part.complete = false;
@@ -97,13 +97,13 @@ Status Indexes::start(Ledger& ledger) {
   return {};
 }
 
-bool Indexes::lacks(const Part& part, bool words_only) {
+bool Indexes::lacks(const RecallPart& part, bool words_only) {
   return part.retriever != nullptr && !part.complete && !(words_only && part.embedder != nullptr);
 }
 
 bool Indexes::incomplete(bool words_only) const {
-  return !entries_complete_ ||
-         std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) { return lacks(part, words_only); });
+  return !entries_complete_ || std::any_of(parts_.begin(), parts_.end(),
+                                           [&](const RecallPart& part) { return lacks(part, words_only); });
 }
 
 // A page of the store to every part that lacks it. What changes while it is embedded comes by changed().
@@ -116,7 +116,7 @@ Result<bool> Indexes::fill_page(int32_t limit, bool words_only) {
     if (!incomplete(words_only)) return false;
     touched_.clear();
     if (!entries_complete_) after = entries_filled_to_;
-    for (const Part& part : parts_) {
+    for (const RecallPart& part : parts_) {
       if (!lacks(part, words_only)) continue;
       after = std::min(after.value_or(part.filled_to), part.filled_to);
       embeds = embeds || part.embedder != nullptr;
@@ -132,32 +132,32 @@ Result<bool> Indexes::fill_page(int32_t limit, bool words_only) {
   std::lock_guard lock(mutex_);
   for (const Memory& memory : page.memories) {
     if (!touched_.contains(memory.header.id))
-      add(memory, [&](const Part& part) { return lacks(part, words_only); });
+      add(memory, [&](const RecallPart& part) { return lacks(part, words_only); });
   }
   if (embeds) shown_ += int64_t(page.memories.size());
   unsaved_ += int64_t(page.memories.size());
   book();
   if (!last) return finish_filling(words_only), false;
   entries_filled_to_ = *last;
-  for (Part& part : parts_) {
+  for (RecallPart& part : parts_) {
     if (lacks(part, words_only)) part.filled_to = *last;
   }
   return true;
 }
 
 void Indexes::finish_filling(bool words_only) {
-  for (Part& part : parts_) part.complete = part.complete || lacks(part, words_only);
+  for (RecallPart& part : parts_) part.complete = part.complete || lacks(part, words_only);
   entries_complete_ = true;
   if (words_only) return;
-  std::erase_if(parts_, [](const Part& part) { return part.former; });
+  std::erase_if(parts_, [](const RecallPart& part) { return part.former; });
   finished_ = true;
 }
 
-void Indexes::add(const Memory& memory, const std::function<bool(const Part&)>& wanted) {
+void Indexes::add(const Memory& memory, const std::function<bool(const RecallPart&)>& wanted) {
   if (!entries_complete_ || !memory.vector.empty() || entries_.find(memory.header.id) == Entries::kNone) {
     entries_.add(memory.header, memory.text, memory.vector);
   }
-  for (Part& part : parts_) {
+  for (RecallPart& part : parts_) {
     if (part.retriever == nullptr) continue;
     if (part.former && !memory.vector.empty()) {
       part.retriever->remove(memory.header.id);  // it has a vector of the present embedder now
@@ -170,7 +170,7 @@ void Indexes::add(const Memory& memory, const std::function<bool(const Part&)>& 
 
 void Indexes::forget(CubeId id) {
   entries_.remove(id);
-  for (Part& part : parts_) {
+  for (RecallPart& part : parts_) {
     if (part.retriever != nullptr) part.retriever->remove(id);
   }
 }
@@ -185,7 +185,7 @@ void Indexes::changed(const CubeHeader& header, std::string_view payload) {
   std::lock_guard lock(mutex_);
   forget(header.id);
   touched_.insert(header.id);
-  if (wanted) add(memory, [](const Part&) { return true; });
+  if (wanted) add(memory, [](const RecallPart&) { return true; });
   ++unsaved_;
   changed_at_ = std::chrono::steady_clock::now();
   if (changes_++ % kChangesBetweenBooking == 0) book();
@@ -220,7 +220,7 @@ void Indexes::reached(const JournalMark& mark) {
 
 int64_t Indexes::index_bytes() const {
   int64_t sum = entries_.bytes();
-  for (const Part& part : parts_) sum += part.retriever != nullptr ? part.retriever->bytes() : 0;
+  for (const RecallPart& part : parts_) sum += part.retriever != nullptr ? part.retriever->bytes() : 0;
   return sum;
 }
 
@@ -228,7 +228,7 @@ int64_t Indexes::index_bytes() const {
 // kept.
 void Indexes::book() {
   int64_t own = 0;
-  for (const Part& part : parts_) own += part.retriever != nullptr ? part.retriever->booked() : 0;
+  for (const RecallPart& part : parts_) own += part.retriever != nullptr ? part.retriever->booked() : 0;
   over_budget_ = !booked_.resize(index_bytes() - own).ok();
 }
 
@@ -251,7 +251,7 @@ QueryVectors Indexes::embed(std::string_view text) const {
   std::set<const Embedder*> former;
   {
     const auto lock = reading();
-    for (const Part& part : parts_) {
+    for (const RecallPart& part : parts_) {
       if (part.former) former.insert(part.embedder);
     }
   }
@@ -269,7 +269,7 @@ RecallState Indexes::state() const {
   state.unsaved = unsaved_;
   state.file = !kept_files_.empty();
   state.fits = !over_budget_;
-  for (const Part& part : parts_) {
+  for (const RecallPart& part : parts_) {
     if (part.retriever == nullptr) continue;
     if (part.embedder != nullptr) state.vector_bytes += part.retriever->bytes();
     state.indexes.push_back({.spec = part.spec,
@@ -329,8 +329,9 @@ void Indexes::work() {
 
 bool Indexes::lost_a_part() const {
   const auto lock = reading();
-  return std::any_of(parts_.begin(), parts_.end(),
-                     [](const Part& part) { return part.retriever != nullptr && !part.retriever->sound(); });
+  return std::any_of(parts_.begin(), parts_.end(), [](const RecallPart& part) {
+    return part.retriever != nullptr && !part.retriever->sound();
+  });
 }
 
 }  // namespace varve

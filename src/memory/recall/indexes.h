@@ -42,14 +42,14 @@ class QueryVectors {  // one text by every embedder in use
 
 class Indexes : public CubeObserver {
  public:
-  static Result<std::unique_ptr<Indexes>> open(std::vector<Part> parts, CubeStore& store,
+  static Result<std::unique_ptr<Indexes>> open(std::vector<RecallPart> parts, CubeStore& store,
                                                const Embedder* embedder, Ledger& ledger,
                                                const RecallGround& ground);
   ~Indexes() override;
 
   // Parts and entries stay as they are while this lives.
   std::shared_lock<std::shared_mutex> reading() const { return std::shared_lock(mutex_); }
-  const std::vector<Part>& parts() const { return parts_; }
+  const std::vector<RecallPart>& parts() const { return parts_; }
   const Entries& entries() const { return entries_; }
   Status fits() const;  // over_budget: the ledger did not grant what they hold
 
@@ -72,18 +72,19 @@ class Indexes : public CubeObserver {
   };
   struct Page;
 
-  Indexes(std::vector<Part> parts, CubeStore& store, const Embedder* embedder, const RecallGround& ground);
+  Indexes(std::vector<RecallPart> parts, CubeStore& store, const Embedder* embedder,
+          const RecallGround& ground);
   Status start(Ledger& ledger);
-  Status settle_part(Part& part);
+  Status settle_part(RecallPart& part);
   Status begin_empty();
 
   // To the parts that are wanted; what it is in already changes nothing.
-  void add(const Memory& memory, const std::function<bool(const Part&)>& wanted);
+  void add(const Memory& memory, const std::function<bool(const RecallPart&)>& wanted);
   void forget(CubeId id);
   void book();
   int64_t index_bytes() const;
   // words_only: without the parts that need an embedder.
-  static bool lacks(const Part& part, bool words_only);
+  static bool lacks(const RecallPart& part, bool words_only);
   bool incomplete(bool words_only) const;
   Result<bool> fill_page(int32_t limit, bool words_only);  // false when nothing is left
   void finish_filling(bool words_only);
@@ -94,17 +95,17 @@ class Indexes : public CubeObserver {
   bool saving_is_due(bool closing) const;
 
   // indexes_file.cc: a file for the entries and one for each part, each with its own place in the journal.
-  static std::string file_name(const Part& part);
+  static std::string file_name(const RecallPart& part);
   Status save();
-  Status save_part(const Part& part, const std::string& name) const;
+  Status save_part(const RecallPart& part, const std::string& name) const;
   void load();  // opened_ says whether
   Result<JournalMark> load_entries();
-  Result<JournalMark> load_part(Part& part, const std::string& name);
+  Result<JournalMark> load_part(RecallPart& part, const std::string& name);
   void load_former();
   void drop_files();
   void drop_strangers();  // files that belong to nothing here
 
-  std::vector<Part> parts_;
+  std::vector<RecallPart> parts_;
   CubeStore& store_;
   const Embedder* embedder_;
   RecallGround ground_;

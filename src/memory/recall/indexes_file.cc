@@ -18,14 +18,14 @@ std::string name_of(const Embedder* embedder) {
 }  // namespace
 
 // Another spec or another embedder is another file.
-std::string Indexes::file_name(const Part& part) {
+std::string Indexes::file_name(const RecallPart& part) {
   const std::string of = part.spec + "\n" + name_of(part.embedder);
   char digits[16];
   std::snprintf(digits, sizeof(digits), "%08x", crc32c(std::as_bytes(std::span(of))));
   return part.name + "-" + digits;
 }
 
-Status Indexes::save_part(const Part& part, const std::string& name) const {
+Status Indexes::save_part(const RecallPart& part, const std::string& name) const {
   auto out = TRY(SnapshotWriter::begin(*ground_.env, ground_.folder + "/" + name));
   TRY(put_head(out, {part.spec, name_of(part.embedder), mark_, part.complete, part.filled_to, shown_}));
   TRY(part.retriever->save(out));
@@ -47,7 +47,7 @@ Status Indexes::save() {
       TRY(out.commit());
       written.insert(name);
     }
-    for (const Part& part : parts_) {
+    for (const RecallPart& part : parts_) {
       if (part.retriever == nullptr) continue;
       const std::string name = file_name(part) + std::string(kEnd);
       Status saved = save_part(part, name);
@@ -70,7 +70,7 @@ Result<JournalMark> Indexes::load_entries() {
   return head.mark;
 }
 
-Result<JournalMark> Indexes::load_part(Part& part, const std::string& name) {
+Result<JournalMark> Indexes::load_part(RecallPart& part, const std::string& name) {
   auto in = TRY(SnapshotReader::open(*ground_.env, ground_.folder + "/" + name));
   const IndexHead head = TRY(get_head(in));
   if (head.spec != part.spec || head.embedder != name_of(part.embedder)) return in.damaged();
@@ -97,7 +97,7 @@ void Indexes::load() {
   entries_complete_ = true;
   mark_ = *entries;
   opened_ = "loaded";
-  for (Part& part : parts_) {
+  for (RecallPart& part : parts_) {
     if (part.retriever == nullptr) continue;
     const auto mark = load_part(part, file_name(part) + std::string(kEnd));
     if (mark.ok()) {
@@ -117,14 +117,14 @@ void Indexes::load() {
 
 // Vectors of an embedder that is used no more are good for searching until the present one has read all.
 void Indexes::load_former() {
-  std::vector<Part> former;
-  for (const Part& present : parts_) {
+  std::vector<RecallPart> former;
+  for (const RecallPart& present : parts_) {
     if (present.retriever == nullptr || present.embedder == nullptr || present.complete) continue;
     for (const Embedder* embedder : ground_.former) {
       if (embedder->name() == present.embedder->name()) continue;
       auto made = retrievers().make(present.spec);
       if (!made.ok()) continue;
-      Part part{.name = present.name, .weight = present.weight, .retriever = std::move(made).value()};
+      RecallPart part{.name = present.name, .weight = present.weight, .retriever = std::move(made).value()};
       part.spec = present.spec;
       part.embedder = embedder;
       part.former = true;
@@ -136,9 +136,9 @@ void Indexes::load_former() {
       former.push_back(std::move(part));
     }
   }
-  for (Part& part : former) {
-    const auto present =
-        std::find_if(parts_.begin(), parts_.end(), [&](const Part& one) { return one.spec == part.spec; });
+  for (RecallPart& part : former) {
+    const auto present = std::find_if(parts_.begin(), parts_.end(),
+                                      [&](const RecallPart& one) { return one.spec == part.spec; });
     parts_.insert(present + 1, std::move(part));
   }
 }
@@ -157,7 +157,7 @@ void Indexes::drop_strangers() {
   if (!names.ok()) return;
   for (const std::string& name : *names) {
     bool ours = name == std::string(kEntries) + std::string(kEnd);
-    for (const Part& part : parts_) {
+    for (const RecallPart& part : parts_) {
       if (part.retriever == nullptr) continue;
       ours = ours || name == file_name(part) + std::string(kEnd) || part.retriever->owns(name);
     }

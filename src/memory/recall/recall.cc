@@ -125,7 +125,7 @@ class RecallOverStore : public Recall {
     const Asked asked{query, question, entries};
     std::vector<Hit> hits;
     std::vector<std::pair<double, std::vector<Hit>>> lists;
-    for (const Part& part : indexes_->parts()) {
+    for (const RecallPart& part : indexes_->parts()) {
       if (part.former) continue;  // with the one before it
       if (part.retriever != nullptr) {
         lists.emplace_back(part.weight, TRY(search(part, query, vectors, pool)));
@@ -144,11 +144,11 @@ class RecallOverStore : public Recall {
   }
 
   // A part, and the vectors that a former embedder left of it: cosines both, so one list.
-  Result<std::vector<Hit>> search(const Part& part, const Query& query, const QueryVectors& vectors,
+  Result<std::vector<Hit>> search(const RecallPart& part, const Query& query, const QueryVectors& vectors,
                                   int32_t pool) const {
     std::vector<Hit> list = TRY(part.retriever->search(query, pool));
-    const Part* end = indexes_->parts().data() + indexes_->parts().size();
-    for (const Part* one = &part + 1; one != end && one->former; ++one) {
+    const RecallPart* end = indexes_->parts().data() + indexes_->parts().size();
+    for (const RecallPart* one = &part + 1; one != end && one->former; ++one) {
       Query own = query;
       own.vector = vectors.of(one->embedder);
       const std::vector<Hit> more = TRY(one->retriever->search(own, pool));
@@ -186,7 +186,7 @@ class RecallOverStore : public Recall {
     std::vector<std::pair<std::string, const Reranker*>> readers;
     {
       const auto lock = indexes_->reading();
-      for (const Part& part : indexes_->parts()) {
+      for (const RecallPart& part : indexes_->parts()) {
         if (part.reranker == nullptr || !runs_last(*part.reranker)) continue;
         readers.emplace_back(part.name, part.reranker.get());
       }
@@ -281,7 +281,7 @@ class RecallOverStore : public Recall {
 Result<std::unique_ptr<Recall>> Recall::make(std::string_view recipe, CubeStore& store,
                                              const Embedder* embedder, Ledger& ledger, const Clock& clock,
                                              const RecallGround& ground) {
-  Recipe made = TRY(make_recipe(recipe, {embedder, ground.scorer}));
+  RecallRecipe made = TRY(make_recipe(recipe, {embedder, ground.scorer}));
   auto indexes = TRY(Indexes::open(std::move(made.parts), store, embedder, ledger, ground));
   return std::unique_ptr<Recall>(
       new RecallOverStore(std::move(indexes), std::move(made.fusion), store, ground.scorer, clock));

@@ -18,8 +18,8 @@ bool knows(const Registry<T>& registry, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-Status add_reranker(const Spec& spec, const RecipePorts& ports, Recipe& recipe) {
-  Part part{.name = spec.name};
+Status add_reranker(const Spec& spec, const RecipePorts& ports, RecallRecipe& recipe) {
+  RecallPart part{.name = spec.name};
   part.reranker = TRY(rerankers().make(spec));
   if (part.reranker->reads_texts() && ports.scorer == nullptr) {
     return Status(Code::unsupported,
@@ -29,12 +29,12 @@ Status add_reranker(const Spec& spec, const RecipePorts& ports, Recipe& recipe) 
   return {};
 }
 
-Status add_retriever(Spec spec, const RecipePorts& ports, Recipe& recipe) {
+Status add_retriever(Spec spec, const RecipePorts& ports, RecallRecipe& recipe) {
   if (spec.name == "dense" && ports.embedder == nullptr) {
     return Status(Code::unsupported,
                   "'dense' needs embeddings: give --embeddings FOLDER, or leave dense out");
   }
-  Part part{.name = spec.name};
+  RecallPart part{.name = spec.name};
   if (auto weight = spec.options.extract("weight")) {
     Spec only{spec.name, {{"weight", weight.mapped()}}};
     TRY(OptionReader(only).read("weight", part.weight, 0.0, 100.0).done());
@@ -49,7 +49,7 @@ Status add_retriever(Spec spec, const RecipePorts& ports, Recipe& recipe) {
   return {};
 }
 
-Status add_part(std::string_view text, const RecipePorts& ports, Recipe& recipe) {
+Status add_part(std::string_view text, const RecipePorts& ports, RecallRecipe& recipe) {
   Spec spec = TRY(parse_spec(text));
   if (knows(rerankers(), spec.name)) return add_reranker(spec, ports, recipe);
   if (knows(retrievers(), spec.name)) return add_retriever(std::move(spec), ports, recipe);
@@ -65,12 +65,12 @@ Status add_part(std::string_view text, const RecipePorts& ports, Recipe& recipe)
 
 }  // namespace
 
-Result<Recipe> make_recipe(std::string_view text, const RecipePorts& ports) {
+Result<RecallRecipe> make_recipe(std::string_view text, const RecipePorts& ports) {
   const std::string_view shipped = ports.embedder != nullptr ? kDefaultDense : kDefault;
   std::string whole(text);  // "default" may be gone on with: "default+lineage"
   if (text == "default" || text.substr(0, 8) == "default+") whole.replace(0, 7, shipped);
   text = whole;
-  Recipe recipe;
+  RecallRecipe recipe;
   for (size_t at = 0; at <= text.size();) {
     const size_t end = std::min(text.find('+', at), text.size());
     TRY(add_part(text.substr(at, end - at), ports, recipe));

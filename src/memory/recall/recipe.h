@@ -1,4 +1,5 @@
-// Recipe: what a recall is made of, as written: retrievers, at most one fusion, rerankers, joined by '+'.
+// Recipe of recall: what a recall is made of, as written: retrievers, at most one fusion, rerankers, joined
+// by '+'.
 #pragma once
 
 #include <memory>
@@ -12,7 +13,7 @@
 
 namespace varve {
 
-struct Part {
+struct RecallPart {
   std::string name;
   double weight = 1;
   std::unique_ptr<Retriever> retriever;  // or
@@ -26,8 +27,8 @@ struct Part {
   CubeId filled_to{};
 };
 
-struct Recipe {
-  std::vector<Part> parts;  // the first is a retriever
+struct RecallRecipe {
+  std::vector<RecallPart> parts;  // the first is a retriever
   std::unique_ptr<Fusion> fusion;
 };
 
@@ -36,6 +37,6 @@ struct RecipePorts {
   Scorer* scorer = nullptr;            // or absent: then rerankers by likelihood are
 };
 // "default" is the shipped profile, with an embedder another than without.
-Result<Recipe> make_recipe(std::string_view text, const RecipePorts& ports);
+Result<RecallRecipe> make_recipe(std::string_view text, const RecipePorts& ports);
 
 }  // namespace varve

@@ -5,7 +5,7 @@
 namespace varve {
 namespace {
 
-TEST(Recipe, NamesRetrieversOneFusionAndRerankers) {
+TEST(RecallRecipe, NamesRetrieversOneFusionAndRerankers) {
   auto made = make_recipe("bm25:weight=0.5+graph+rrf:k=10+context:dense=0+mmr", {});
   ASSERT_TRUE(made.ok());
   ASSERT_EQ(made->parts.size(), 4u);
@@ -15,7 +15,7 @@ TEST(Recipe, NamesRetrieversOneFusionAndRerankers) {
   EXPECT_TRUE(make_recipe("default", {}).ok());
 }
 
-TEST(Recipe, WhatCannotBeIsRefusedByName) {
+TEST(RecallRecipe, WhatCannotBeIsRefusedByName) {
   EXPECT_EQ(make_recipe("bm25+rrf+best", {}).code(), Code::invalid);
   EXPECT_EQ(make_recipe("context+bm25", {}).code(), Code::invalid);
   EXPECT_EQ(make_recipe("rrf", {}).code(), Code::invalid);

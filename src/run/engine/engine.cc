@@ -157,7 +157,7 @@ void ThreadedEngine::step() {
     return all;
   };
   for (auto& sequence : sequences_) ++sequence->waited_steps;
-  std::vector<Piece> pieces;
+  std::vector<StepPiece> pieces;
   for (const auto& share : plan.shares) {
     Sequence& sequence = *sequences_[share.sequence];
     sequence.waited_steps = 0;
@@ -170,11 +170,11 @@ void ThreadedEngine::step() {
   if (!pieces.empty()) run(pieces);
 }
 
-void ThreadedEngine::run(std::span<Piece> pieces) {
+void ThreadedEngine::run(std::span<StepPiece> pieces) {
   parts_.runner->run(pieces,
                      [this](Sequence& sequence, std::span<float> logits) { on_logits(sequence, logits); });
   count([](EngineStats& stats) { ++stats.steps; });
-  for (Piece& piece : pieces) {
+  for (StepPiece& piece : pieces) {
     Sequence& sequence = *piece.sequence;
     if (sequence.finished) continue;
     if (!piece.status.ok()) {
@@ -264,7 +264,7 @@ Result<std::unique_ptr<Engine>> start_engine(std::shared_ptr<const Model> model,
                                              const EngineOptions& options) {
   TRY(check(options));
   const KvRecipe recipe = TRY(parse_kv_recipe(options.kv));
-  Parts parts{
+  EngineParts parts{
       .model = model, .ledger = ledger, .options = options, .capacity = {ledger, model->shape().kv, recipe}};
   parts.scheduler = TRY(schedulers().make(options.scheduler));
   parts.pool = TRY(make_kv_pool(ledger, model->shape().kv, recipe));

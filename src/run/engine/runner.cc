@@ -54,16 +54,16 @@ Status Runner::make_room_for(const Adapter& adapter) {
 }
 
 // A pass gives one kind of result: logits, hidden states of one layer, or scores.
-void Runner::run(std::span<Piece> pieces, const OnLogits& on_logits) {
-  std::map<int32_t, std::vector<Piece*>> kinds;
-  for (Piece& piece : pieces) {
+void Runner::run(std::span<StepPiece> pieces, const OnLogits& on_logits) {
+  std::map<int32_t, std::vector<StepPiece*>> kinds;
+  for (StepPiece& piece : pieces) {
     const Request& request = piece.sequence->request;
     kinds[request.embed ? request.layer : request.score_from > 0 ? -1 : -2].push_back(&piece);
   }
   for (const auto& [kind, alike] : kinds) run_kind(alike, on_logits);
 }
 
-void Runner::run_kind(std::span<Piece* const> pieces, const OnLogits& on_logits) {
+void Runner::run_kind(std::span<StepPiece* const> pieces, const OnLogits& on_logits) {
   if (pieces.empty()) return;
   Status status = pass(pieces, on_logits);
   if (status.ok()) return;
@@ -74,7 +74,7 @@ void Runner::run_kind(std::span<Piece* const> pieces, const OnLogits& on_logits)
   for (size_t i = 0; i < pieces.size(); ++i) run_kind(pieces.subspan(i, 1), on_logits);
 }
 
-Status Runner::pass(std::span<Piece* const> pieces, const OnLogits& on_logits) {
+Status Runner::pass(std::span<StepPiece* const> pieces, const OnLogits& on_logits) {
   const Request& request = pieces.front()->sequence->request;
   const bool writes = pieces.front()->sequence->writes();
   const bool surprised = writes && pieces.front()->sequence->kv->needs().surprise;
@@ -85,7 +85,7 @@ Status Runner::pass(std::span<Piece* const> pieces, const OnLogits& on_logits) {
   Status status = compute(out, writes && !surprised, surprised ? 0 : request.layer);
   if (status.ok() && surprised) status = write_surprised(out, on_logits);
   if (status.ok()) {
-    for (Piece* piece : pieces) {
+    for (StepPiece* piece : pieces) {
       KvCache* kv = piece->sequence->kv.get();
       if (kv != nullptr && kv->tokens() % kPageTokens == 0) piece->status = kv->fit();
     }
@@ -93,7 +93,7 @@ Status Runner::pass(std::span<Piece* const> pieces, const OnLogits& on_logits) {
       // Its logits are delivered already.
     } else if (request.score_from > 0) {
       const Status scored = score(out);
-      for (Piece* piece : pieces) {
+      for (StepPiece* piece : pieces) {
         if (!scored.ok()) piece->status = Status(scored.code(), std::string(scored.message()));
       }
     } else {
@@ -192,13 +192,13 @@ Status Runner::compute(Rows out, bool writes, int32_t layer) {
   return status;
 }
 
-void Runner::lay_out(std::span<Piece* const> pieces) {
+void Runner::lay_out(std::span<StepPiece* const> pieces) {
   tokens_.clear();
   positions_.clear();
   outputs_.clear();
   segments_.clear();
   output_of_.clear();
-  for (Piece* piece : pieces) {
+  for (StepPiece* piece : pieces) {
     Sequence& sequence = *piece->sequence;
     const int32_t first = int32_t(tokens_.size()), done = sequence.kv->tokens();
     segments_.push_back({first, piece->rows, sequence.kv.get(), sequence.request.adapter.get()});

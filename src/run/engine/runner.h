@@ -6,7 +6,7 @@
 
 namespace varve {
 
-struct Piece {  // the next rows of one sequence
+struct StepPiece {  // the next rows of one sequence
   Sequence* sequence = nullptr;
   int32_t rows = 0;
   Status status;  // what became of it
@@ -21,19 +21,19 @@ class Runner {
   using OnLogits = std::function<void(Sequence&, std::span<float> logits)>;
   // A pass that fails is repeated sequence by sequence, so that only those fail that cannot be computed;
   // their KV is as before.
-  void run(std::span<Piece> pieces, const OnLogits& on_logits);
+  void run(std::span<StepPiece> pieces, const OnLogits& on_logits);
   Status make_room_for(const Adapter& adapter);  // between runs
 
  private:
   Runner(std::shared_ptr<const Model> model, Ledger& ledger, const EngineOptions& options);
-  void run_kind(std::span<Piece* const> pieces, const OnLogits& on_logits);
-  Status pass(std::span<Piece* const> pieces, const OnLogits& on_logits);
+  void run_kind(std::span<StepPiece* const> pieces, const OnLogits& on_logits);
+  Status pass(std::span<StepPiece* const> pieces, const OnLogits& on_logits);
   Status compute(Rows out, bool writes, int32_t layer);
   template <class Take>
   void deliver(Rows out, const Take& take, size_t first = 0);
   Status score(Rows hidden);
   Status write_surprised(Rows hidden, const OnLogits& on_logits);
-  void lay_out(std::span<Piece* const> pieces);
+  void lay_out(std::span<StepPiece* const> pieces);
 
   const std::shared_ptr<const Model> model_;
   Ledger& ledger_;
@@ -48,7 +48,7 @@ class Runner {
   std::vector<Token> tokens_;
   std::vector<int32_t> positions_, outputs_;
   std::vector<Segment> segments_;
-  std::vector<Piece*> output_of_;
+  std::vector<StepPiece*> output_of_;
 };
 
 }  // namespace varve

@@ -14,7 +14,7 @@
 
 namespace varve {
 
-struct Parts {
+struct EngineParts {
   std::shared_ptr<const Model> model;
   Ledger& ledger;
   EngineOptions options;
@@ -28,7 +28,7 @@ struct Parts {
 
 class ThreadedEngine : public Engine {
  public:
-  explicit ThreadedEngine(Parts parts)
+  explicit ThreadedEngine(EngineParts parts)
       : parts_(std::move(parts)), prefixes_(parts_.model, parts_.pool, parts_.options.prefixes) {
     parts_.ledger.add_shrinker(&prefixes_);
   }
@@ -77,7 +77,7 @@ class ThreadedEngine : public Engine {
   PrefixStore::Match best_match(Sequence& sequence);
   void bring_from_disk(Sequence& sequence, const PrefixKey& key, std::span<const Token> tokens);
   Status give_kv(Sequence& sequence);
-  void run(std::span<Piece> pieces);
+  void run(std::span<StepPiece> pieces);
   void on_logits(Sequence& sequence, std::span<float> logits);
   void finish(Sequence& sequence, Finish how, Status status = {});
   void leave_prefix(const Sequence& sequence);
@@ -87,7 +87,7 @@ class ThreadedEngine : public Engine {
     change(stats_);
   }
 
-  Parts parts_;
+  EngineParts parts_;
   PrefixStore prefixes_;
   std::vector<std::unique_ptr<Sequence>> sequences_;  // in the order of submission
   SequenceId blocked_ = 0;                            // did not fit; nothing has finished or paused since

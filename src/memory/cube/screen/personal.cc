@@ -5,7 +5,7 @@
 namespace varve {
 namespace {
 
-Finding email(std::string_view text, size_t at) {
+SensitivePart email(std::string_view text, size_t at) {
   const auto is_local = [](char c) {
     return is_alnum(c) || c == '.' || c == '_' || c == '%' || c == '+' || c == '-';
   };
@@ -24,7 +24,7 @@ Finding email(std::string_view text, size_t at) {
 }
 
 // +49 30 1234567, (030) 1234-5678, 415-555-0100. Dates, times and addresses of machines are none.
-Finding phone(std::string_view text, size_t at) {
+SensitivePart phone(std::string_view text, size_t at) {
   const bool international = text[at] == '+';
   if (at > 0 && std::string_view(".,-/:").find(text[at - 1]) != std::string_view::npos) return {};
   if (at > 1 && text[at - 1] == ' ' && is_digit(text[at - 2])) return {};  // the middle of a number
@@ -51,14 +51,14 @@ Finding phone(std::string_view text, size_t at) {
   const bool marked = text[at] == '0' || text[at] == '(';
   if (!international && !marked && !(groups == 3 && first == 3 && digits == 10)) return {};
   const bool enough = international ? digits >= 7 : digits >= 9 && groups >= 2 && groups <= 5;
-  return enough && digits <= 15 ? Finding{at, end, "telephone number"} : Finding{};
+  return enough && digits <= 15 ? SensitivePart{at, end, "telephone number"} : SensitivePart{};
 }
 
 }  // namespace
 
-Finding personal_at(std::string_view text, size_t at) {
+SensitivePart personal_at(std::string_view text, size_t at) {
   if (is_alnum(text[at])) {
-    if (const Finding found = email(text, at); found.end != 0) return found;
+    if (const SensitivePart found = email(text, at); found.end != 0) return found;
   }
   if (is_digit(text[at]) || text[at] == '+' || text[at] == '(') return phone(text, at);
   return {};

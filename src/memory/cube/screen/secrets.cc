@@ -49,7 +49,7 @@ bool mixed(std::string_view key) {
   return digits >= 2 && letters >= 2;
 }
 
-Finding api_key(std::string_view text, size_t at) {
+SensitivePart api_key(std::string_view text, size_t at) {
   for (const Prefix& prefix : kPrefixes) {
     if (text.substr(at, prefix.text.size()) != prefix.text) continue;
     const size_t from = at + prefix.text.size();
@@ -65,7 +65,7 @@ Finding api_key(std::string_view text, size_t at) {
   return {};
 }
 
-Finding private_key(std::string_view text, size_t at) {
+SensitivePart private_key(std::string_view text, size_t at) {
   constexpr std::string_view kBegin = "-----BEGIN ", kEnd = "-----END ";
   if (text.substr(at, kBegin.size()) != kBegin) return {};
   const std::string_view head = text.substr(at, 80);
@@ -76,7 +76,7 @@ Finding private_key(std::string_view text, size_t at) {
   return {at, close == std::string_view::npos ? text.size() : close + 5, "private key"};
 }
 
-Finding web_token(std::string_view text, size_t at) {
+SensitivePart web_token(std::string_view text, size_t at) {
   if (text.substr(at, 3) != "eyJ") return {};
   size_t end = at;
   for (int part = 0; part < 3; ++part) {
@@ -88,14 +88,15 @@ Finding web_token(std::string_view text, size_t at) {
   return {at, end, "token"};
 }
 
-Finding bearer(std::string_view text, size_t at) {
+SensitivePart bearer(std::string_view text, size_t at) {
   if (!begins(text, at, "bearer ")) return {};
   const size_t from = at + 7, length = run(text, from, kMostToken, is_base64);
-  return length >= 20 && mixed(text.substr(from, length)) ? Finding{from, from + length, "token"} : Finding{};
+  return length >= 20 && mixed(text.substr(from, length)) ? SensitivePart{from, from + length, "token"}
+                                                          : SensitivePart{};
 }
 
 // scheme://user:password@host
-Finding url_password(std::string_view text, size_t at) {
+SensitivePart url_password(std::string_view text, size_t at) {
   const size_t scheme = run(text, at, 16, [](char c) { return is_alnum(c) || c == '+' || c == '-'; });
   if (scheme < 2 || text.substr(at + scheme, 3) != "://") return {};
   const auto in_authority = [](char c) { return c > ' ' && c != '/' && c != '?' && c != '#' && c != '"'; };
@@ -107,7 +108,7 @@ Finding url_password(std::string_view text, size_t at) {
 }
 
 // password=..., "api_key": "..."
-Finding assignment(std::string_view text, size_t at) {
+SensitivePart assignment(std::string_view text, size_t at) {
   constexpr std::string_view kNames[] = {"password",     "passwd",     "passphrase",   "pwd",
                                          "secret",       "api_key",    "api-key",      "apikey",
                                          "access_token", "auth_token", "access_key",   "client_secret",
@@ -152,7 +153,7 @@ size_t spaced_digits(std::string_view text, size_t at, std::array<char, 20>& dig
   return end < text.size() && is_alnum(text[end]) ? 0 : count;
 }
 
-Finding card_number(std::string_view text, size_t at) {
+SensitivePart card_number(std::string_view text, size_t at) {
   std::array<char, 20> digits{};
   size_t end = at;
   const size_t count = spaced_digits(text, at, digits, end);
@@ -164,7 +165,7 @@ Finding card_number(std::string_view text, size_t at) {
     sum += twice > 9 ? twice - 9 : twice;
     same = same && digits[i] == digits[0];
   }
-  return sum % 10 == 0 && !same ? Finding{at, end, "card number"} : Finding{};
+  return sum % 10 == 0 && !same ? SensitivePart{at, end, "card number"} : SensitivePart{};
 }
 
 // The length that a country's account numbers have; 0: none is known.
@@ -183,7 +184,7 @@ size_t iban_length(std::string_view country) {
   return 0;
 }
 
-Finding account_number(std::string_view text, size_t at) {
+SensitivePart account_number(std::string_view text, size_t at) {
   const size_t length = iban_length(text.substr(at, 2));
   if (length == 0) return {};
   std::string plain;
@@ -202,16 +203,16 @@ Finding account_number(std::string_view text, size_t at) {
     const char c = plain[(i + 4) % length];
     rest = is_digit(c) ? (rest * 10 + uint32_t(c - '0')) % 97 : (rest * 100 + uint32_t(c - 'A' + 10)) % 97;
   }
-  return rest == 1 ? Finding{at, end, "account number"} : Finding{};
+  return rest == 1 ? SensitivePart{at, end, "account number"} : SensitivePart{};
 }
 
 }  // namespace
 
-Finding secret_at(std::string_view text, size_t at) {
-  constexpr Finding (*kMatchers[])(std::string_view, size_t) = {
+SensitivePart secret_at(std::string_view text, size_t at) {
+  constexpr SensitivePart (*kMatchers[])(std::string_view, size_t) = {
       api_key, private_key, web_token, bearer, url_password, assignment, card_number, account_number};
   for (const auto matcher : kMatchers) {
-    if (const Finding found = matcher(text, at); found.end != 0) return found;
+    if (const SensitivePart found = matcher(text, at); found.end != 0) return found;
   }
   return {};
 }

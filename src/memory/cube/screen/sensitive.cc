@@ -4,13 +4,13 @@
 
 namespace varve {
 
-std::vector<Finding> find_sensitive(std::string_view text, bool secrets, bool personal) {
-  std::vector<Finding> all;
+std::vector<SensitivePart> find_sensitive(std::string_view text, bool secrets, bool personal) {
+  std::vector<SensitivePart> all;
   for (size_t at = 0; at < text.size();) {
     const char before = at == 0 ? ' ' : text[at - 1];
     const bool word = !is_alnum(before) && before != '_' && (before != '-' || text[at] != '-');
     const char c = text[at];
-    Finding found;
+    SensitivePart found;
     if (word && (is_alnum(c) || c == '-' || c == '+' || c == '(')) {
       if (secrets) found = secret_at(text, at);
       if (personal && found.end == 0) found = personal_at(text, at);
@@ -25,10 +25,10 @@ std::vector<Finding> find_sensitive(std::string_view text, bool secrets, bool pe
   return all;
 }
 
-std::string redacted(std::string_view text, const std::vector<Finding>& findings) {
+std::string redacted(std::string_view text, const std::vector<SensitivePart>& findings) {
   std::string out;
   size_t at = 0;
-  for (const Finding& found : findings) {
+  for (const SensitivePart& found : findings) {
     out.append(text.substr(at, found.begin - at)).append("[redacted: ").append(found.kind).append("]");
     at = found.end;
   }

@@ -9,17 +9,18 @@
 
 namespace varve {
 
-struct Finding {
+struct SensitivePart {
   size_t begin = 0, end = 0;
   std::string_view kind;  // "api key", "private key", "password", "card number", "email address", ...
 };
 
 // What begins at `at`, where a word begins; end 0: nothing.
-Finding secret_at(std::string_view text, size_t at);
-Finding personal_at(std::string_view text, size_t at);
+SensitivePart secret_at(std::string_view text, size_t at);
+SensitivePart personal_at(std::string_view text, size_t at);
 
 // In order, none overlapping.
-std::vector<Finding> find_sensitive(std::string_view text, bool secrets, bool personal);
-std::string redacted(std::string_view text, const std::vector<Finding>& findings);  // "[redacted: api key]"
+std::vector<SensitivePart> find_sensitive(std::string_view text, bool secrets, bool personal);
+std::string redacted(std::string_view text,
+                     const std::vector<SensitivePart>& findings);  // "[redacted: api key]"
 
 }  // namespace varve

@@ -108,7 +108,7 @@ TEST(Sensitive, AnyTextIsSearchedAndWhatRemainsIsClean) {
     std::string text;
     for (uint64_t i = 0; i < 200; ++i) text += pieces[random_bits({.seed = seed}, i) % std::size(pieces)];
     size_t end = 0;
-    for (const Finding& found : find_sensitive(text, true, true)) {
+    for (const SensitivePart& found : find_sensitive(text, true, true)) {
       EXPECT_GE(found.begin, end);
       EXPECT_GT(found.end, found.begin);
       EXPECT_LE(found.end, text.size());

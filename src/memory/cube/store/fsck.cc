@@ -117,7 +117,7 @@ class Check {
 
   sql::Database& db_;
   Blobs& blobs_;
-  Rows rows_;
+  CubeRows rows_;
   std::vector<std::string> problems_;
 };
 

@@ -30,7 +30,7 @@ void SqliteStore::tell(CubeObserver& to, const std::vector<Change::Event>& event
     const Status found = event.erased ? Status() : [&]() -> Status {
       std::lock_guard lock(connection_);
       TRY(ready());
-      Rows rows(*db_, blobs_);
+      CubeRows rows(*db_, blobs_);
       const auto state = TRY(rows.state(event.header.id));
       if (!state) return Status(Code::not_found, "no such cube");
       header.life = state->life;

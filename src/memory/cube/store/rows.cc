@@ -78,7 +78,7 @@ Result<bool> named(sql::Database& database, const Hash256& blob) {
       .has_value();
 }
 
-Result<std::optional<CubeState>> Rows::state(CubeId id) const {
+Result<std::optional<CubeState>> CubeRows::state(CubeId id) const {
   auto row = TRY(
       db_.query("SELECT version, form, life, kind, owner, space, session, ended, life_before, strength, crc, "
                 "origin, used, relearn FROM cubes WHERE id = ?",
@@ -106,7 +106,7 @@ Result<std::optional<CubeState>> Rows::state(CubeId id) const {
   return std::optional(s);
 }
 
-Status Rows::save(const CubeState& s) {
+Status CubeRows::save(const CubeState& s) {
   return db_.run(
       "INSERT INTO cubes(id, version, form, life, kind, owner, space, session, ended, life_before, strength, "
       "crc, origin, used, relearn) "
@@ -117,7 +117,7 @@ Status Rows::save(const CubeState& s) {
       number(s.life_before), s.strength, crc_of(s), s.origin, s.used, s.relearn);
 }
 
-Result<CubeHeader> Rows::header(const CubeState& state, uint32_t version) const {
+Result<CubeHeader> CubeRows::header(const CubeState& state, uint32_t version) const {
   if (!state.sound) return damaged(state.id, "its state");
   CubeHeader h;
   h.id = state.id;
@@ -164,7 +164,7 @@ Result<CubeHeader> Rows::header(const CubeState& state, uint32_t version) const 
   return h;
 }
 
-Result<std::string> Rows::payload(const CubeHeader& h) const {
+Result<std::string> CubeRows::payload(const CubeHeader& h) const {
   auto row = TRY(
       db_.query("SELECT place, payload FROM versions WHERE id = ? AND version = ?", h.id.bytes, h.version));
   if (!TRY(row.step())) return damaged(h.id, "a version is missing");
@@ -179,7 +179,7 @@ Result<std::string> Rows::payload(const CubeHeader& h) const {
   return text;
 }
 
-Result<std::vector<Source>> Rows::sources(CubeId id, uint32_t version) const {
+Result<std::vector<Source>> CubeRows::sources(CubeId id, uint32_t version) const {
   auto row =
       TRY(db_.query("SELECT parent, parent_version FROM edges WHERE child = ? AND child_version = ? "
                     "ORDER BY parent, parent_version",
@@ -192,7 +192,7 @@ Result<std::vector<Source>> Rows::sources(CubeId id, uint32_t version) const {
   return all;
 }
 
-Result<std::vector<CubeId>> Rows::ids(std::string_view sql, CubeId id) const {
+Result<std::vector<CubeId>> CubeRows::ids(std::string_view sql, CubeId id) const {
   auto row = TRY(db_.query(sql, id.bytes));
   std::vector<CubeId> all;
   while (TRY(row.step())) {
@@ -201,7 +201,7 @@ Result<std::vector<CubeId>> Rows::ids(std::string_view sql, CubeId id) const {
   return all;
 }
 
-Status Rows::add_edges(const CubeHeader& h) {
+Status CubeRows::add_edges(const CubeHeader& h) {
   for (const Source& source : h.from) {
     TRY(db_.run("INSERT INTO edges VALUES(?, ?, ?, ?)", h.id.bytes, h.version, source.cube.bytes,
                 source.version));
@@ -209,7 +209,7 @@ Status Rows::add_edges(const CubeHeader& h) {
   return {};
 }
 
-Status Rows::add_version(const CubeHeader& h, std::string_view payload) {
+Status CubeRows::add_version(const CubeHeader& h, std::string_view payload) {
   const bool small = payload.size() <= kInlineBytes;
   const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(payload.data()),
                                        small ? payload.size() : 0);
@@ -222,7 +222,7 @@ Status Rows::add_version(const CubeHeader& h, std::string_view payload) {
   return add_edges(h);
 }
 
-Status Rows::bury(CubeHeader h) {
+Status CubeRows::bury(CubeHeader h) {
   TRY(db_.run("DELETE FROM edges WHERE child = ?", h.id.bytes));
   TRY(db_.run("DELETE FROM supersedes WHERE newer = ?1 OR older = ?1", h.id.bytes));
   TRY(db_.run("DELETE FROM versions WHERE id = ?", h.id.bytes));

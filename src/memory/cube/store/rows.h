@@ -1,4 +1,4 @@
-// Rows to cubes and back, with their checksums. No rights here: the caller has settled them.
+// CubeRows: rows to cubes and back, with their checksums. No rights here: the caller has settled them.
 #pragma once
 
 #include <optional>
@@ -28,9 +28,9 @@ struct CubeState {  // what a cube is now, over all its versions
   bool sound = true;  // its checksum holds
 };
 
-class Rows {
+class CubeRows {
  public:
-  Rows(sql::Database& database, Blobs& blobs) : db_(database), blobs_(blobs) {}
+  CubeRows(sql::Database& database, Blobs& blobs) : db_(database), blobs_(blobs) {}
 
   Result<std::optional<CubeState>> state(CubeId id) const;
   Status save(const CubeState& state);

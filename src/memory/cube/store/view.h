@@ -16,7 +16,7 @@ class View {
   static Result<View> open(sql::Database& database, Blobs& blobs, const Principal& who);
 
   const Rights& rights() const { return rights_; }
-  Rows& rows() { return rows_; }
+  CubeRows& rows() { return rows_; }
   // not_found when it may not be read, denied when it may be read but `need` is more.
   Result<CubeState> find(CubeId id, Right need = Right::read) const;
   bool sees(const CubeState& state) const;
@@ -37,7 +37,7 @@ class View {
   Result<std::vector<CubeId>> page(const CubeFilter& filter, CubeId after, int64_t limit) const;
 
   sql::Database* db_;
-  Rows rows_;
+  CubeRows rows_;
   Rights rights_;
 };
 
