@@ -1,5 +1,6 @@
 // generate: a model reads a prompt and writes tokens, without an engine around it. Writing a token reads
-// every weight once; the figure beside it is what the memory gives at the same time.
+// every weight once; the figure beside it is what the memory gives at the same time. With depth=N tokens lie
+// before the prompt that nobody computed: only their number matters to the time.
 #include <unistd.h>
 
 #include <filesystem>
@@ -16,6 +17,9 @@ namespace {
 struct Settings {
   LlamaShape shape;
   std::string model;  // a file, instead of random ones
+  std::string file;   // where random ones are written and left
+  KvRecipe kv;
+  int depth = 0;
   std::vector<std::string> weights{"q8_0", "q4_k"};
   bool exact = false;
   int prompt = 512, tokens = 64, rounds = 3, chunk = 512, batch = 1;
@@ -30,6 +34,13 @@ Result<Settings> read_settings(Spec options) {
   };
   std::string weights, precision = "fast";
   text("model", set.model);
+  text("file", set.file);
+  std::string kv;  // words with + between them: pack=q8_0+select=box/pages=64
+  text("kv", kv);
+  std::replace(kv.begin(), kv.end(), '+', ' ');
+  std::replace(kv.begin(), kv.end(), '/', ':');
+  set.kv = TRY(parse_kv_recipe(kv));
+  set.shape.context = 1 << 18;
   text("weights", weights);
   text("precision", precision);
   if (!weights.empty()) set.weights = {weights};
@@ -43,6 +54,7 @@ Result<Settings> read_settings(Spec options) {
           .read("kv_heads", set.shape.kv_heads, 1, 1024)
           .read("vocabulary", set.shape.vocabulary, 1, 1 << 20)
           .read("prompt", set.prompt, 1, 1 << 20)
+          .read("depth", set.depth, 0, 1 << 20)
           .read("tokens", set.tokens, 1, 1 << 20)
           .read("rounds", set.rounds, 1, 1000)
           .read("chunk", set.chunk, 1, 65536)
@@ -60,19 +72,21 @@ class Runner {
     std::unique_ptr<Runner> runner(new Runner(std::move(model), set, pool));
     const int32_t rows = std::max(set.chunk, set.batch), vocabulary = runner->model_->shape().vocabulary;
     runner->scratch_ = TRY(Scratch::make(
-        ledger, runner->model_->scratch_bytes(rows, set.batch) + Scratch::bytes_for(set.batch, vocabulary)));
-    auto kv = TRY(make_kv_pool(ledger, runner->model_->shape().kv, KvRecipe{}));
+        ledger, runner->model_->scratch_bytes(rows, set.batch) + Scratch::bytes_for(set.batch, vocabulary) +
+                    2 * Scratch::bytes_for(kPageTokens, runner->model_->shape().width)));
+    auto kv = TRY(make_kv_pool(ledger, runner->model_->shape().kv, set.kv));
     for (int i = 0; i < set.batch; ++i) {
       runner->kv_.push_back(TRY(make_kv_cache(kv)));
-      TRY(runner->kv_.back()->reserve(set.prompt + set.tokens));
+      TRY(runner->kv_.back()->reserve(set.depth + set.prompt + set.tokens));
     }
     return runner;
   }
 
   Status restart() {
     for (auto& kv : kv_) {
-      TRY(kv->truncate(0));
-      TRY(kv->reserve(set_.prompt + set_.tokens));
+      if (kv->tokens() > set_.depth || set_.depth == 0) TRY(kv->truncate(set_.depth));
+      TRY(kv->reserve(set_.depth + set_.prompt + set_.tokens - kv->tokens()));
+      TRY(deepen(*kv));
     }
     return {};
   }
@@ -91,6 +105,24 @@ class Runner {
       : model_(std::move(model)),
         set_(set),
         ops_(pool, set.exact ? Ops::Precision::exact : Ops::Precision::fast) {}
+
+  // Numbers in place of what a long prompt would have left.
+  Status deepen(KvCache& kv) {
+    const KvShape& shape = model_->shape().kv;
+    const int64_t mark = scratch_.mark();
+    while (kv.tokens() < set_.depth) {
+      const int32_t first = kv.tokens(), rows = std::min(kPageTokens, set_.depth - first);
+      Rows keys = scratch_.take(rows, shape.kv_heads * shape.key_dim);
+      Rows values = scratch_.take(rows, shape.kv_heads * shape.value_dim);
+      ops_.fill(keys, 0.05f), ops_.fill(values, 0.05f);
+      std::vector<int32_t> positions;
+      for (int32_t i = 0; i < rows; ++i) positions.push_back(first + i);
+      for (int32_t layer = 0; layer < shape.layers; ++layer)
+        TRY(kv.append(ops_, layer, keys, values, positions));
+      scratch_.release(mark);
+    }
+    return {};
+  }
 
   Status step(std::span<std::unique_ptr<KvCache>> sequences, int32_t rows) {
     std::vector<Token> tokens;
@@ -182,11 +214,14 @@ Result<std::vector<Measure>> generate(const Spec& options) {
     return all;
   }
   for (const std::string& codec : set.weights) {
-    const std::string path =
-        std::filesystem::temp_directory_path() / ("varve-generate-" + std::to_string(getpid()) + ".gguf");
+    const bool leave = !set.file.empty();
+    const std::string path = leave ? set.file
+                                   : (std::filesystem::temp_directory_path() /
+                                      ("varve-generate-" + std::to_string(getpid()) + ".gguf"))
+                                         .string();
     Status status = write_random_llama(posix_env(), path, set.shape, codec);
     if (status.ok()) status = measure(set, path, codec, all);
-    posix_env().remove(path).ignore("the figures matter more than the file");
+    if (!leave) posix_env().remove(path).ignore("the figures matter more than the file");
     TRY(std::move(status));
   }
   return all;

@@ -74,6 +74,16 @@ struct BlockIq4Nl {
   uint16_t d;
   uint8_t q[16];
 };  // nibbles index kIq4Values
+// Packed pages of KV: 32 values in even steps from the least, value i = least + scale * code.
+inline constexpr size_t kCodeColumns = 32;
+struct BlockCode2 {
+  uint16_t scale, least;
+  uint8_t q[8];
+};  // code i is bits 2 (i / 8) of byte i % 8
+struct BlockCode4 {
+  uint16_t scale, least;
+  uint8_t q[16];
+};  // code i is nibble i / 16 of byte i % 16
 // K blocks: 256 values; "half" is 128 of them, "quarter" 64.
 struct BlockQ2K {
   uint8_t scales[16];

@@ -25,6 +25,10 @@ struct Query {
   float slope;  // of ALiBi
 };
 
+const Codec& codec_of(const KvPageView& page, const AttendSpec& spec) {
+  return page.codec != nullptr ? *page.codec : *spec.codec;
+}
+
 // What a query has of some of the tokens: their weighted sum, `sum` times too large.
 struct Partial {
   float largest = -std::numeric_limits<float>::infinity();
@@ -76,6 +80,10 @@ class Task {
     const size_t end = std::min(lane.size(), size_t(span + 1) * kSpanPages);
     for (size_t page = size_t(span) * kSpanPages; page < end; ++page) {
       const auto tokens = int32_t(lane[page].positions.size());
+      next_ = page + 1 < end && lane[page + 1].pack == nullptr &&
+                      int32_t(lane[page + 1].positions.size()) == kTokens
+                  ? lane[page + 1].keys.data()
+                  : nullptr;
       for (int32_t at = 0; at < tokens; at += kTokens) tile(lane[page], at, std::min(kTokens, tokens - at));
     }
   }
@@ -91,6 +99,7 @@ class Task {
       any = {std::min(any.begin, sees_[i].begin), std::max(any.end, sees_[i].end)};
     }
     if (any.begin >= any.end) return;
+    if (page.pack != nullptr) any = {0, kTokens};  // read whole
     score(page, at, any);
     const auto weights = page.weights.subspan(page.weights.empty() ? 0 : size_t(at));
     for (int32_t i = 0; i < part_.count; ++i) {
@@ -106,21 +115,26 @@ class Task {
     Format format;
     const void* at;
   };
-  Bytes rows(std::span<const std::byte> bytes, int32_t dim, int32_t at, SeenTokens tokens) {
-    const std::byte* begin = bytes.data() + spec_.codec->bytes_for(int64_t(at + tokens.begin) * dim);
-    const auto format = spec_.codec->format();
+  Bytes rows(const Codec& codec, const std::byte* bytes, int32_t dim, int32_t at, SeenTokens tokens) {
+    const std::byte* begin = bytes + codec.bytes_for(int64_t(at + tokens.begin) * dim);
+    const auto format = codec.format();
     if (format && kernels().score_rows[size_t(*format)] != nullptr && part_.count <= kStreamed)
       return {*format, begin};
     const size_t values = size_t(tokens.end - tokens.begin) * size_t(dim);
-    spec_.codec->decode({begin, size_t(spec_.codec->bytes_for(int64_t(values)))}, {tile_.data(), values});
+    codec.decode({begin, size_t(codec.bytes_for(int64_t(values)))}, {tile_.data(), values});
     return {Format::f32, tile_.data()};
   }
 
   void score(const KvPageView& page, int32_t at, SeenTokens any) {
-    const Bytes from = rows(page.keys, spec_.key_dim, at, any);
+    if (page.pack != nullptr) {
+      return page.pack->score(page.keys.data(), spec_.key_dim, {keys_of_queries_.data(), part_.count},
+                              spec_.scale, scores_[0].data());
+    }
+    const Bytes from = rows(codec_of(page, spec_), page.keys.data(), spec_.key_dim, at, any);
     kernels().score_rows[size_t(from.format)](from.at, size_t(any.end - any.begin), keys_of_queries_.data(),
                                               size_t(part_.count), size_t(spec_.key_dim), spec_.scale,
-                                              &scores_[0][size_t(any.begin)]);
+                                              &scores_[0][size_t(any.begin)],
+                                              at == 0 ? page.values.data() : nullptr);
   }
 
   static void fade(const Query& query, SeenTokens tokens, std::span<const int32_t> positions, float* scores) {
@@ -154,16 +168,20 @@ class Task {
   }
 
   void mix(const KvPageView& page, int32_t at, SeenTokens any) {
-    const Bytes from = rows(page.values, spec_.value_dim, at, any);
+    if (page.pack != nullptr) {
+      return page.pack->mix(page.values.data(), spec_.value_dim, scores_[0].data(), part_.count, outs_);
+    }
+    const Bytes from = rows(codec_of(page, spec_), page.values.data(), spec_.value_dim, at, any);
     kernels().mix_rows[size_t(from.format)](from.at, size_t(any.end - any.begin),
                                             &scores_[0][size_t(any.begin)], size_t(part_.count),
-                                            size_t(spec_.value_dim), outs_, size_t(spec_.value_dim));
+                                            size_t(spec_.value_dim), outs_, size_t(spec_.value_dim), next_);
   }
 
   const AttendSpec& spec_;
   const Part& part_;
   Partial* partial_ = nullptr;
   float* outs_ = nullptr;
+  const void* next_ = nullptr;  // the keys of the next page
   std::array<Query, kQueries> query_;
   std::array<SeenTokens, kQueries> sees_;
   alignas(64) std::array<std::array<float, kTokens>, kQueries> scores_;
@@ -246,8 +264,11 @@ void check_segment(const AttendSpec& spec, Rows queries, const AttendSegment& se
   for (const auto& lane : segment.lanes) {
     for (const KvPageView& page : lane) {
       const auto tokens = int64_t(page.positions.size());
-      CHECK(int64_t(page.keys.size()) >= spec.codec->bytes_for(tokens * spec.key_dim) &&
-                int64_t(page.values.size()) >= spec.codec->bytes_for(tokens * spec.value_dim),
+      CHECK(page.pack != nullptr
+                ? tokens <= kTokens && int64_t(page.keys.size()) >= page.pack->key_bytes(spec.key_dim) &&
+                      int64_t(page.values.size()) >= page.pack->value_bytes(spec.value_dim)
+                : int64_t(page.keys.size()) >= codec_of(page, spec).bytes_for(tokens * spec.key_dim) &&
+                      int64_t(page.values.size()) >= codec_of(page, spec).bytes_for(tokens * spec.value_dim),
             "a page holds its tokens");
       CHECK(page.weights.empty() || int64_t(page.weights.size()) == tokens, "a weight a token");
     }

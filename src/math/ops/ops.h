@@ -12,6 +12,7 @@
 #include "math/kernel/kernel.h"  // Activation
 #include "math/ops/matrix.h"
 #include "math/ops/thread_pool.h"
+#include "math/pack/pack.h"
 
 namespace varve {
 
@@ -34,6 +35,8 @@ struct KvPageView {
   std::span<const std::byte> keys, values;
   std::span<const int32_t> positions;  // one a token, ascending; its size is the token count
   std::span<const float> weights;      // log-multiplicities, added to the logits; empty: all 0
+  const PagePack* pack = nullptr;      // of a whole page that is not in rows of a codec
+  const Codec* codec = nullptr;        // of its rows; null: that of the AttendSpec
 };
 // Attention as it is counted for whoever decides which tokens stay: one number a token.
 struct AttendScores {
@@ -107,6 +110,9 @@ class Ops {
 
   void gather_columns(Rows in, std::span<const int32_t> columns, Rows out);  // out[i][j] = in[i][columns[j]]
   void add_to_columns(Rows in, std::span<const int32_t> columns, Rows out);  // out[i][columns[j]] += in[i][j]
+
+  // Work of others that is no operation on rows, on the same threads.
+  void parallel(int64_t tasks, const std::function<void(int64_t)>& task) { pool_.run(tasks, task); }
 
   // The border to the host: the only ways that floats enter or leave.
   void load(std::span<const float> values, Rows out);

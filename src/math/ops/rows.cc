@@ -1,4 +1,4 @@
-// Moving rows about, and the border to the host.
+// Moving rows about, the border to the host, and where rows come from.
 #include <algorithm>
 
 #include "math/ops/ops.h"
@@ -152,6 +152,21 @@ void Ops::encode(Rows x, const Codec& codec, std::span<std::byte> out) {
   for (int32_t i = 0; i < x.count(); ++i) {
     codec.encode({row(x, i), size_t(x.width())}, out.subspan(size_t(i * bytes), size_t(bytes)));
   }
+}
+
+Result<Scratch> Scratch::make(Ledger& ledger, int64_t bytes) {
+  Scratch scratch;
+  scratch.buffer_ = TRY(Buffer::make(ledger, Tag::scratch, bytes));
+  return scratch;
+}
+
+Rows Scratch::take(int32_t count, int32_t width) {
+  CHECK(count >= 0 && width >= 0, "rows of a negative size");
+  const int64_t bytes = bytes_for(count, width);
+  CHECK(bytes <= buffer_.size() - used_, "a scratch was planned too small");
+  auto* floats = reinterpret_cast<float*>(buffer_.bytes().data() + used_);
+  used_ += bytes;
+  return RowsAccess::make(floats, count, width, width);
 }
 
 }  // namespace varve

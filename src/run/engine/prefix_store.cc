@@ -20,6 +20,7 @@ PrefixStore::PrefixStore(std::shared_ptr<const Model> model, std::shared_ptr<KvP
 
 Status PrefixStore::open_disk() {
   if (home_.env == nullptr || home_.folder.empty()) return {};
+  if (!codec_named(pool_->methods.saved_as).ok()) return {};  // packed or selected: write_kv() refuses it
   disk_ = TRY(PrefixDisk::open(home_, pool_).with("opening the prefixes of former runs"));
   return {};
 }
@@ -28,7 +29,7 @@ KvIdentity PrefixStore::identity(const std::string& scope) const {
   std::call_once(once_, [this] {
     identity_ = {.model = model_->fingerprint(),
                  .positions = model_->shape().positions,
-                 .pack = std::string(pool_->codec.name()),
+                 .pack = pool_->methods.saved_as,
                  .shape = pool_->shape};
     if (model_->tokenizer() != nullptr) identity_.tokenizer = tokenizer_hash(*model_->tokenizer());
   });

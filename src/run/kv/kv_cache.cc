@@ -20,7 +20,8 @@ PagedKv::PagedKv(std::shared_ptr<KvPool> pool, const KvSnapshot& from)
       lanes_(size_t(pool_->shape.layers) * pool_->shape.kv_heads),
       lane_views_(lanes_.size()),
       appended_(size_t(pool_->shape.layers), from.tokens),
-      memo_(lanes_.size() * size_t(pool_->methods.needs.memo)) {
+      memo_(lanes_.size() * size_t(pool_->methods.needs.memo)),
+      selection_(make_selection(*pool_)) {
   const size_t each = size_t(kv_pages_for(from.tokens));
   for (size_t i = 0; i < lanes_.size(); ++i) {
     lanes_[i].pages.assign(from.pages.begin() + i * each, from.pages.begin() + (i + 1) * each);
@@ -60,7 +61,7 @@ int64_t PagedKv::page_count() const {
 }
 
 int64_t PagedKv::bytes() const {
-  return page_count() * pool_->layout.bytes() + notes_.bytes();
+  return page_count() * pool_->layout.bytes() + notes_.bytes() + (selection_ ? selection_->bytes() : 0);
 }
 
 Status PagedKv::reserve(int32_t more_tokens) {
@@ -194,6 +195,12 @@ std::span<const std::span<const KvPageView>> PagedKv::lanes(int32_t layer) {
   return std::span(lane_views_).subspan(size_t(layer) * pool_->shape.kv_heads, layer_lanes(layer).size());
 }
 
+std::span<const std::span<const KvPageView>> PagedKv::reads(Ops& ops, int32_t layer, Rows queries,
+                                                            const AttendSpec& how) {
+  if (!selection_ || queries.count() != 1) return lanes(layer);
+  return selection_->choose(ops, size_t(layer) * pool_->shape.kv_heads, lanes(layer), queries, how);
+}
+
 // A window is that before the next fit(), which comes at a full page: queries before it need not vote.
 AttendScores PagedKv::scores(int32_t layer, std::span<const int32_t> positions) {
   const KvNeeds& needs = this->needs();
@@ -249,6 +256,7 @@ Status PagedKv::truncate(int32_t tokens) {
   }
   std::fill(appended_.begin(), appended_.end(), tokens);
   if (surprise_.size() > size_t(tokens)) surprise_.resize(size_t(tokens));
+  if (selection_) selection_->forget(floor_ > 0 ? 0 : tokens);
   return {};
 }
 
@@ -295,16 +303,19 @@ void PagedKv::set_pages(std::span<const KvPagePtr> pages) {
 }
 
 int64_t KvSnapshot::bytes() const {
-  return pages.empty() ? 0 : int64_t(pages.size()) * pages.front()->pool->layout.bytes();
+  int64_t bytes = 0;
+  for (const auto& page : pages) bytes += page->pool->layout.bytes();
+  return bytes;
 }
 
 Result<std::unique_ptr<KvCache>> make_kv_cache(std::shared_ptr<KvPool> pool, const KvSnapshot& from) {
   const int64_t lanes = int64_t(pool->shape.layers) * pool->shape.kv_heads;
   if (from.tokens < 0 || int64_t(from.pages.size()) != kv_pages_for(from.tokens) * lanes ||
       std::any_of(from.pages.begin(), from.pages.end(),
-                  [&](const auto& page) { return page->pool != pool; })) {
+                  [&](const auto& page) { return page->pool != pool && page->pool != pool->packed; })) {
     return Status(Code::invalid, "a KV snapshot of another pool");
   }
+  if (pool->packed != nullptr) return make_packed_kv(std::move(pool), from);
   return std::unique_ptr<KvCache>(std::make_unique<PagedKv>(std::move(pool), from));
 }
 

@@ -24,12 +24,14 @@ inline constexpr int32_t kPageTokens = 64;
 
 // How a process keeps KV; chosen by the user, e.g. "policy=streaming:sinks=4,window=512 pack=f16".
 struct KvRecipe {
-  std::string policy = "full";    // a spec of run/kv/policy; full: nothing is ever dropped
-  std::string pack = "f16";       // the codec of pages: f32 (exact), f16, bf16, q8_0
+  std::string policy = "full";  // a spec of run/kv/policy; full: nothing is ever dropped
+  std::string pack =
+      "f16";  // rows of f32 (exact), f16, bf16, q8_0; or a spec of math/pack, and f16 until then
+  std::string select = "all";     // a spec of run/kv/select; all: a query reads everything
   std::string allot = "uniform";  // a spec of run/kv/allot
   int32_t budget_tokens = 0;      // a lane, in the mean over all of them; 0 with "full" only
 };
-// Keys: policy, budget_tokens (default: what the policy asks for), allot, pack, select=all. Unknown keys and
+// Keys: policy, budget_tokens (default: what the policy asks for), allot, pack, select. Unknown keys and
 // methods are invalid and the known ones listed.
 Result<KvRecipe> parse_kv_recipe(std::string_view text);
 
@@ -63,7 +65,11 @@ class KvCache {
                         std::span<const int32_t> positions) = 0;
   // One list of pages a KV head; valid until the next call that changes the cache.
   virtual std::span<const std::span<const KvPageView>> lanes(int32_t layer) = 0;
-  virtual const Codec& codec() const = 0;
+  // The pages that these queries are to read: fewer than lanes() where the recipe selects, which it does for
+  // one row. Valid until the next call for this layer.
+  virtual std::span<const std::span<const KvPageView>> reads(Ops& ops, int32_t layer, Rows queries,
+                                                             const AttendSpec& how) = 0;
+  virtual const Codec& codec() const = 0;  // of rows
   // What attending from these positions, the newest appended to the layer, is to count for the policy;
   // without lanes when it asks for nothing. Valid as long as lanes().
   virtual AttendScores scores(int32_t layer, std::span<const int32_t> positions) = 0;

@@ -223,6 +223,8 @@ Status write_kv(const KvHead& head, const KvSnapshot& kv, const KvSink& sink) {
   CHECK(int64_t(head.first) + int64_t(head.tokens.size()) <= kv.tokens, "KV to be saved is not computed");
   const KvPool& pool = *kv.pages.front()->pool;
   CHECK(pool.shape == head.made_by.shape, "KV to be saved is of another shape");
+  if (!codec_named(head.made_by.pack).ok())
+    return Status(Code::unsupported, "attention state in " + head.made_by.pack + " is not saved");
   std::string bytes = encode(head, pool.layout);
   if (int64_t(bytes.size()) > kMostHeadBytes) return Status(Code::invalid, "too many tokens for one file");
   const uint32_t head_sum = crc32c(std::as_bytes(std::span(bytes)));

@@ -30,7 +30,13 @@ KvPool::KvPool(Ledger& ledger, KvShape of, const Codec& by, KvMethods with)
       codec(by),
       methods(std::move(with)),
       layout(kv_page_layout(of, by, methods.needs.merges)),
+      packed(methods.pack == nullptr
+                 ? nullptr
+                 : std::shared_ptr<KvPool>(new KvPool(ledger, of, by, kv_packed_layout(of, *methods.pack)))),
       ledger_(ledger) {}
+
+KvPool::KvPool(Ledger& ledger, KvShape of, const Codec& by, const KvPageLayout& lies)
+    : shape(of), codec(by), layout(lies), ledger_(ledger) {}
 
 KvPool::~KvPool() = default;
 
@@ -84,11 +90,19 @@ int64_t KvPool::booked_bytes() const {
   return bytes;
 }
 
+std::unique_ptr<Selection> make_selection(const KvPool& pool) {
+  if (pool.methods.selector == nullptr) return nullptr;
+  const KvShape& shape = pool.shape;
+  return std::make_unique<Selection>(pool.methods.selector, pool.ledger(),
+                                     size_t(shape.layers) * size_t(shape.kv_heads), shape.key_dim,
+                                     shape.value_dim);
+}
+
 Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shape, const KvRecipe& recipe) {
   if (shape.layers < 1 || shape.kv_heads < 1 || shape.key_dim < 1 || shape.value_dim < 1) {
     return Status(Code::invalid, "a KV shape without extent");
   }
-  const Codec* codec = TRY(codec_named(recipe.pack));
+  const Codec* codec = &kv_row_codec(recipe);
   const int32_t block = int32_t(codec->block_values());
   if (shape.key_dim % block != 0 || shape.value_dim % block != 0) {
     return Status(Code::invalid, "pack=" + recipe.pack + " stores " + std::to_string(block) +
@@ -98,6 +112,7 @@ Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shap
   }
   KvMethods methods = TRY(make_kv_methods(recipe));
   if (methods.allotter != nullptr) TRY(methods.allotter->fits(shape.layers, shape.kv_heads));
+  if (methods.pack != nullptr) TRY(methods.pack->fits(shape.key_dim, shape.value_dim));
   return std::make_shared<KvPool>(ledger, shape, *codec, std::move(methods));
 }
 

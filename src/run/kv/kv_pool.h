@@ -10,6 +10,7 @@
 
 #include "core/budget/buffer.h"
 #include "run/kv/kv_cache.h"
+#include "run/kv/selection.h"
 
 namespace varve {
 
@@ -52,9 +53,14 @@ struct KvMethods {
   std::unique_ptr<const KvPolicy> policy;      // null: nothing is ever dropped
   std::unique_ptr<const KvAllotter> allotter;  // null: uniform
   int32_t budget_tokens = 0;
-  KvNeeds needs;  // of both
+  KvNeeds needs;                               // of both
+  std::shared_ptr<const PagePack> pack;        // null: pages stay rows of the codec
+  std::shared_ptr<const KvSelector> selector;  // null: a query reads all
+  std::string
+      saved_as;  // what saved state must agree in: the codec of rows, and what else makes it what it is
 };
 Result<KvMethods> make_kv_methods(const KvRecipe& recipe);
+const Codec& kv_row_codec(const KvRecipe& recipe);  // of a recipe that was parsed
 
 struct KvSlab;  // one booked Buffer and its free pages
 
@@ -83,8 +89,10 @@ class KvPool : public std::enable_shared_from_this<KvPool> {
   const Codec& codec;
   const KvMethods methods;
   const KvPageLayout layout;
+  const std::shared_ptr<KvPool> packed;  // where packed pages lie; null without a pack
 
  private:
+  KvPool(Ledger& ledger, KvShape shape, const Codec& codec, const KvPageLayout& layout);  // of packed pages
   friend struct KvPage;
   void claim(KvSlab& slab, int64_t pages, std::vector<KvPagePtr>& out);  // with the lock
   void release(KvPage& page);
@@ -93,5 +101,20 @@ class KvPool : public std::enable_shared_from_this<KvPool> {
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<KvSlab>> slabs_;
 };
+
+// How a cache of a recipe with a pack lies in pages, a lane; and one page, both ways. `from` and `to` are
+// pages of one pool and of its packed one.
+struct KvPageCounts {
+  int64_t rows = 0, packed = 0;
+};
+KvPageCounts kv_packed_pages(const PagePack& pack, int64_t tokens);
+void pack_page(const PagePack& pack, const KvPage& from, KvPage& to);
+void unpack_page(const PagePack& pack, const KvPage& from, KvPage& to);
+inline KvPageLayout kv_packed_layout(const KvShape& shape, const PagePack& pack) {
+  return {.key_row = (pack.key_bytes(shape.key_dim) + kPageTokens - 1) / kPageTokens,
+          .value_row = (pack.value_bytes(shape.value_dim) + kPageTokens - 1) / kPageTokens};
+}
+std::unique_ptr<Selection> make_selection(const KvPool& pool);  // null: a query reads all
+std::unique_ptr<KvCache> make_packed_kv(std::shared_ptr<KvPool> pool, const KvSnapshot& from);
 
 }  // namespace varve

@@ -45,6 +45,10 @@ Result<int64_t> KvSwap::place(int64_t bytes) {
 Result<KvSwap::Slot> KvSwap::write(std::span<const KvPagePtr> pages) {
   if (pages.empty()) return Slot{};
   const int64_t each = pages.front()->pool->layout.bytes();
+  for (const KvPagePtr& page : pages) {
+    if (page->pool != pages.front()->pool)
+      return Status(Code::unsupported, "packed attention state does not go to the disk");
+  }
   Slot slot;
   {
     std::lock_guard lock(mutex_);

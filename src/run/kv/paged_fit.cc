@@ -54,6 +54,7 @@ Status PagedKv::drop_rest() {
     keep(lane, fates);
   }
   floor_ = tokens();
+  if (selection_) selection_->forget(0);
   return {};
 }
 

@@ -32,6 +32,8 @@ class PagedKv : public KvCache {
   Status reserve(int32_t more_tokens) override;
   Status append(Ops& ops, int32_t layer, Rows keys, Rows values, std::span<const int32_t> positions) override;
   std::span<const std::span<const KvPageView>> lanes(int32_t layer) override;
+  std::span<const std::span<const KvPageView>> reads(Ops& ops, int32_t layer, Rows queries,
+                                                     const AttendSpec& how) override;
   const Codec& codec() const override { return pool_->codec; }
   AttendScores scores(int32_t layer, std::span<const int32_t> positions) override;
   void surprise(int32_t first, std::span<const float> nats) override;
@@ -82,6 +84,7 @@ class PagedKv : public KvCache {
   std::vector<float> memo_;                   // of the policy, lane by lane
   Reservation notes_;                         // of what was seen and surprise
   KvCounts gone_;
+  std::unique_ptr<Selection> selection_;  // null: a query reads all
 };
 
 }  // namespace varve

@@ -7,7 +7,7 @@
 namespace varve {
 namespace {
 
-constexpr std::string_view kPacks[] = {"f32", "f16", "bf16", "q8_0"};
+constexpr std::string_view kRows[] = {"f32", "f16", "bf16", "q8_0"};
 
 using Pairs = std::map<std::string, std::string, std::less<>>;
 
@@ -29,13 +29,6 @@ Result<Pairs> split(std::string_view text) {
   }
 }
 
-Status only(const Pairs& pairs, std::string_view key, std::string_view value) {
-  auto found = pairs.find(key);
-  if (found == pairs.end() || found->second == value) return {};
-  return Status(Code::invalid,
-                "no " + std::string(key) + " named '" + found->second + "'; there is " + std::string(value));
-}
-
 Status check_keys(const Pairs& pairs) {
   for (const auto& [key, value] : pairs) {
     if (key != "policy" && key != "budget_tokens" && key != "allot" && key != "pack" && key != "select") {
@@ -44,19 +37,30 @@ Status check_keys(const Pairs& pairs) {
                                        "select");
     }
   }
-  return only(pairs, "select", "all");
+  return {};
 }
 
 Status read_pack(const Pairs& pairs, std::string& pack) {
   auto found = pairs.find("pack");
   if (found == pairs.end()) return {};
-  if (std::find(std::begin(kPacks), std::end(kPacks), found->second) == std::end(kPacks)) {
-    std::string known;
-    for (std::string_view one : kPacks) known.append(known.empty() ? "" : ", ").append(one);
-    return Status(Code::invalid, "no pack named '" + found->second + "'; there are " + known);
-  }
   pack = found->second;
-  return {};
+  if (std::find(std::begin(kRows), std::end(kRows), pack) != std::end(kRows)) return {};
+  auto made = page_packs().make(pack);
+  if (made.code() != Code::not_found) return std::move(made).status();
+  std::string known;
+  for (std::string_view one : kRows) known.append(one).append(", ");
+  return Status(Code::invalid, "no pack named '" + pack + "'; there are " + known + page_packs().known());
+}
+
+Status read_select(const Pairs& pairs, std::string& select) {
+  auto found = pairs.find("select");
+  if (found == pairs.end()) return {};
+  select = found->second;
+  if (select == "all") return {};
+  auto made = kv_selectors().make(select);
+  if (made.code() != Code::not_found) return std::move(made).status();
+  return Status(Code::invalid,
+                "no selector named '" + select + "'; there are all, " + kv_selectors().known());
 }
 
 Status read_policy(const Pairs& pairs, KvRecipe& recipe) {
@@ -94,10 +98,34 @@ Status read_allot(const Pairs& pairs, KvRecipe& recipe) {
   return Status(Code::invalid, "allot shares a budget out, and policy=full has none; name a policy");
 }
 
+// What moves tokens does not go with what packs them, and what counts attention needs all of it.
+Status check_together(const KvRecipe& recipe) {
+  if (recipe.policy == "full") return {};
+  const KvMethods methods = TRY(make_kv_methods(recipe));
+  if (methods.pack != nullptr) {
+    return Status(Code::invalid, "pack=" + recipe.pack +
+                                     " is for pages that stay as they are, and a policy drops tokens of "
+                                     "them; use policy=full, or pack=q8_0");
+  }
+  if (methods.selector != nullptr && methods.needs.attention != KvNeeds::Attention::none) {
+    return Status(Code::invalid, "policy=" + recipe.policy + " counts what all tokens receive, and select=" +
+                                     recipe.select + " does not read all; use select=all, or another policy");
+  }
+  return {};
+}
+
 }  // namespace
+
+const Codec& kv_row_codec(const KvRecipe& recipe) {
+  auto rows = codec_named(recipe.pack);
+  return rows.ok() ? **rows : **codec_named("f16");
+}
 
 Result<KvMethods> make_kv_methods(const KvRecipe& recipe) {
   KvMethods methods;
+  methods.saved_as = recipe.pack + (recipe.select == "all" ? "" : " select=" + recipe.select);
+  if (!codec_named(recipe.pack).ok()) methods.pack = TRY(page_packs().make(recipe.pack));
+  if (recipe.select != "all") methods.selector = TRY(kv_selectors().make(recipe.select));
   if (recipe.policy == "full") return methods;
   if (recipe.budget_tokens < 1) return Status(Code::invalid, "a KV policy needs budget_tokens");
   methods.budget_tokens = recipe.budget_tokens;
@@ -117,20 +145,30 @@ Result<KvRecipe> parse_kv_recipe(std::string_view text) {
   KvRecipe recipe;
   TRY(check_keys(pairs));
   TRY(read_pack(pairs, recipe.pack));
+  TRY(read_select(pairs, recipe.select));
   TRY(read_policy(pairs, recipe));
   TRY(read_allot(pairs, recipe));
+  TRY(check_together(recipe));
   return recipe;
 }
 
 int64_t kv_bytes_for(const KvShape& shape, const KvRecipe& recipe, int32_t tokens) {
-  auto codec = codec_named(recipe.pack);
-  CHECK(codec.ok(), "a KV recipe with an unknown pack");
   const auto methods = make_kv_methods(recipe);
   CHECK(methods.ok(), "a KV recipe that nobody parsed");
   const KvNeeds& needs = methods->needs;
-  const int64_t pages = kv_most_pages(recipe.budget_tokens, methods->allotter != nullptr, tokens) *
-                        shape.layers * shape.kv_heads;
-  return pages * kv_page_layout(shape, **codec, needs.merges).bytes() + kv_notes_bytes(needs, pages, tokens);
+  const int64_t lanes = int64_t(shape.layers) * shape.kv_heads;
+  const int64_t remembered =
+      methods->selector == nullptr
+          ? 0
+          : Selection::bytes_for(*methods->selector, shape.key_dim, shape.value_dim, kv_pages_for(tokens));
+  const int64_t each = kv_page_layout(shape, kv_row_codec(recipe), needs.merges).bytes();
+  if (methods->pack != nullptr) {
+    const KvPageCounts pages = kv_packed_pages(*methods->pack, tokens);
+    return lanes *
+           (pages.rows * each + pages.packed * kv_packed_layout(shape, *methods->pack).bytes() + remembered);
+  }
+  const int64_t pages = lanes * kv_most_pages(recipe.budget_tokens, methods->allotter != nullptr, tokens);
+  return pages * each + kv_notes_bytes(needs, pages, tokens) + lanes * remembered;
 }
 
 }  // namespace varve

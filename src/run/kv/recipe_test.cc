@@ -35,7 +35,15 @@ TEST(KvRecipe, RefusesWhatItDoesNotKnowAndListsWhatItKnows) {
   EXPECT_NE(refusal("policy=h2", Code::invalid).find("streaming"), std::string::npos);
   EXPECT_NE(refusal("pack=q4_k", Code::invalid).find("f32, f16, bf16, q8_0"), std::string::npos);
   EXPECT_NE(refusal("policy=streaming allot=pyre", Code::invalid).find("uniform"), std::string::npos);
-  EXPECT_NE(refusal("select=top", Code::invalid).find("there is all"), std::string::npos);
+  EXPECT_NE(refusal("pack=q4_k", Code::invalid).find("kivi"), std::string::npos);
+  EXPECT_NE(refusal("select=top", Code::invalid).find("there are all, "), std::string::npos);
+  refusal("pack=kivi:bits=3", Code::invalid);
+  refusal("pack=kivi:bit=2", Code::invalid);
+  refusal("select=box:pages=-1", Code::invalid);
+  refusal("select=centroid:estimate=7", Code::invalid);
+  EXPECT_NE(refusal("policy=streaming pack=kivi", Code::invalid).find("use policy=full"), std::string::npos);
+  EXPECT_NE(refusal("policy=snapkv budget_tokens=64 select=box", Code::invalid).find("use select=all"),
+            std::string::npos);
   refusal("policy=streaming:sink=4", Code::invalid);
   refusal("policy=streaming budget_tokens=0", Code::invalid);
   refusal("policy=streaming budget_tokens=12x", Code::invalid);

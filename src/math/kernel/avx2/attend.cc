@@ -69,7 +69,7 @@ void score_queries(const unsigned char* rows, size_t n, const float* queries, si
 
 template <class Read>
 void score(const void* bytes, size_t n, const float* queries, size_t count, size_t width, float factor,
-           float* out) {
+           float* out, const void*) {
   const unsigned char* rows = static_cast<const unsigned char*>(bytes);
   for (; count >= 4; count -= 4, queries += 4 * width, out += 4 * kAttendTile)
     score_queries<Read, 4>(rows, n, queries, width, factor, out);
@@ -110,7 +110,7 @@ void mix_queries(const unsigned char* rows, size_t n, const float* shares, size_
 
 template <class Read>
 void mix(const void* bytes, size_t n, const float* shares, size_t count, size_t width, float* out,
-         size_t stride) {
+         size_t stride, const void*) {
   const unsigned char* rows = static_cast<const unsigned char*>(bytes);
   for (; count >= 4; count -= 4, shares += 4 * kAttendTile, out += 4 * stride)
     mix_queries<Read, 4>(rows, n, shares, width, out, stride);

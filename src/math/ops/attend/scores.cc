@@ -31,8 +31,12 @@ class CountTask {
     const int32_t tokens = std::min(kTokens, int32_t(page.positions.size()) - at);
     const size_t begin = size_t(spec.codec->bytes_for(int64_t(at) * spec.key_dim));
     const size_t values = size_t(tokens) * size_t(spec.key_dim);
-    spec.codec->decode(page.keys.subspan(begin, size_t(spec.codec->bytes_for(int64_t(values)))),
-                       {tile_.data(), values});
+    if (page.pack != nullptr) {
+      page.pack->decode_keys(page.keys.data(), spec.key_dim, tile_.data());
+    } else {
+      spec.codec->decode(page.keys.subspan(begin, size_t(spec.codec->bytes_for(int64_t(values)))),
+                         {tile_.data(), values});
+    }
     positions_ = page.positions.subspan(size_t(at), size_t(tokens));
     weights_ = page.weights.empty() ? page.weights : page.weights.subspan(size_t(at), size_t(tokens));
     const AttendScores& scores = of_.segment.scores;

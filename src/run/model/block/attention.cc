@@ -93,8 +93,10 @@ Status DecoderBlock::attend(Step& step, Rows queries, Rows keys, Rows values, Ro
     TRY(segment.kv->append(step.ops, kv_layer, keys.slice(segment.first, segment.rows),
                            values.slice(segment.first, segment.rows), positions));
     how.codec = &segment.kv->codec();  // one pool, one codec
-    segments.push_back({segment.first, segment.rows, positions, segment.kv->lanes(kv_layer),
-                        segment.kv->scores(kv_layer, positions)});
+    segments.push_back(
+        {segment.first, segment.rows, positions,
+         segment.kv->reads(step.ops, kv_layer, queries.slice(segment.first, segment.rows), how),
+         segment.kv->scores(kv_layer, positions)});
   }
   step.ops.attend(how, queries, segments, out);
   return {};

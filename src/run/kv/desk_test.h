@@ -1,0 +1,94 @@
+// A pool of two layers and two lanes each, and caches that grow by tokens which are a function of their
+// place.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "run/kv/kv_pool.h"
+
+namespace varve {
+
+inline constexpr KvShape kShape{.layers = 2, .kv_heads = 2, .key_dim = 32, .value_dim = 32};
+inline constexpr AttendSpec kHow{.heads = 4, .kv_heads = 2, .key_dim = 32, .value_dim = 32, .scale = 0.18f};
+inline constexpr int32_t kWidth = 2 * 32, kQuery = 4 * 32, kPlanted = 777;
+
+inline std::vector<float> normal(size_t n, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> distribution;
+  std::vector<float> values(n);
+  for (float& value : values) value = distribution(random);
+  return values;
+}
+
+class Desk {
+ public:
+  explicit Desk(const std::string& text, int threads = 1, int64_t limit = 64 << 20)
+      : ledger(limit), pool(threads), ops(pool), scratch(std::move(*Scratch::make(ledger, 4 << 20))) {
+    recipe = *parse_kv_recipe(text);
+    auto made = make_kv_pool(ledger, kShape, recipe);
+    CHECK(made.ok(), "a pool");
+    kv_pool = *made;
+  }
+  std::unique_ptr<KvCache> cache(const KvSnapshot& from = {}) {
+    auto made = make_kv_cache(kv_pool, from);
+    CHECK(made.ok(), "a cache");
+    return std::move(*made);
+  }
+  // Tokens that are a function of their place (and of `seed`), in pieces.
+  void grow(KvCache& kv, int32_t count, int32_t piece, uint32_t seed = 0) {
+    for (int32_t done = 0; done < count; done += piece) {
+      const int32_t n = std::min(piece, count - done), first = kv.tokens();
+      std::vector<int32_t> positions;
+      for (int32_t i = 0; i < n; ++i) positions.push_back(first + i);
+      for (int32_t layer = 0; layer < kShape.layers; ++layer) {
+        std::vector<float> keys, values;
+        for (int32_t i = 0; i < n; ++i) {
+          const auto row = normal(2 * kWidth, uint32_t(1000 * (first + i) + layer) + seed);
+          for (int32_t d = 0; d < kWidth; ++d)  // one key stands out
+            keys.push_back(first + i == kPlanted ? 4 * row[size_t(d)] : row[size_t(d)]);
+          values.insert(values.end(), row.begin() + kWidth, row.end());
+        }
+        const int64_t mark = scratch.mark();
+        const Rows k = scratch.take(n, kWidth), v = scratch.take(n, kWidth);
+        ops.load(keys, k), ops.load(values, v);
+        ASSERT_TRUE(kv.append(ops, layer, k, v, positions).ok());
+        scratch.release(mark);
+      }
+    }
+  }
+  std::vector<float> attend(KvCache& kv, const std::vector<float>& query, int32_t layer = 1) {
+    const int64_t mark = scratch.mark();
+    const Rows q = scratch.take(1, kQuery), out = scratch.take(1, kQuery);
+    ops.load(query, q);
+    AttendSpec how = kHow;
+    how.codec = &kv.codec();
+    const std::vector<int32_t> position{kv.tokens()};
+    const AttendSegment segment{0, 1, position, kv.reads(ops, layer, q, how)};
+    ops.attend(how, q, {&segment, 1}, out);
+    std::vector<float> got(kQuery);
+    ops.store(out, got);
+    scratch.release(mark);
+    return got;
+  }
+
+  Ledger ledger;
+  KvRecipe recipe;
+  std::shared_ptr<KvPool> kv_pool;
+  ThreadPool pool;
+  Ops ops;
+  Scratch scratch;
+};
+
+inline double relative(const std::vector<float>& got, const std::vector<float>& expected) {
+  double error = 0, size = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    error += std::pow(double(got[i]) - double(expected[i]), 2);
+    size += std::pow(double(expected[i]), 2);
+  }
+  return std::sqrt(error / size);
+}
+
+}  // namespace varve
