@@ -19,7 +19,7 @@ inline constexpr uint32_t kFresh = uint32_t(1) << 31;  // beside a row of what w
 struct SpannOptions {
   int wait = 4096;     // vectors that wait in RAM at least, before they are merged
   int probe = 0;       // lists that a search reads at most; 0: six times the root of their number
-  double reach = 0.4;  // of these: whose centroid is at most so much farther than the nearest
+  double reach = 0.5;  // of these: whose centroid is at most so much farther than the nearest
   double copy = 0.15;  // a vector's other lists: at most so much farther
 };
 using Records = PostingFile::Records;
