@@ -1,12 +1,14 @@
 // A real model, small enough for every test run, through the engine: the same text as the reference's greedy
 // one, and the same bits alone, among others, from a shared prefix, whole or cut to pieces.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <deque>
 #include <fstream>
 #include <iterator>
 
 #include "core/io/env.h"
+#include "run/engine/head_profile.h"
 #include "run/engine/heard_test.h"
 #include "tests/support/shared.h"
 
@@ -164,6 +166,36 @@ TEST_F(StoryTeller, ABudgetThatIsNeverReachedChangesNoBit) {
   const Said whole = say(*start(), story());
   for (const std::string& name : kv_policies().names())
     EXPECT_EQ(say(*start({.kv = "policy=" + name + " budget_tokens=4096"}), story()), whole) << name;
+}
+
+TEST_F(StoryTeller, AFileOfItsHeadsSplitsThem) {
+  ThreadPool pool(1);
+  Ops ops(pool);
+  std::vector<Token> text;
+  for (Token i = 0; i < 150; ++i) text.push_back(3 + i * i % 500);
+  auto profile = profile_heads(*model_, ops, ledger_, text, {.random_tokens = 40, .window = 32});
+  ASSERT_TRUE(profile.ok());
+  const KvShape& shape = model_->shape().kv;
+  ASSERT_EQ(profile->lanes.size(), size_t(shape.layers * shape.kv_heads));
+  for (const HeadProfile::Head& head : profile->lanes) {
+    EXPECT_TRUE(head.recall > 0 && head.recall < 1.01f) << head.recall;
+    EXPECT_TRUE(head.far > 0 && head.far < 1.01f) << head.far;
+  }
+  const std::string path = testing::TempDir() + "varve_heads_" + std::to_string(getpid());
+  const auto keep = [&](const HeadProfile& of) {
+    const std::string words = to_text(of);
+    EXPECT_TRUE(write_file(posix_env(), path, std::as_bytes(std::span(words))).ok());
+  };
+  keep(*profile);
+  const std::string kv = "policy=razor budget_tokens=48 allot=heads:window=16,file=" + path;
+  Usage usage;
+  const Said said = say(*start({.kv = kv}), story(), &usage);
+  EXPECT_GT(usage.kv.merged, 0);
+  EXPECT_EQ(say(*start({.chunk_rows = 5, .kv = kv}), story()), said);
+  ++profile->layers;
+  profile->lanes.resize(profile->lanes.size() + size_t(profile->heads));
+  keep(*profile);
+  EXPECT_EQ(start_engine(model_, ledger_, {.kv = kv}).code(), Code::invalid) << "of another model";
 }
 
 TEST_F(StoryTeller, EveryByteIsGivenBack) {

@@ -1,5 +1,6 @@
 // The recipe of KV: parsing, and what a sequence needs under it.
 #include <algorithm>
+#include <charconv>
 #include <map>
 
 #include "run/kv/kv_pool.h"
@@ -63,6 +64,24 @@ Status read_select(const Pairs& pairs, std::string& select) {
                 "no selector named '" + select + "'; there are all, " + kv_selectors().known());
 }
 
+// What the words ask to be kept whatever comes, in tokens a lane.
+Status check_room(const KvRecipe& recipe, const KvNeeds& needs) {
+  const Spec spec = TRY(parse_spec(recipe.policy));
+  int64_t asked = spec.options.contains("window") ? needs.tokens : 0, always = 0;
+  for (const char* key : {"sinks", "recent"}) {
+    const auto found = spec.options.find(key);
+    int32_t tokens = 0;
+    if (found == spec.options.end()) continue;
+    const char* end = found->second.data() + found->second.size();
+    if (std::from_chars(found->second.data(), end, tokens).ptr == end) always += tokens;  // else a share
+  }
+  asked = std::max(asked, always);
+  if (asked <= recipe.budget_tokens) return {};
+  return Status(Code::invalid,
+                "policy=" + recipe.policy + " asks for " + std::to_string(asked) +
+                    " tokens a lane, and budget_tokens=" + std::to_string(recipe.budget_tokens) + " is less");
+}
+
 Status read_policy(const Pairs& pairs, KvRecipe& recipe) {
   Spec budget{"", {}};
   if (auto found = pairs.find("budget_tokens"); found != pairs.end()) budget.options.insert(*found);
@@ -80,7 +99,7 @@ Status read_policy(const Pairs& pairs, KvRecipe& recipe) {
   }
   const KvNeeds needs = TRY(std::move(policy))->needs();
   if (recipe.budget_tokens == 0) recipe.budget_tokens = needs.tokens;
-  if (recipe.budget_tokens > 0) return {};
+  if (recipe.budget_tokens > 0) return check_room(recipe, needs);
   return Status(Code::invalid, "policy=" + recipe.policy + " needs budget_tokens");
 }
 

@@ -51,7 +51,17 @@ TEST(KvRecipe, RefusesWhatItDoesNotKnowAndListsWhatItKnows) {
   refusal("pack=f16 pack=f32", Code::invalid);
   refusal("streaming", Code::invalid);
   refusal("=full", Code::invalid);
+  refusal("policy=streaming allot=heads", Code::invalid);
   EXPECT_NE(refusal("policy=full allot=pyramid", Code::invalid).find("policy=full"), std::string::npos);
+}
+
+TEST(KvRecipe, RefusesWordsThatAskForMoreThanTheBudget) {
+  EXPECT_NE(refusal("policy=streaming:window=512 budget_tokens=100", Code::invalid).find("516 tokens a lane"),
+            std::string::npos);
+  refusal("policy=sirllm:sinks=40,recent=64 budget_tokens=100", Code::invalid);
+  refusal("policy=razor:sinks=101 budget_tokens=100", Code::invalid);
+  EXPECT_TRUE(parse_kv_recipe("policy=streaming:sinks=10 budget_tokens=100").ok());
+  EXPECT_TRUE(parse_kv_recipe("policy=d2o:recent=0.5 budget_tokens=8").ok());
 }
 
 }  // namespace
