@@ -13,7 +13,8 @@ class Watched {
  public:
   static Result<Watched> start(const Model& model, Ops& ops, Ledger& ledger, int32_t tokens) {
     Watched one(model, ops);
-    const auto pool = TRY(make_kv_pool(ledger, model.shape().kv, {"h2o", "f16", "uniform", 1 << 29}));
+    const auto pool =
+        TRY(make_kv_pool(ledger, model.shape().kv, {.policy = "h2o", .budget_tokens = 1 << 29}));
     one.kv_ = TRY(make_kv_cache(pool));
     TRY(one.kv_->reserve(tokens));
     one.scratch_ = TRY(
