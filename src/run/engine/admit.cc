@@ -128,7 +128,9 @@ Status ThreadedEngine::come_back(Sequence& sequence) {
 
 // Somebody who is about to have read much of what this one begins with: then it waits, and shares.
 const Sequence* ThreadedEngine::reads_for(const Sequence& sequence) const {
-  if (sequence.away || sequence.request.embed || parts_.pool->methods.policy != nullptr) return nullptr;
+  if (sequence.away || sequence.request.embed || !sequence.request.splices.empty() ||
+      parts_.pool->methods.policy != nullptr || parts_.pool->ram_tokens > 0)
+    return nullptr;
   const auto tokens = can_be_known(sequence);
   const PrefixKey key{sequence.request.scope, sequence.request.adapter};
   int32_t known = -1;

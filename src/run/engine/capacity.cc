@@ -14,7 +14,9 @@ std::string text(int64_t number) {
 Result<int32_t> Capacity::context(int32_t asked, int32_t trained) const {
   if (asked < 0 || asked > trained) {
     return Status(Code::invalid, "a context of " + text(asked) + " tokens; the model was trained for " +
-                                     text(trained) + " (0: as many as fit)");
+                                     text(trained) +
+                                     " (0: as many as fit). For more, convert it with RoPE scaling (YaRN) "
+                                     "in its file, or take a model made for it");
   }
   const int64_t left = ledger.limit() - ledger.used();
   int32_t tokens = asked > 0 ? asked : trained;

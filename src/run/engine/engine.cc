@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "run/engine/splice.h"
 #include "run/engine/threaded_engine.h"
 
 namespace varve {
@@ -29,6 +30,16 @@ Status ThreadedEngine::check(const Request& request) const {
   if (request.embed && !embeds) return Status(Code::invalid, "the model cannot be read out like that");
   if (request.score_from < 0 || request.score_from >= prompt)
     return Status(Code::invalid, "nothing is left of the prompt to score");
+  int32_t end = 0;
+  for (const Splice& one : request.splices) {
+    if (one.at < end || one.first < 0 || one.count < 1 || one.at > prompt - 1 - one.count ||
+        one.count > one.kv.tokens - one.first || !(one.patched >= 0 && one.patched <= 1))
+      return Status(Code::invalid, "splices overlap, or stand for what is not there");
+    end = one.at + one.count;
+  }
+  if (end > 0 && (request.embed || (request.score_from > 0 && request.score_from <= end)))
+    return Status(Code::invalid, "what a splice stands for has no scores, and embeds nothing");
+  if (end > 0) TRY(can_splice(*parts_.model, *parts_.pool));
   return request.sampling.validate();
 }
 
@@ -132,13 +143,13 @@ std::vector<SequenceView> ThreadedEngine::views() const {
   for (const auto& sequence : sequences_) {
     SequenceView view{.running = sequence->kv != nullptr,
                       .priority = sequence->request.priority,
-                      .rows = sequence->pending(),
+                      .rows = sequence->rows(),
                       .waited_steps = sequence->waited_steps,
                       .served_steps = sequence->served_steps};
     if (view.running) view.kv_tokens = sequence->kv->tokens();
     if (sequence->away) view.rows = 1;
     // A policy is asked at every full page, so that what it keeps does not depend on how steps were cut.
-    if (parts_.pool->methods.policy != nullptr && view.running) {
+    if ((parts_.pool->methods.policy != nullptr || parts_.pool->ram_tokens > 0) && view.running) {
       view.rows = std::min(view.rows, kPageTokens - sequence->kv->tokens() % kPageTokens);
     }
     all.push_back(view);
@@ -147,6 +158,9 @@ std::vector<SequenceView> ThreadedEngine::views() const {
 }
 
 void ThreadedEngine::step() {
+  for (auto& sequence : sequences_) {
+    if (sequence->kv != nullptr) splice(*sequence);
+  }
   const BatchPlan plan =
       parts_.scheduler->plan(views(), {.rows = parts_.options.chunk_rows,
                                        .sequences = parts_.options.max_sequences,
@@ -185,6 +199,23 @@ void ThreadedEngine::run(std::span<StepPiece> pieces) {
   }
 }
 
+// What is due at the end of what it holds. What a splice cannot do is read.
+void ThreadedEngine::splice(Sequence& sequence) {
+  while (const Splice* next = sequence.splice()) {
+    const int32_t done = sequence.kv->tokens();
+    if (done < next->at) return;
+    Splice rest = *next;  // what it has already stands
+    const int32_t had = std::min(done - rest.at, rest.count);
+    rest.at += had, rest.first += had, rest.count -= had;
+    ++sequence.next_splice;
+    if (rest.count == 0) continue;
+    auto again = parts_.runner->splice(sequence, parts_.pool, rest);
+    if (!again.ok()) continue;
+    sequence.usage.spliced_tokens += rest.count;
+    sequence.usage.patched_tokens += *again;
+  }
+}
+
 void ThreadedEngine::on_logits(Sequence& sequence, std::span<float> logits) {
   if (sequence.usage.generated_tokens == 0) sequence.prefilled = Sequence::now();
   auto drawn = draw(sequence, parts_.model->tokenizer(), logits);
@@ -217,7 +248,14 @@ void ThreadedEngine::finish(Sequence& sequence, Finish how, Status status) {
     usage.prefill_ms = ms_between(sequence.admitted, sequence.prefilled);
     usage.decode_ms = ms_between(sequence.prefilled, now);
   }
-  if (running && how != Finish::failed && sequence.writes()) leave_prefix(sequence);
+  if (running) {
+    usage.kv_pack = parts_.pool->codec.name();
+    usage.kv_bytes = sequence.kv->bytes();
+    const KvShape& shape = parts_.pool->shape;
+    usage.shared_bytes = usage.reused_tokens / kPageTokens * int64_t(shape.layers) * shape.kv_heads *
+                         parts_.pool->layout.bytes();
+    if (how != Finish::failed && sequence.writes() && usage.spliced_tokens == 0) leave_prefix(sequence);
+  }
   sequence.kv.reset();
   if (paused) parts_.swap->drop(sequence.slot);
   sequence.away.reset();
@@ -271,9 +309,12 @@ Result<std::unique_ptr<Engine>> start_engine(std::shared_ptr<const Model> model,
   parts.runner = TRY(Runner::make(model, ledger, options).with("booking scratch for the engine"));
   parts.context = TRY(parts.capacity.context(options.context, model->shape().context));
   if (const PauseHome& home = options.pauses; home.env != nullptr && home.disk_bytes > 0) {
-    parts.swap =
-        TRY(KvSwap::open(*home.env, home.folder, home.disk_bytes).with("making room for pauses on the disk"));
+    parts.swap = TRY(KvSwap::open(*home.env, home.folder, home.disk_bytes)
+                         .with("making room for attention state on the disk"));
   }
+  if (recipe.ram_tokens > 0 && parts.swap == nullptr)
+    return Status(Code::invalid, "ram_tokens needs a place on the disk: --pause-disk SIZE");
+  parts.pool->disk = parts.swap;
   auto engine = std::make_unique<ThreadedEngine>(std::move(parts));
   TRY(engine->begin());
   return std::unique_ptr<Engine>(std::move(engine));

@@ -31,6 +31,14 @@ enum class Pooling : uint8_t {
   weighted  // the mean, each token weighing as much as its place: later ones have seen more (SGPT)
 };
 
+// State of tokens that stands in for reading them, at another place than it was computed: not exact.
+struct Splice {
+  int32_t at = 0;                // the first token of the prompt that it stands for
+  int32_t first = 0, count = 0;  // of the tokens of `kv`
+  float patched = 0;             // the share of them that is read all the same: where it matters most
+  KvSnapshot kv;                 // of this engine's pool
+};
+
 struct Request {
   std::vector<Token> tokens;  // the whole prompt; never empty
   int32_t max_tokens = 512;   // to generate; 0 computes the prompt only (Finish::length)
@@ -48,12 +56,19 @@ struct Request {
   int32_t priority = 0;  // 0 to 9: a turn 0, a reflection 1, a lesson 2; lower first
   std::string scope;     // KV is reused only inside one scope (a tenant)
   bool lasting = false;  // its KV may be written to the disk for the next start
+  // In order; the last token of the prompt is in none. What they cannot stand for is read. Its KV serves
+  // nobody else.
+  std::vector<Splice> splices;
 };
 
 struct Usage {
   int32_t prompt_tokens = 0, reused_tokens = 0, generated_tokens = 0;
-  int32_t restored_tokens = 0;  // of those reused, what the disk kept
-  KvCounts kv;  // what a policy kept of it, and what became of the rest
+  int32_t restored_tokens = 0;             // of those reused, what the disk kept
+  KvCounts kv;                             // what a policy kept of it, and what became of the rest
+  int32_t spliced_tokens = 0;              // of the prompt, that splices stand for
+  int32_t patched_tokens = 0;              // of those, read all the same
+  int64_t kv_bytes = 0, shared_bytes = 0;  // of its KV when it ended; of those, what it found computed
+  std::string_view kv_pack;                // the codec of its pages
   double queue_ms = 0, prefill_ms = 0, decode_ms = 0;
   int32_t pauses = 0;    // times that its KV went to the disk to make room
   double paused_ms = 0;  // of decode_ms

@@ -5,6 +5,8 @@
 #include <map>
 #include <thread>
 
+#include "run/engine/splice.h"
+
 namespace varve {
 
 namespace {
@@ -51,6 +53,11 @@ Status Runner::make_room_for(const Adapter& adapter) {
   if (model_bytes_ + most <= scratch_.size()) return {};
   scratch_ = TRY(Scratch::make(ledger_, model_bytes_ + most));
   return {};
+}
+
+Result<int32_t> Runner::splice(Sequence& sequence, const std::shared_ptr<KvPool>& pool, const Splice& from) {
+  return varve::splice({*model_, pool, ops_, scratch_, most_rows_}, from, sequence.tokens,
+                       sequence.request.adapter.get(), *sequence.kv);
 }
 
 // A pass gives one kind of result: logits, hidden states of one layer, or scores.

@@ -23,6 +23,8 @@ class Runner {
   // their KV is as before.
   void run(std::span<StepPiece> pieces, const OnLogits& on_logits);
   Status make_room_for(const Adapter& adapter);  // between runs
+  // What is spliced next into the sequence's KV; how many of its tokens were read again.
+  Result<int32_t> splice(Sequence& sequence, const std::shared_ptr<KvPool>& pool, const Splice& from);
 
  private:
   Runner(std::shared_ptr<const Model> model, Ledger& ledger, const EngineOptions& options);

@@ -1,6 +1,7 @@
 // Sequence: one request on its way through the engine. The engine thread owns it once it left the inbox.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 #include "run/engine/engine.h"
@@ -27,9 +28,17 @@ struct Sequence {
   Reservation booked;              // of what the next function counts
   Usage usage;
   Time submitted, admitted, prefilled, paused;
+  size_t next_splice = 0;
   int32_t waited_steps = 0, served_steps = 0;  // see SequenceView
   bool finished = false;
 
+  const Splice* splice() const {  // that comes next
+    return next_splice < request.splices.size() ? &request.splices[next_splice] : nullptr;
+  }
+  // Rows that can be computed now.
+  int32_t rows() const {
+    return splice() != nullptr && kv ? std::min(pending(), splice()->at - kv->tokens()) : pending();
+  }
   int32_t pending() const { return int32_t(tokens.size()) - (kv ? kv->tokens() : 0); }
   // What it takes beside its KV, in all.
   int64_t held_bytes(int32_t width) const {
@@ -55,9 +64,10 @@ struct Sequence {
 inline double ms_between(Sequence::Time from, Sequence::Time to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
-// Whether what one computes is what the other would.
+// Whether what `a` computes is what `b` would.
 inline bool shares(const Sequence& a, const Sequence& b) {
-  return a.request.scope == b.request.scope && a.request.adapter == b.request.adapter;
+  return a.request.scope == b.request.scope && a.request.adapter == b.request.adapter &&
+         a.request.splices.empty();
 }
 
 // The next token, or nothing when the text is over: an end-of-generation token was drawn, or the grammar

@@ -23,7 +23,7 @@ struct EngineParts {
   std::unique_ptr<Scheduler> scheduler;
   std::shared_ptr<KvPool> pool;
   std::unique_ptr<Runner> runner;
-  std::unique_ptr<KvSwap> swap;  // null: nobody is paused
+  std::shared_ptr<KvSwap> swap;  // null: nobody is paused
 };
 
 class ThreadedEngine : public Engine {
@@ -77,6 +77,7 @@ class ThreadedEngine : public Engine {
   PrefixStore::Match best_match(Sequence& sequence);
   void bring_from_disk(Sequence& sequence, const PrefixKey& key, std::span<const Token> tokens);
   Status give_kv(Sequence& sequence);
+  void splice(Sequence& sequence);
   void run(std::span<StepPiece> pieces);
   void on_logits(Sequence& sequence, std::span<float> logits);
   void finish(Sequence& sequence, Finish how, Status status = {});

@@ -147,16 +147,17 @@ Status PagedKv::append(Ops& ops, int32_t layer, Rows keys, Rows values, std::spa
   CHECK(keys.width() == shape.kv_heads * shape.key_dim && values.width() == shape.kv_heads * shape.value_dim,
         "keys or values of another shape");
   std::span<PagedLane> lanes = layer_lanes(layer);
-  TRY(make_room(lanes, {.more = more}));
+  if (!patching_) TRY(make_room(lanes, {.more = more}));
   for (int32_t head = 0; head < shape.kv_heads; ++head) {
     write(ops, lanes[head], keys.columns(head * shape.key_dim, shape.key_dim),
           values.columns(head * shape.value_dim, shape.value_dim), positions);
   }
-  appended_[layer] += more;
+  if (!patching_) appended_[layer] += more;
   return {};
 }
 
 void PagedKv::write(Ops& ops, PagedLane& lane, Rows keys, Rows values, std::span<const int32_t> positions) {
+  if (patching_) return write_over(ops, lane, keys, values, positions);
   const size_t first_page = size_t(lane.tokens / kPageTokens);
   const int32_t count = int32_t(positions.size());
   for (int32_t done = 0; done < count;) {
@@ -175,6 +176,18 @@ void PagedKv::write(Ops& ops, PagedLane& lane, Rows keys, Rows values, std::span
     lane.seen.resize(size_t(lane.tokens));
   }
   refresh(lane, first_page);
+}
+
+void PagedKv::write_over(Ops& ops, PagedLane& lane, Rows keys, Rows values,
+                         std::span<const int32_t> positions) {
+  const KvPageLayout& layout = pool_->layout;
+  for (int32_t i = 0; i < int32_t(positions.size()); ++i) {
+    const int32_t at = positions[size_t(i)];
+    CHECK(at < lane.tokens && *position_at(lane, at) == at && !shared(lane.pages[size_t(at / kPageTokens)]),
+          "a patch of what is not there, or is somebody else's");
+    ops.encode(keys.slice(i, 1), codec(), {key_at(lane, at), size_t(layout.key_row)});
+    ops.encode(values.slice(i, 1), codec(), {value_at(lane, at), size_t(layout.value_row)});
+  }
 }
 
 void PagedKv::refresh(PagedLane& lane, size_t first_page) {
@@ -316,6 +329,7 @@ Result<std::unique_ptr<KvCache>> make_kv_cache(std::shared_ptr<KvPool> pool, con
     return Status(Code::invalid, "a KV snapshot of another pool");
   }
   if (pool->packed != nullptr) return make_packed_kv(std::move(pool), from);
+  if (pool->disk != nullptr && pool->ram_tokens > 0) return make_tiered_kv(std::move(pool), from);
   return std::unique_ptr<KvCache>(std::make_unique<PagedKv>(std::move(pool), from));
 }
 

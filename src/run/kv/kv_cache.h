@@ -30,9 +30,10 @@ struct KvRecipe {
   std::string select = "all";     // a spec of run/kv/select; all: a query reads everything
   std::string allot = "uniform";  // a spec of run/kv/allot
   int32_t budget_tokens = 0;      // a lane, in the mean over all of them; 0 with "full" only
+  int32_t ram_tokens = 0;         // the newest of a sequence; older ones lie on the disk. 0: all
 };
-// Keys: policy, budget_tokens (default: what the policy asks for), allot, pack, select. Unknown keys and
-// methods are invalid and the known ones listed.
+// Keys: policy, budget_tokens (default: what the policy asks for), allot, pack, select, ram_tokens. Unknown
+// keys and methods are invalid and the known ones listed.
 Result<KvRecipe> parse_kv_recipe(std::string_view text);
 
 class KvPool;   // run/kv/kv_pool.h
@@ -84,6 +85,9 @@ class KvCache {
   // before the last fit() that dropped any.
   virtual Status truncate(int32_t tokens) = 0;
   virtual Result<KvSnapshot> snapshot(int32_t first_tokens) const = 0;  // unsupported once any was dropped
+  // While it is on, append() writes over what the cache holds at those positions. Only where nothing was
+  // dropped and no page is shared.
+  virtual void patch(bool on) = 0;
   // For a pause: its pages in an order of its own, and others with the same bytes in their place, or none for
   // as long as nothing but tokens() is asked. What was only reserved is gone with them.
   virtual std::vector<std::shared_ptr<KvPage>> pages() const = 0;

@@ -113,7 +113,9 @@ Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shap
   KvMethods methods = TRY(make_kv_methods(recipe));
   if (methods.allotter != nullptr) TRY(methods.allotter->fits(shape.layers, shape.kv_heads));
   if (methods.pack != nullptr) TRY(methods.pack->fits(shape.key_dim, shape.value_dim));
-  return std::make_shared<KvPool>(ledger, shape, *codec, std::move(methods));
+  auto pool = std::make_shared<KvPool>(ledger, shape, *codec, std::move(methods));
+  pool->ram_tokens = recipe.ram_tokens;
+  return pool;
 }
 
 }  // namespace varve

@@ -62,6 +62,7 @@ struct KvMethods {
 Result<KvMethods> make_kv_methods(const KvRecipe& recipe);
 const Codec& kv_row_codec(const KvRecipe& recipe);  // of a recipe that was parsed
 
+class KvSwap;   // run/kv/kv_swap.h
 struct KvSlab;  // one booked Buffer and its free pages
 
 struct KvPage {
@@ -90,6 +91,10 @@ class KvPool : public std::enable_shared_from_this<KvPool> {
   const KvMethods methods;
   const KvPageLayout layout;
   const std::shared_ptr<KvPool> packed;  // where packed pages lie; null without a pack
+  // Where pages go that are older than the newest `ram_tokens` of a sequence; 0: none go. Both are set before
+  // the first cache.
+  int32_t ram_tokens = 0;
+  std::shared_ptr<KvSwap> disk;
 
  private:
   KvPool(Ledger& ledger, KvShape shape, const Codec& codec, const KvPageLayout& layout);  // of packed pages
@@ -116,5 +121,7 @@ inline KvPageLayout kv_packed_layout(const KvShape& shape, const PagePack& pack)
 }
 std::unique_ptr<Selection> make_selection(const KvPool& pool);  // null: a query reads all
 std::unique_ptr<KvCache> make_packed_kv(std::shared_ptr<KvPool> pool, const KvSnapshot& from);
+// A cache of a pool with a disk: see kv_tiered.cc.
+std::unique_ptr<KvCache> make_tiered_kv(std::shared_ptr<KvPool> pool, const KvSnapshot& from);
 
 }  // namespace varve

@@ -44,6 +44,7 @@ class PackedKv : public KvCache {
   Status fit() override { return {}; }
   Status truncate(int32_t tokens) override;
   Result<KvSnapshot> snapshot(int32_t first_tokens) const override;
+  void patch(bool) override { CHECK(false, "packed state is not patched"); }
   std::vector<KvPagePtr> pages() const override;
   void set_pages(std::span<const KvPagePtr> pages) override;
 

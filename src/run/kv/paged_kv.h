@@ -42,6 +42,7 @@ class PagedKv : public KvCache {
   Status fit() override;
   Status truncate(int32_t tokens) override;
   Result<KvSnapshot> snapshot(int32_t first_tokens) const override;
+  void patch(bool on) override { patching_ = on; }
   std::vector<KvPagePtr> pages() const override;
   void set_pages(std::span<const KvPagePtr> pages) override;
 
@@ -72,6 +73,7 @@ class PagedKv : public KvCache {
   void cut(PagedLane& lane, int32_t tokens);         // whole pages stay reserved
   void refresh(PagedLane& lane, size_t first_page);  // views of this page and the later ones
   void write(Ops& ops, PagedLane& lane, Rows keys, Rows values, std::span<const int32_t> positions);
+  void write_over(Ops& ops, PagedLane& lane, Rows keys, Rows values, std::span<const int32_t> positions);
 
   std::shared_ptr<KvPool> pool_;
   std::vector<PagedLane> lanes_;                         // layer by layer
@@ -85,6 +87,7 @@ class PagedKv : public KvCache {
   Reservation notes_;                         // of what was seen and surprise
   KvCounts gone_;
   std::unique_ptr<Selection> selection_;  // null: a query reads all
+  bool patching_ = false;
 };
 
 }  // namespace varve

@@ -32,10 +32,11 @@ Result<Pairs> split(std::string_view text) {
 
 Status check_keys(const Pairs& pairs) {
   for (const auto& [key, value] : pairs) {
-    if (key != "policy" && key != "budget_tokens" && key != "allot" && key != "pack" && key != "select") {
+    if (key != "policy" && key != "budget_tokens" && key != "allot" && key != "pack" && key != "select" &&
+        key != "ram_tokens") {
       return Status(Code::invalid, "unknown key '" + key +
                                        "' in the KV recipe; there are policy, budget_tokens, allot, pack, "
-                                       "select");
+                                       "select, ram_tokens");
     }
   }
   return {};
@@ -103,6 +104,17 @@ Status read_policy(const Pairs& pairs, KvRecipe& recipe) {
   return Status(Code::invalid, "policy=" + recipe.policy + " needs budget_tokens");
 }
 
+Status read_ram(const Pairs& pairs, KvRecipe& recipe) {
+  Spec ram{"", {}};
+  if (auto found = pairs.find("ram_tokens"); found != pairs.end()) ram.options.insert(*found);
+  TRY(OptionReader(ram).read("ram_tokens", recipe.ram_tokens, kPageTokens, 1 << 30).done());
+  const bool rows = codec_named(recipe.pack).ok();
+  if (recipe.ram_tokens == 0 || (recipe.policy == "full" && recipe.select == "all" && rows)) return {};
+  return Status(Code::invalid,
+                "ram_tokens keeps all tokens as they are, older ones on the disk: leave it out, or "
+                "say policy=full select=all and a pack of rows");
+}
+
 Status read_allot(const Pairs& pairs, KvRecipe& recipe) {
   auto found = pairs.find("allot");
   if (found == pairs.end()) return {};
@@ -168,6 +180,7 @@ Result<KvRecipe> parse_kv_recipe(std::string_view text) {
   TRY(read_policy(pairs, recipe));
   TRY(read_allot(pairs, recipe));
   TRY(check_together(recipe));
+  TRY(read_ram(pairs, recipe));
   return recipe;
 }
 
@@ -186,7 +199,11 @@ int64_t kv_bytes_for(const KvShape& shape, const KvRecipe& recipe, int32_t token
     return lanes *
            (pages.rows * each + pages.packed * kv_packed_layout(shape, *methods->pack).bytes() + remembered);
   }
-  const int64_t pages = lanes * kv_most_pages(recipe.budget_tokens, methods->allotter != nullptr, tokens);
+  int64_t pages = lanes * kv_most_pages(recipe.budget_tokens, methods->allotter != nullptr, tokens);
+  if (recipe.ram_tokens > 0) {  // those that stay, and two layers of the others
+    const int64_t all = kv_pages_for(tokens), ram = kv_pages_for(recipe.ram_tokens);
+    pages = (std::min(all, ram + 1) * shape.layers + 2 * std::max<int64_t>(0, all - ram)) * shape.kv_heads;
+  }
   return pages * each + kv_notes_bytes(needs, pages, tokens) + lanes * remembered;
 }
 

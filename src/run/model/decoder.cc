@@ -127,6 +127,14 @@ const ChatTemplate* Decoder::chat_template() const {
   return identity_.chat_template ? &*identity_.chat_template : nullptr;
 }
 
+std::optional<RopeSpec> Decoder::rope(int32_t layer) const {
+  const bool rotated_last = !(spec_.qk_norm_after_rope && !weights_.layers[size_t(layer)].key_norm.empty());
+  if (spec_.learned_positions || !spec_.causal || !rotated_last) return std::nullopt;
+  const LayerSpec& one = spec_.layers[size_t(layer)];
+  if (!one.rope) return RopeSpec{.kind = RopeKind::none};
+  return one.local ? rope_local_ : rope_;
+}
+
 int64_t Decoder::scratch_bytes(int32_t rows, int32_t outputs) const {
   const int64_t row = Scratch::bytes_for(rows, spec_.width);
   int64_t most = spec_.learned_positions || spec_.token_types > 0 ? row : 0;
@@ -196,7 +204,9 @@ Status Decoder::run(const Batch& batch, Step& step, Rows out) const {
     for (const Segment& segment : batch.segments) {  // where layers share their KV, the next one begins anew
       if (to_embed_) TRY(segment.kv->truncate(batch.positions[size_t(segment.first)]));
     }
-    if (int32_t(i) + 1 == batch.layer) step.ops.gather_rows(step.x, batch.outputs, out);
+    if (int32_t(i) + 1 != batch.layer) continue;
+    if (batch.outputs.empty()) return {};
+    step.ops.gather_rows(step.x, batch.outputs, out);
   }
   if (batch.outputs.empty() || batch.layer > 0) return {};  // of an earlier chunk only its KV is wanted
   step.ops.gather_rows(step.x, batch.outputs, out);

@@ -35,6 +35,7 @@ class Decoder : public Model {
   const ChatTemplate* chat_template() const override;
   const std::string& chat_template_problem() const override { return identity_.chat_template_problem; }
   const WeightStore& weights() const override { return *store_; }
+  std::optional<RopeSpec> rope(int32_t layer) const override;
   int64_t scratch_bytes(int32_t rows, int32_t outputs) const override;
   Status forward(const Batch& batch, Ops& ops, Scratch& scratch, Rows logits) const override;
   Status hidden(const Batch& batch, Ops& ops, Scratch& scratch, Rows hidden) const override;

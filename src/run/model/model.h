@@ -36,7 +36,8 @@ struct Batch {
   std::span<const int32_t> positions;
   std::span<const Segment> segments;
   std::span<const int32_t> outputs;  // rows whose logits (or hidden states) are wanted, ascending
-  int32_t layer = 0;  // of hidden(): as they are after so many layers; 0: after all and the norm
+  // Of hidden(): as they are after so many layers; 0: after all and the norm. Without outputs it ends there.
+  int32_t layer = 0;
 };
 
 class Model {
@@ -55,6 +56,8 @@ class Model {
   // At which its makers would have it sampled (general.sampling.temp).
   virtual std::optional<float> temperature() const { return std::nullopt; }
   virtual const WeightStore& weights() const = 0;
+  // How the keys of a layer hold their place, when a rotation (or nothing) is all; else they cannot be moved.
+  virtual std::optional<RopeSpec> rope(int32_t) const { return std::nullopt; }
   // What forward() and hidden() take at most, logits not counted; adapters add the largest of their
   // Delta::scratch_bytes(rows).
   virtual int64_t scratch_bytes(int32_t rows, int32_t outputs) const = 0;

@@ -8,6 +8,7 @@ namespace varve {
 
 Result<int> run_chat(Args& args, Console& console);
 Result<int> run_complete(Args& args, Console& console);
+Result<int> run_batch(Args& args, Console& console);
 Result<int> run_mcp(Args& args, Console& console);
 Result<int> run_serve(Args& args, Console& console);
 Result<int> run_key(Args& args, Console& console);

@@ -10,6 +10,10 @@ constexpr std::string_view kChat =
     "                     memory answers on its own\n"
     "  --session ID       the conversation to go on with; default 'chat'\n";
 constexpr std::string_view kComplete = "varve complete --model FILE --prompt TEXT ...\n";
+constexpr std::string_view kBatch =
+    "varve batch FILE.jsonl --model FILE ...\n\n"
+    "  Each line: {\"prompt\" or \"messages\", \"custom_id\", \"max_tokens\", \"temperature\", \"seed\"}.\n"
+    "  Lines of answers come as they end. What prompts begin with in common is read once.\n";
 constexpr std::string_view kServe =
     "varve serve [--model FILE] [--address 127.0.0.1] [--port 8080] ...\n\n"
     "  --no-key           anybody on this machine may ask, as --as NAME\n"
@@ -38,11 +42,13 @@ constexpr std::string_view kRemember =
     "varve remember WORDS... [--event 2024-05-08] [--space S]\n"
     "       varve remember --file TEXT.txt [--event 2024-05-08] [--space S]\n";
 constexpr std::string_view kCapture =
-    "varve capture ID... --model FILE [--title TEXT] [--space S]\n"
+    "varve capture ID... --model FILE [--title TEXT] [--space S] [--fidelity F]\n"
     "       varve capture --recall WORDS... --model FILE [--limit N]\n\n"
     "  The model reads these memories once, and what it computed of them is kept: a chat that\n"
     "  begins with them, by --activation or because they are recalled, need not read them again.\n\n"
-    "  --system TEXT      what the system says in those chats, if anything\n";
+    "  --system TEXT      what the system says in those chats, if anything\n"
+    "  --fidelity F       exact: a beginning, to the bit (default); rerotated: its words may stand\n"
+    "                     anywhere; patched: likewise, and 15 % of its tokens are read again\n";
 constexpr std::string_view kProfile =
     "varve profile heads --model FILE --text FILE -o HEADS [--tokens N] [--window N] [--threads N]\n\n"
     "  Which KV heads look far back: a file for --kv \"policy=... allot=heads:file=HEADS\".\n\n"
@@ -201,6 +207,8 @@ constexpr Command kCommands[] = {
     {"feedback", "say whether a derived memory was of use", kFeedback, run_feedback, Shared::home},
     {"explain", "what the newest turn recalled, reused and stored", kExplain, run_explain, Shared::home},
     {"complete", "let a model go on with a text; no memory", kComplete, run_complete, Shared::turn},
+    {"batch", "a file of requests; what they begin with in common is read once", kBatch, run_batch,
+     Shared::turn},
     {"world", "dialogues to train and measure the embedded model", kWorld, run_world},
     {"learn", "teach a model from a file: an adapter beside it", kLearn, run_learn},
     {"merge", "an adapter worked into its model, as a new file", kMerge, run_merge},

@@ -22,6 +22,21 @@ void print_number(const Json& report, const char* key, const char* label, std::o
   if (value.is_number()) out << label << value.dump() << "\n";
 }
 
+void print_kv(const Json& report, std::ostream& out) {
+  if (report["spliced"].is_array()) {
+    for (const Json& one : report["spliced"].as_array()) {
+      out << "spliced in the prompt    " << one["id"].dump() << ", " << one["tokens"].dump() << " tokens, "
+          << one["fidelity"].dump() << "\n";
+    }
+  }
+  const Json& kv = report["kv"];
+  if (!kv.is_object()) return;
+  out << "attention state          " << kv["bytes"].dump() << " bytes of " << kv["pack"].dump() << ", "
+      << kv["shared_bytes"].dump() << " of them found computed\n";
+  print_number(kv, "tokens_saved", "tokens not read again    ", out);
+  print_number(kv, "pauses", "pauses, state on disk    ", out);
+}
+
 }  // namespace
 
 Result<int> run_explain(Args& args, Console& console) {
@@ -61,6 +76,7 @@ Result<int> run_explain(Args& args, Console& console) {
     if (captured["why"].is_string()) out << "; its words were read: " << captured["why"].as_string();
     out << "\n";
   }
+  print_kv(report, out);
   print_number(report, "generated_tokens", "tokens generated         ", out);
   print_number(report, "turns_left_out", "turns not in the prompt  ", out);
   print_number(report, "peak_bytes", "peak bytes of the process ", out);

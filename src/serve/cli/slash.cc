@@ -120,6 +120,15 @@ std::string why(const TurnReport& report) {
            std::to_string(captured->tokens) + " tokens reused" +
            (captured->trouble.empty() ? "" : "; its words were read: " + captured->trouble) + "\n";
   }
+  for (const Spliced& one : report.spliced) {
+    out += "spliced  " + one.cube.text() + "  " + std::to_string(one.tokens) + " tokens, " +
+           std::string(to_string(one.fidelity)) + "\n";
+  }
+  if (usage.kv_bytes > 0) {
+    out += "state    " + format_bytes(usage.kv_bytes) + " of " + std::string(usage.kv_pack) + ", " +
+           format_bytes(usage.shared_bytes) + " of them found computed; " + std::to_string(usage.pauses) +
+           " pauses on disk\n";
+  }
   if (report.turns_left_out > 0) {
     out += "left out the oldest " + std::to_string(report.turns_left_out) + " turns; they can be recalled\n";
   }

@@ -225,5 +225,67 @@ TEST_F(Activation, AConversationGoesOnAfterARestartWithoutReadingItAgain) {
   EXPECT_GT(report.usage.restored_tokens, 0);
 }
 
+// Under another system prompt its words stand elsewhere: an exact capture is not used, a rerotated one is.
+TEST_F(Activation, StandsElsewhereWhenItsCaptureAllowsIt) {
+  for (const Fidelity fidelity : {Fidelity::exact, Fidelity::rerotated, Fidelity::patched}) {
+    std::filesystem::remove_all(folder / "home");
+    CaptureMade made;
+    {
+      auto home = open();
+      CaptureOrder order{.memories = {remember(*home, kWords)}, .fidelity = fidelity};
+      auto captured = capture(home->cubes(), ann, *home->engine(), Prompter(home->engine()->model()), order,
+                              home->clock().now_ms());
+      ASSERT_TRUE(captured.ok());
+      made = *captured;
+    }
+    std::filesystem::remove_all(folder / "home/prefixes");
+    auto home = open();
+    TurnOptions options = with(made.cube, false);
+    options.system = "You keep the log of the harbour and answer in one word.";
+    const TurnReport report = say(*home, "one", "Who has the key?", options);
+    ASSERT_TRUE(report.captured);
+    EXPECT_NE(report.captured->trouble, "") << "its exact beginning is another";
+    if (fidelity == Fidelity::exact) {
+      EXPECT_TRUE(report.spliced.empty());
+      EXPECT_EQ(report.usage.spliced_tokens, 0);
+      continue;
+    }
+    ASSERT_EQ(report.spliced.size(), 1u);
+    EXPECT_EQ(report.spliced[0].cube, made.cube);
+    EXPECT_EQ(report.spliced[0].fidelity, fidelity);
+    EXPECT_GT(report.usage.spliced_tokens, made.tokens / 2);
+    EXPECT_EQ(report.usage.patched_tokens > 0, fidelity == Fidelity::patched);
+    EXPECT_EQ(to_json(report, false)["spliced"].size(), 1u);
+    const TurnReport again = say(*home, "two", "Who has the key?", options);
+    EXPECT_LT(again.usage.reused_tokens, again.usage.prompt_tokens / 2)
+        << "what is inexact is nobody's prefix";
+  }
+}
+
+TEST_F(Activation, WhatConversationsKeepBeginningWithIsCapturedByItself) {
+  auto home = open();
+  std::string words;
+  while (words.size() < 2500) words += kWords + " ";
+  remember(*home, words);
+  const auto cubes = [&] {
+    CubeFilter filter;
+    filter.form = Form::activation;
+    return home->cubes().list(ann, filter).value();
+  };
+  TurnOptions options;
+  options.remember = false;
+  for (int i = 0; i < 2; ++i)
+    say(*home, "c" + std::to_string(i), "Who is the keeper of the lighthouse?", options);
+  EXPECT_TRUE(cubes().empty());
+  options.remember = true;
+  for (int i = 2; i < 5; ++i)
+    say(*home, "c" + std::to_string(i), "Who is the keeper of the lighthouse?", options);
+  ASSERT_EQ(cubes().size(), 1u);
+  EXPECT_TRUE(cubes()[0].why.starts_with(kAutomatic)) << cubes()[0].why;
+  const TurnReport next = say(*home, "last", "Who is the keeper of the lighthouse?");
+  ASSERT_TRUE(next.captured);
+  EXPECT_EQ(next.captured->header.id, cubes()[0].id);
+}
+
 }  // namespace
 }  // namespace varve

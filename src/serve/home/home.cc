@@ -124,6 +124,7 @@ class Wired : public Home {
   std::unique_ptr<Reached> reached_;
   Reservation grown_floor_;
   std::mutex mutex_;
+  Habits habits_{options_.auto_capture_bytes};
   std::unique_ptr<Afterthought> thoughts_;  // from the first session on
   std::map<std::pair<std::string, std::string>, std::weak_ptr<Session>> sessions_;
 };
@@ -250,7 +251,8 @@ Result<std::shared_ptr<Session>> Wired::session(const Principal& who, const std:
   std::erase_if(sessions_, [](const auto& one) { return one.second.expired(); });
   std::weak_ptr<Session>& place = sessions_[{who.whole(), id}];
   if (auto open = place.lock()) return open;
-  const SessionParts parts{*cubes_, *recall_, thinking(), engine_.get(), clock_, options_.recall_tokens};
+  const SessionParts parts{*cubes_, *recall_, thinking(), engine_.get(), clock_, options_.recall_tokens,
+                           &habits_};
   std::shared_ptr<Session> session = TRY(open_session(parts, who, id));
   place = session;
   return session;

@@ -94,6 +94,8 @@ std::vector<Setting> settings_of(HomeOptions& o) {
       {"kv", &e.kv, 0, 0, "how attention state is kept: policy=... pack=..."},
       {"prefix_disk", &e.prefixes.disk_bytes, 0, kMaxBytes,
        "attention state that is kept on disk for the next start; 0: none"},
+      {"auto_capture", &o.auto_capture_bytes, 0, kMaxBytes,
+       "activation cubes of memories with which conversations keep beginning; 0: none is made by itself"},
       {"pause_disk", &e.pauses.disk_bytes, 0, kMaxBytes,
        "attention state of answers that wait for their next turn, on disk; 0: who has no room waits"},
       {"scheduler", &e.scheduler, 0, 0, "which sequences go first"},

@@ -23,6 +23,7 @@ struct HomeOptions {
   std::string reflector = "verbatim";
   std::string memory;
   int32_t recall_tokens = 1000;
+  int64_t auto_capture_bytes = int64_t(512) << 20;
   EngineOptions engine;
 };
 

@@ -112,6 +112,7 @@ Result<HttpReply> delete_agent(Api& api, const HttpRequest& request);
 Result<HttpReply> get_audit(Api& api, const HttpRequest& request);
 Result<HttpReply> get_entities(Api& api, const HttpRequest& request);
 Result<HttpReply> delete_entity(Api& api, const HttpRequest& request);
+Result<HttpReply> post_capture(Api& api, const HttpRequest& request);
 Result<HttpReply> post_backup(Api& api, const HttpRequest& request);
 Result<HttpReply> post_mcp(Api& api, const HttpRequest& request);
 Result<HttpReply> delete_mcp(Api& api, const HttpRequest& request);

@@ -12,11 +12,6 @@ namespace {
 constexpr size_t kBestHits = 3;      // of what is recalled, that may bring a whole capture
 constexpr int32_t kLeastLeft = 256;  // tokens of a context, for what is said about the memories
 
-// Bound to the space whose readers may use it.
-KvIdentity identity_for(const PrefixStore& store, const std::string& space) {
-  return store.identity("cubes of " + space);
-}
-
 Result<std::vector<Recalled>> read_memories(const CubeStore& cubes, const Principal& who,
                                             std::span<const CubeId> ids) {
   std::vector<Recalled> all;
@@ -57,7 +52,7 @@ Status load(Captured& captured, const CubeStore& cubes, const Principal& who, Pr
   const uint64_t epoch = store.epoch();
   const KvFile file = TRY(KvFile::open(TRY(cubes.open_payload(who, captured.header.id))));
   const KvHead& head = file.head();
-  TRY(file.made_by(identity_for(store, captured.header.space)));
+  TRY(file.made_by(identity_of_cubes(store, captured.header.space)));
   if (head.first != 0) return Status(Code::corrupt, "the cube begins in the middle of something");
   if (head.source != sha256(captured.words))
     return Status(Code::conflict, "its memories changed since; capture them again");
@@ -98,13 +93,40 @@ Status check_size(const CaptureOrder& order, const Engine& engine, size_t tokens
                                      std::to_string(engine.context()) + " has to hold " +
                                      std::to_string(kLeastLeft) + " more: capture fewer, or raise --context");
   }
-  if (bytes <= kMaxPayloadBytes) return {};
+  if (bytes <= order.most_bytes) return {};
   return Status(Code::invalid, "their state takes " + std::to_string(bytes >> 20) +
                                    " MiB, and a cube holds at most " +
-                                   std::to_string(kMaxPayloadBytes >> 20) + ": capture fewer");
+                                   std::to_string(order.most_bytes >> 20) + ": capture fewer");
+}
+
+std::string kind_of(Fidelity fidelity) {
+  return fidelity == Fidelity::exact ? "capture" : "capture." + std::string(to_string(fidelity));
 }
 
 }  // namespace
+
+std::string_view to_string(Fidelity fidelity) {
+  constexpr std::string_view kNames[] = {"exact", "rerotated", "patched"};
+  return kNames[size_t(fidelity)];
+}
+
+Result<Fidelity> parse_fidelity(std::string_view text) {
+  for (const Fidelity one : {Fidelity::exact, Fidelity::rerotated, Fidelity::patched}) {
+    if (text == to_string(one)) return one;
+  }
+  return Status(Code::invalid, "a capture is exact, rerotated or patched, not '" + std::string(text) + "'");
+}
+
+Fidelity fidelity_of(const CubeHeader& cube) {
+  for (const Fidelity one : {Fidelity::rerotated, Fidelity::patched}) {
+    if (cube.kind == kind_of(one)) return one;
+  }
+  return Fidelity::exact;
+}
+
+KvIdentity identity_of_cubes(const PrefixStore& store, const std::string& space) {
+  return store.identity("cubes of " + space);
+}
 
 bool Captured::holds(const CubeHeader& memory) const {
   const auto is_source = [&](const CubeId& id) {
@@ -161,7 +183,7 @@ Result<CaptureMade> capture(CubeStore& cubes, const Principal& who, Engine& engi
   const std::vector<Recalled> memories = TRY(read_memories(cubes, who, order.memories));
   const std::string words = present(memories);
   const std::string space = order.space.empty() ? who.name : order.space;
-  KvHead head{.made_by = identity_for(*store, space), .source = sha256(words)};
+  KvHead head{.made_by = identity_of_cubes(*store, space), .source = sha256(words)};
   head.before = kv_root(head.made_by);
   head.tokens = TRY(prefix_tokens(prompter, order, words, now));
   const int64_t bytes = head.tokens.empty() ? 0 : kv_file_bytes(head, store->pool().layout);
@@ -170,12 +192,13 @@ Result<CaptureMade> capture(CubeStore& cubes, const Principal& who, Engine& engi
 
   CubeDraft draft;
   draft.header.form = Form::activation;
-  draft.header.kind = "capture";
+  draft.header.kind = kind_of(order.fidelity);
   draft.header.title = order.title.empty() ? memories.front().header.title : order.title;
   draft.header.space = space;
   draft.header.model = engine.model().fingerprint();
-  draft.header.why = "captured " + std::to_string(head.tokens.size()) + " tokens of " +
-                     std::to_string(memories.size()) + (memories.size() == 1 ? " memory" : " memories");
+  draft.header.why = std::string(order.automatic ? kAutomatic : "") + "captured " +
+                     std::to_string(head.tokens.size()) + " tokens of " + std::to_string(memories.size()) +
+                     (memories.size() == 1 ? " memory" : " memories");
   for (const Recalled& one : memories) {
     draft.header.from.push_back({one.header.id, one.header.version});
     draft.header.trust = std::min(draft.header.trust, one.header.trust);

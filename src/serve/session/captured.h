@@ -15,6 +15,17 @@
 namespace varve {
 
 class CubeStore;
+class PrefixStore;
+inline constexpr std::string_view kAutomatic = "automatically ";  // begins the why of such a cube
+
+// How far from reading the state of a cube may be, as its capture declares; the kind of the cube says it.
+// exact: a beginning, to the bit. rerotated: its words stand anywhere, its keys are turned to their place.
+// patched: likewise, and a share of its tokens is read again. docs/activation.md has what that costs.
+enum class Fidelity : uint8_t { exact, rerotated, patched };
+std::string_view to_string(Fidelity fidelity);
+Result<Fidelity> parse_fidelity(std::string_view text);
+Fidelity fidelity_of(const CubeHeader& cube);
+inline constexpr float kPatched = 0.15f;  // of the tokens (CacheBlend)
 
 struct Captured {
   CubeHeader header;
@@ -32,14 +43,29 @@ Result<Captured> find_captured(const CubeStore& cubes, const Principal& who, con
 // The newest activation cube of this model that holds one of the best of these.
 Result<std::optional<CubeId>> captured_of(const CubeStore& cubes, const Principal& who, const Model& model,
                                           const std::vector<Recalled>& recalled);
+// Bound to the space whose readers may use it.
+KvIdentity identity_of_cubes(const PrefixStore& store, const std::string& space);
 // Puts its pages where the engine finds them for this prompt; what hinders that becomes its trouble.
 void bring(Captured& captured, const CubeStore& cubes, const Principal& who, Engine& engine,
            std::span<const Token> prompt);
+
+// State that stands for some of the words of this prompt, wherever they are: that of cubes whose capture
+// allows it, all of whose memories are among these. What cannot be had is left out.
+struct Spliced {
+  CubeId cube;
+  Fidelity fidelity = Fidelity::rerotated;
+  int32_t tokens = 0;
+};
+std::vector<Spliced> splice_known(const CubeStore& cubes, const Principal& who, Engine& engine,
+                                  const std::vector<Recalled>& seen, Request& request);
 
 struct CaptureOrder {
   std::vector<CubeId> memories;  // in the order of their words
   std::string title, space;      // space: the principal's own by default
   std::string system;            // what the system says in the prompts that are to begin with it
+  Fidelity fidelity = Fidelity::exact;
+  bool automatic = false;                 // see Habits
+  int64_t most_bytes = kMaxPayloadBytes;  // invalid when it takes more
 };
 struct CaptureMade {
   CubeId cube;

@@ -41,6 +41,25 @@ Json of_captured(const Captured& captured, bool words) {
   return out;
 }
 
+Json of_kv(const TurnReport& report) {
+  const Usage& usage = report.usage;
+  Json out = Json::object();
+  out.set("pack", std::string(usage.kv_pack)).set("bytes", usage.kv_bytes);
+  out.set("shared_bytes", usage.shared_bytes);
+  out.set("tokens_saved", usage.reused_tokens + usage.spliced_tokens - usage.patched_tokens);
+  return out.set("pauses", usage.pauses).set("paused_ms", usage.paused_ms);
+}
+
+Json of_spliced(const TurnReport& report) {
+  Json out = Json::array();
+  for (const Spliced& one : report.spliced) {
+    Json each = Json::object();
+    each.set("id", one.cube.text()).set("fidelity", std::string(to_string(one.fidelity)));
+    out.push(each.set("tokens", one.tokens));
+  }
+  return out;
+}
+
 }  // namespace
 
 Json to_json(const TurnReport& report, bool words) {
@@ -59,6 +78,8 @@ Json to_json(const TurnReport& report, bool words) {
     out.set("kv_entries", std::move(counts));
   }
   if (report.captured) out.set("activation", of_captured(*report.captured, words));
+  if (!report.spliced.empty()) out.set("spliced", of_spliced(report));
+  if (report.usage.kv_bytes > 0) out.set("kv", of_kv(report));
   out.set("generated_tokens", report.usage.generated_tokens);
   out.set("turns_left_out", report.turns_left_out).set("peak_bytes", report.peak_bytes);
   out.set("stage_ms", std::move(stages)).set("recalled", std::move(recalled));

@@ -73,6 +73,7 @@ class Conversation : public Session {
     int32_t first_turn = 0;
     Prompt prompt;
     std::optional<CubeId> user_cube, answer_cube;
+    bool begins = false;  // this turn is the first of the conversation
   };
 
   // The user's words were said, and kept, when the tools were called.
@@ -94,6 +95,7 @@ class Conversation : public Session {
   Status answer(Work& work, const OnPiece& on_piece);
   void keep_answer(Work& work);
   void think(Work& work);
+  void form_habit(Work& work);
   Status recall_pinned(Work& work) const;
   std::shared_ptr<Afterthought::Outcome> newest_thought() const {
     std::lock_guard lock(thought_mutex_);
@@ -167,7 +169,10 @@ Result<TurnReport> Conversation::turn(std::string_view said, const TurnOptions& 
   }
   if (options.remember) keep_answer(work);
   hush.reset();
-  if (options.remember) think(work);
+  if (options.remember) {
+    think(work);
+    form_habit(work);
+  }
   report.stage_ms.emplace_back("afterthought", watch.lap_ms());
   report.peak_bytes = peak_resident_bytes();
   return std::move(work.report);
@@ -198,8 +203,8 @@ Status Conversation::attach(Work& work, const CubeId& id) {
 // A conversation that begins with something captured begins with its state. Later that would move everything
 // that is computed already.
 Status Conversation::attach_recalled(Work& work) {
-  const bool begins = own_history(work) ? transcript_.next_turn() == 0 : work.options.history.size() == 0;
-  if (parts_.engine != nullptr && begins && !work.report.captured) {
+  work.begins = own_history(work) ? transcript_.next_turn() == 0 : work.options.history.size() == 0;
+  if (parts_.engine != nullptr && work.begins && !work.report.captured) {
     const auto found = TRY(captured_of(parts_.cubes, who_, parts_.engine->model(), work.report.recalled));
     if (found && !attach(work, *found).ok()) return {};  // recalled words do, then
   }
@@ -371,6 +376,11 @@ Status Conversation::answer(Work& work, const OnPiece& on_piece) {
   request.adapter = work.options.adapter;
   request.scope = who_.whole();
   request.lasting = work.options.remember;
+  if (!captured || !captured->trouble.empty()) {
+    std::vector<Recalled> seen = work.report.recalled;
+    if (captured) seen.insert(seen.end(), captured->sources.begin(), captured->sources.end());
+    work.report.spliced = splice_known(parts_.cubes, who_, *parts_.engine, seen, request);
+  }
   std::vector<std::string> stop = work.options.stop;
   stop.insert(stop.end(), work.prompt.stop.begin(), work.prompt.stop.end());
   Generation made = TRY(generate(*parts_.engine, std::move(request), std::move(stop), on_piece, interrupt_));
@@ -427,6 +437,18 @@ void Conversation::think(Work& work) {
   for (const CubeId& id : parts_.thoughts.stored(thought)) work.report.stored.push_back(id.text());
   const std::string trouble = parts_.thoughts.trouble(thought);
   if (!trouble.empty()) work.report.troubles.push_back(trouble);
+}
+
+// Its beginning was just computed, so that a capture has little to compute.
+void Conversation::form_habit(Work& work) {
+  if (parts_.habits == nullptr || parts_.engine == nullptr || !work.begins || work.report.captured ||
+      parts_.engine->prefixes() == nullptr || work.options.adapter != nullptr)
+    return;
+  auto order = parts_.habits->began(who_, work.report.recalled, work.options.system);
+  if (!order) return;
+  Status kept = parts_.habits->keep(parts_.cubes, who_, *parts_.engine, *prompter_, std::move(*order),
+                                    parts_.clock.now_ms());
+  kept.ignore("the words are read as before, and the same memories are not tried again");
 }
 
 }  // namespace

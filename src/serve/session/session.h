@@ -17,6 +17,7 @@
 #include "serve/session/afterthought.h"
 #include "serve/session/answer/generate.h"
 #include "serve/session/captured.h"
+#include "serve/session/habits.h"
 
 namespace varve {
 
@@ -26,6 +27,7 @@ struct TurnReport {  // for /why, `varve explain` and the API's `varve` object
   Usage usage;
   std::vector<Recalled> recalled;    // what the answer could see (without a model: what it says)
   std::optional<Captured> captured;  // memories that stand first in the prompt, computed earlier
+  std::vector<Spliced> spliced;      // memories whose state stands in the middle of the prompt
   std::string counted;               // over all memories, when the message asks for that; in words
   std::vector<Sampled> sampled;      // one a token, when logprobs were asked for
   std::vector<std::pair<std::string, double>> stage_ms;
@@ -84,6 +86,7 @@ struct SessionParts {  // what a session works with; all of it outlives the sess
   Engine* engine = nullptr;  // null: memory on its own
   const Clock& clock = system_clock();
   int32_t recall_tokens = 1000;
+  Habits* habits = nullptr;  // null: nothing is captured by itself
 };
 Result<std::shared_ptr<Session>> open_session(const SessionParts& parts, const Principal& who,
                                               const std::string& id);

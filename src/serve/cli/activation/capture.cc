@@ -31,6 +31,7 @@ Result<int> run_capture(Args& args, Console& console) {
   order.title = TRY(args.value("--title")).value_or("");
   order.space = TRY(args.value("--space")).value_or("");
   order.system = TRY(args.value("--system")).value_or("");
+  order.fidelity = TRY(parse_fidelity(TRY(args.value("--fidelity")).value_or("exact")));
   int32_t limit = 20;
   TRY(args.number<int32_t>("--limit", limit, 1, 1000));
   const bool recalled = args.flag("--recall"), json = args.flag("--json");
