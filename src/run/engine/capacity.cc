@@ -20,10 +20,14 @@ Result<int32_t> Capacity::context(int32_t asked, int32_t trained) const {
   }
   const int64_t left = ledger.limit() - ledger.used();
   int32_t tokens = asked > 0 ? asked : trained;
-  if (asked == 0 && kv_bytes_for(shape, recipe, tokens) > left) {
-    const int64_t page = kv_bytes_for(shape, recipe, kPageTokens) + kPageTokens * int64_t(sizeof(Token));
-    const int64_t pages = left / page;
-    tokens = int32_t(std::min<int64_t>(tokens, std::max<int64_t>(1, pages) * kPageTokens));
+  if (asked == 0 && kv_bytes_for(shape, recipe, tokens) > left) {  // as many pages as fit, and their tokens
+    int32_t fit = 1, too_many = tokens / kPageTokens + 1;
+    while (fit + 1 < too_many) {
+      const int32_t middle = fit + (too_many - fit) / 2, some = middle * kPageTokens;
+      const bool fits = kv_bytes_for(shape, recipe, some) + some * int64_t(sizeof(Token)) <= left;
+      (fits ? fit : too_many) = middle;
+    }
+    tokens = std::min(tokens, fit * kPageTokens);
   }
   const int64_t bytes = kv_bytes_for(shape, recipe, tokens);
   if (bytes <= left) return tokens;

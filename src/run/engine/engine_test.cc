@@ -145,7 +145,7 @@ TEST(Engine, RefusesToStartOnWhatItDoesNotHave) {
   EXPECT_EQ(code({.context = 513}), Code::invalid);
   EXPECT_EQ(code({.max_sequences = 0}), Code::invalid);
   EXPECT_EQ(code({.chunk_rows = 0}), Code::invalid);
-  EXPECT_EQ(code({.kv = "policy=snapkv"}), Code::unsupported);
+  EXPECT_EQ(code({.kv = "policy=snapkv"}), Code::invalid) << "it needs a budget";
   EXPECT_EQ(code({.scheduler = "lifo"}), Code::not_found);
   Ledger small(6000);
   EXPECT_EQ(start_engine(model, small, {.chunk_rows = 8}).code(), Code::over_budget);
