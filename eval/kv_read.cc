@@ -87,6 +87,7 @@ class Watched : public KvCache {
   Status fit() override { return of_->fit(); }
   Status truncate(int32_t tokens) override { return of_->truncate(tokens); }
   Result<KvSnapshot> snapshot(int32_t tokens) const override { return of_->snapshot(tokens); }
+  void patch(bool on) override { of_->patch(on); }
   std::vector<std::shared_ptr<KvPage>> pages() const override { return of_->pages(); }
   void set_pages(std::span<const std::shared_ptr<KvPage>> pages) override { of_->set_pages(pages); }
 

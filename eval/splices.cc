@@ -8,7 +8,7 @@
 #include "core/io/env.h"
 #include "run/engine/splice.h"
 
-namespace varve::bench {
+namespace varve::eval {
 namespace {
 
 struct Settings {
@@ -211,4 +211,4 @@ Result<std::vector<Measure>> splices(const Spec& options) {
   return out;
 }
 
-}  // namespace varve::bench
+}  // namespace varve::eval

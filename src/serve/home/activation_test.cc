@@ -263,7 +263,8 @@ TEST_F(Activation, StandsElsewhereWhenItsCaptureAllowsIt) {
 }
 
 TEST_F(Activation, WhatConversationsKeepBeginningWithIsCapturedByItself) {
-  auto home = open();
+  ASSERT_TRUE(write_tiny_model(posix_env(), folder / "long.gguf", {.context = 8192}).ok());
+  auto home = open("long.gguf");
   std::string words;
   while (words.size() < 2500) words += kWords + " ";
   remember(*home, words);
@@ -273,6 +274,7 @@ TEST_F(Activation, WhatConversationsKeepBeginningWithIsCapturedByItself) {
     return home->cubes().list(ann, filter).value();
   };
   TurnOptions options;
+  options.recall_tokens = 2000;
   options.remember = false;
   for (int i = 0; i < 2; ++i)
     say(*home, "c" + std::to_string(i), "Who is the keeper of the lighthouse?", options);
@@ -282,7 +284,7 @@ TEST_F(Activation, WhatConversationsKeepBeginningWithIsCapturedByItself) {
     say(*home, "c" + std::to_string(i), "Who is the keeper of the lighthouse?", options);
   ASSERT_EQ(cubes().size(), 1u);
   EXPECT_TRUE(cubes()[0].why.starts_with(kAutomatic)) << cubes()[0].why;
-  const TurnReport next = say(*home, "last", "Who is the keeper of the lighthouse?");
+  const TurnReport next = say(*home, "last", "Who is the keeper of the lighthouse?", options);
   ASSERT_TRUE(next.captured);
   EXPECT_EQ(next.captured->header.id, cubes()[0].id);
 }

@@ -27,13 +27,15 @@ Result<Line> read_line(std::string_view text, const Engine& engine, const Prompt
   line.request.max_tokens = options.max_tokens;
   line.request.sampling = options.sampling;
   line.request.scope = "batch";
+  float temperature = -1;
   TRY(Fields(json)
           .text("custom_id", line.id, 1024)
           .text("prompt", prompt, size_t(kMostBytes))
           .integer("max_tokens", line.request.max_tokens, 0, kMostGenerated)
-          .number("temperature", line.request.sampling.temperature, 0, 100)
+          .number("temperature", temperature, 0, 100)
           .integer("seed", line.request.sampling.seed)
           .done());
+  if (temperature >= 0) line.request.sampling.temperature = temperature;
   if (json["messages"].is_array()) {
     line.request.tokens = TRY(prompter.write(json["messages"], {}, Json::object(), now)).tokens;
   } else if (json["prompt"].is_string()) {
@@ -70,7 +72,7 @@ const char* finish_of(Finish finish) {
 }  // namespace
 
 Result<int> run_batch(Args& args, Console& console) {
-  const HomeOptions settings = TRY(home_options(args, true));
+  const HomeOptions settings = TRY(home_options(args, UseModel::named));
   const TurnOptions options = TRY(turn_options(args));
   const auto words = TRY(args.rest(1, 1, "a file of requests, a line of JSON each"));
   if (settings.model.empty()) return Status(Code::invalid, "name the model that answers: --model FILE");
