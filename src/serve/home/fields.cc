@@ -60,6 +60,11 @@ Fields& Fields::number(std::string_view key, float& out, float low, float high) 
   return *this;
 }
 
+Fields& Fields::number(std::string_view key, std::optional<float>& out, float low, float high) {
+  if (present(key) == nullptr) return *this;
+  return number(key, out.emplace(low), low, high);
+}
+
 Fields& Fields::boolean(std::string_view key, bool& out) {
   const Json* field = present(key);
   if (field == nullptr) return *this;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@ class Fields {
   Fields& integer(std::string_view key, int32_t& out, int32_t low, int32_t high);
   Fields& integer(std::string_view key, uint64_t& out);
   Fields& number(std::string_view key, float& out, float low, float high);
+  Fields& number(std::string_view key, std::optional<float>& out, float low, float high);
   Fields& boolean(std::string_view key, bool& out);
   Fields& text(std::string_view key, std::string& out, size_t max_bytes);
   // A string or an array of strings, as "stop" and "input" are.

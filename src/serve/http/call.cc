@@ -146,9 +146,8 @@ Result<Call> read_call(Api& api, const Json& body, const Principal& who, bool ch
   to.seed = random_seed();
   Json stream_options = body["stream_options"].is_object() ? body["stream_options"] : Json::object();
   constexpr int32_t most = std::numeric_limits<int32_t>::max();
-  float temperature = -1;
   TRY(Fields(body)
-          .number("temperature", temperature, 0, 2)
+          .number("temperature", to.temperature, 0, 2)
           .number("top_p", to.top_p, 0, 1)
           .integer("top_k", to.top_k, 0, most)
           .number("min_p", to.min_p, 0, 1)
@@ -162,7 +161,6 @@ Result<Call> read_call(Api& api, const Json& body, const Principal& who, bool ch
           .boolean("stream", call.stream)
           .texts("stop", call.stop, kMostStops, kMaxStopBytes)
           .done());
-  if (temperature >= 0) to.temperature = temperature;
   TRY(Fields(stream_options).boolean("include_usage", call.include_usage).done());
   std::erase(call.stop, std::string());
   TRY(read_logprobs(body, chat, to));
