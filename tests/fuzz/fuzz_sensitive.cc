@@ -8,7 +8,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const std::string_view text = text_of(bytes, size);
   size_t end = 0, kept = 0;
   const auto found = find_sensitive(text, true, true);
-  for (const Finding& one : found) {
+  for (const SensitivePart& one : found) {
     CHECK(one.begin >= end && one.end > one.begin && one.end <= text.size(), "found outside or out of order");
     kept += one.begin - end;
     end = one.end;
