@@ -274,7 +274,7 @@ TEST_F(Activation, WhatConversationsKeepBeginningWithIsCapturedByItself) {
     return home->cubes().list(ann, filter).value();
   };
   TurnOptions options;
-  options.recall_tokens = 2000;
+  options.recall_tokens = 4000;
   options.remember = false;
   for (int i = 0; i < 2; ++i)
     say(*home, "c" + std::to_string(i), "Who is the keeper of the lighthouse?", options);
