@@ -6,7 +6,7 @@
 namespace varve {
 namespace {
 
-constexpr int32_t kWorthWaiting = 16;  // tokens that somebody else is about to have read
+constexpr int32_t kWorthWaiting = 1;  // tokens that somebody else is about to have read: it costs a step
 
 int32_t common(std::span<const Token> a, std::span<const Token> b) {
   const size_t shorter = std::min(a.size(), b.size());
