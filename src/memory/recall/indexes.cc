@@ -203,7 +203,7 @@ void Indexes::erased(const CubeHeader& header) {
 
 void Indexes::account(EraseReceipt& receipt) {
   std::lock_guard lock(mutex_);
-  if (!kept_files_.empty()) {
+  if (keeps_files()) {
     receipt.not_reached.push_back("the index file could not be removed; it goes when the home is opened");
     return;
   }
@@ -267,7 +267,7 @@ RecallState Indexes::state() const {
   RecallState state{.opened = opened_, .memories = int64_t(entries_.size()), .bytes = index_bytes()};
   state.vector_bytes = entries_.vector_bytes();
   state.unsaved = unsaved_;
-  state.file = !kept_files_.empty();
+  state.file = keeps_files();
   state.fits = !over_budget_;
   for (const RecallPart& part : parts_) {
     if (part.retriever == nullptr) continue;
@@ -306,7 +306,7 @@ bool Indexes::saving_is_due(bool closing) const {
   const auto memories = int64_t(entries_.size());
   const int64_t least = embedder_ != nullptr ? 50 : 500;
   const bool quiet = closing || std::chrono::steady_clock::now() - changed_at_ > kPause;
-  if (kept_files_.empty()) return quiet && memories >= least && unsaved_ > 0;
+  if (!keeps_files()) return quiet && memories >= least && unsaved_ > 0;
   return unsaved_ >= least + memories / (closing ? 50 : 8);
 }
 

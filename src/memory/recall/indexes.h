@@ -102,6 +102,7 @@ class Indexes : public CubeObserver {
   Result<JournalMark> load_entries();
   Result<JournalMark> load_part(RecallPart& part, const std::string& name);
   void load_former();
+  bool keeps_files() const;
   void drop_files();
   void drop_strangers();  // files that belong to nothing here
 
@@ -119,6 +120,7 @@ class Indexes : public CubeObserver {
 
   JournalMark mark_;
   int64_t unsaved_ = 0, shown_ = 0;  // shown_: memories that the present embedder has read
+  mutable std::mutex files_;         // taken after mutex_
   std::set<std::string> kept_files_;
   CubeId entries_filled_to_{};
   std::string opened_;

@@ -34,8 +34,12 @@ Status Indexes::save_part(const RecallPart& part, const std::string& name) const
 
 Status Indexes::save() {
   std::lock_guard one(saving_);
-  std::set<std::string> written;
   int64_t covered = 0;
+  // Known while erasing still has to wait: what is erased next goes from these files too.
+  const auto keep = [this](const std::string& name) {
+    std::lock_guard lock(files_);
+    kept_files_.insert(name);
+  };
   {
     const auto lock = reading();
     covered = unsaved_;
@@ -45,7 +49,7 @@ Status Indexes::save() {
       TRY(put_head(out, {std::string(kEntries), name_of(embedder_), mark_}));
       TRY(entries_.save(out));
       TRY(out.commit());
-      written.insert(name);
+      keep(name);
     }
     for (const RecallPart& part : parts_) {
       if (part.retriever == nullptr) continue;
@@ -53,12 +57,11 @@ Status Indexes::save() {
       Status saved = save_part(part, name);
       if (saved.code() == Code::unsupported) continue;  // built from the store each time
       TRY(std::move(saved));
-      written.insert(name);
+      keep(name);
     }
   }
   std::lock_guard lock(mutex_);
   unsaved_ -= covered;
-  kept_files_.insert(written.begin(), written.end());
   return {};
 }
 
@@ -143,7 +146,13 @@ void Indexes::load_former() {
   }
 }
 
+bool Indexes::keeps_files() const {
+  std::lock_guard lock(files_);
+  return !kept_files_.empty();
+}
+
 void Indexes::drop_files() {
+  std::lock_guard lock(files_);
   std::erase_if(kept_files_, [&](const std::string& name) {
     return ground_.env->remove(ground_.folder + "/" + name).ok();
   });
@@ -155,6 +164,7 @@ void Indexes::drop_strangers() {
   std::lock_guard lock(mutex_);
   const auto names = ground_.env->list(ground_.folder);
   if (!names.ok()) return;
+  std::lock_guard known(files_);
   for (const std::string& name : *names) {
     bool ours = name == std::string(kEntries) + std::string(kEnd);
     for (const RecallPart& part : parts_) {
