@@ -120,12 +120,23 @@ TEST_P(Packs, TakeAsManyBytesAndErrAsLittleAsTheySay) {
   EXPECT_LE(relative(page.read_keys, k), promise.keys);
   EXPECT_LE(relative(page.read_values, v), promise.values);
 }
-INSTANTIATE_TEST_SUITE_P(All, Packs,
-                         testing::Values(Promise{"kivi:bits=2", 0.19, 0.15, 0.42},
-                                         Promise{"kivi:bits=4", 0.32, 0.03, 0.09},
-                                         Promise{"zip", 0.26, 0.08, 0.30},
-                                         Promise{"think:keep=0.6", 0.82, 0.2, 0.001},
-                                         Promise{"think:keep=1", 1.02, 0.001, 0.001}));
+INSTANTIATE_TEST_SUITE_P(
+    All, Packs,
+    testing::Values(Promise{"kivi:bits=2", 0.19, 0.15, 0.42}, Promise{"kivi:bits=4", 0.32, 0.03, 0.09},
+                    Promise{"zip", 0.26, 0.08, 0.30}, Promise{"think:keep=0.6", 0.82, 0.2, 0.001},
+                    Promise{"think:keep=1", 1.02, 0.001, 0.001}, Promise{"delta:keep=0.5", 0.76, 0.2, 0.001},
+                    Promise{"delta:keep=1", 1.01, 0.001, 0.001}));
+
+// Twelve keys, each a few times in a row: as many are kept, and nothing is lost.
+TEST(Packs, KeysThatDoNotChangeAreKeptOnce) {
+  const auto few = plain(12 * kDim, 20), v = plain(kValues, 21);
+  std::vector<float> k(kValues);
+  for (size_t t = 0; t < size_t(kPackTokens); ++t)
+    std::copy_n(&few[t * 12 / size_t(kPackTokens) * kDim], kDim, &k[t * kDim]);
+  auto pack = page_packs().make("delta:keep=0.1875");
+  EXPECT_EQ((*pack)->key_bytes(kDim), 8 + 12 * 2 * kDim);
+  EXPECT_LT(relative(Packed(**pack, k, v).read_keys, k), 0.001);
+}
 
 TEST(Packs, RefuseHeadsThatTheyCannotStore) {
   for (const char* name : {"kivi", "zip"}) {
