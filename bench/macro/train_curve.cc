@@ -1,5 +1,6 @@
 // train_curve: a fresh 15M llama on a file of tokens, in order, at one rate without decay or clipping: losses
 // by step and tokens/s. What another trainer is compared with (bench/peers), or one precision with another.
+// start=FILE: what it begins with, for a trainer that begins alike.
 #include <algorithm>
 #include <cstring>
 #include <thread>
@@ -9,6 +10,7 @@
 #include "core/io/env.h"
 #include "learn/tune/lesson.h"
 #include "learn/tune/model_file.h"
+#include "math/codec/codec.h"
 
 namespace varve::bench {
 namespace {
@@ -71,6 +73,7 @@ Result<std::vector<Measure>> train_curve(const Spec& options) {
   float rate = 1e-3f;
   Spec numbers = options;
   const std::string path = taken(numbers, "tokens", "tokens.bin");
+  const std::string start = taken(numbers, "start", "");
   const std::string optimizer = taken(numbers, "optimizer", "adamw:beta2=0.999");
   TRY(OptionReader(numbers)
           .read("length", length, 2, 65536)
@@ -91,6 +94,10 @@ Result<std::vector<Measure>> train_curve(const Spec& options) {
   const auto network = TRY(Network::make(TRY(fresh_spec(shape)), source));
   TRY(parts.allocate(ledger));
   draw_values(parts, shape.layers, 1);
+  if (!start.empty()) {
+    GgufWriter writer;
+    TRY(write_model(shape, parts, *TRY(codec_named("f32")), writer, posix_env(), start, ledger));
+  }
   const InOrder batches(tokens, length, sequences);
   const LessonPlan plan{.optimizer = optimizer,
                         .rate = rate,
