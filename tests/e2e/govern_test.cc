@@ -55,6 +55,7 @@ TEST_F(Govern, spaces_are_shared_by_role_and_secrets_refused) {
   remember({"Fondue on Sunday", "--as", "bob", "--space", "me:family"});
   expect(run({"space", "show", ":family"}), 0, "bob  writer");
   expect(run({"remember", "x", "--as", "eve", "--space", "me:family"}), 3, "no space me:family");
+  expect(run({"space", "show", "family"}), 3, "one of your own is :family");
   expect(run({"space", "rules", ":family", "--secrets", "refuse"}), 0, "set");
   const std::string key = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
   const Child::End refused = run({"remember", key, "--as", "bob", "--space", "me:family"});

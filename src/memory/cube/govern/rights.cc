@@ -108,8 +108,10 @@ uint8_t Rights::in(std::string_view space) const {
 
 Status Rights::need(Right right, std::string_view space) const {
   if (may(right, space)) return {};
-  if (!may(Right::read, space))
-    return Status(Code::not_found, "there is no space " + std::string(space) + " that you may use");
+  if (!may(Right::read, space)) {
+    const std::string name(space), own = name.find(':') == name.npos ? "; one of your own is :" + name : "";
+    return Status(Code::not_found, "there is no space " + name + " that you may use" + own);
+  }
   if (right == Right::admin)
     return Status(Code::denied, "only an admin of space " + std::string(space) + " may do that");
   return Status(Code::denied, "you may read space " + std::string(space) + ", but not write to it");
