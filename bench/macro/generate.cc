@@ -91,6 +91,7 @@ class Runner {
     return {};
   }
   Status read_prompt() {
+    ops_.reading(true);
     for (auto& kv : kv_) {
       for (int done = 0; done < set_.prompt; done += set_.chunk) {
         TRY(step({&kv, 1}, std::min(set_.chunk, set_.prompt - done)));
@@ -98,7 +99,10 @@ class Runner {
     }
     return {};
   }
-  Status write_token() { return step(kv_, 1); }
+  Status write_token() {
+    ops_.reading(false);
+    return step(kv_, 1);
+  }
 
  private:
   Runner(std::shared_ptr<const Model> model, const Settings& set, ThreadPool& pool)

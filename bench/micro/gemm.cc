@@ -1,5 +1,5 @@
-// gemm: many rows times a matrix, as when a prompt is read. The limit is the vector units; a probe of them
-// runs between the rounds.
+// gemm: many rows times a matrix, as when a prompt is read. The limit is the unit that a product uses; a
+// probe of it runs between the rounds.
 #include <random>
 #include <thread>
 
@@ -11,7 +11,10 @@ namespace varve::bench {
 
 Result<std::vector<Measure>> gemm(const Spec& options) {
   int n = 512, size = 2048, rounds = 5, threads = std::max(1, int(std::thread::hardware_concurrency()));
-  TRY(OptionReader(options)
+  std::vector<std::string> codecs_asked = codecs().names();
+  Spec rest = options;
+  if (auto one = rest.options.extract("codec")) codecs_asked = {one.mapped()};
+  TRY(OptionReader(rest)
           .read("n", n, 1, 65536)
           .read("size", size, 256, 16384)
           .read("rounds", rounds, 1, 1000)
@@ -30,22 +33,24 @@ Result<std::vector<Measure>> gemm(const Spec& options) {
   for (float& value : inputs) value = distribution(random);
   Ops(pool).load(inputs, x);
   std::vector<Measure> all;
-  for (const std::string& name : codecs().names()) {
+  for (const std::string& name : codecs_asked) {
     const Codec& codec = *TRY(codec_named(name));
     Buffer buffer = TRY(Buffer::make(ledger, Tag::weights, codec.bytes_for(int64_t(size) * size)));
     codec.encode(values, buffer.bytes());
     const Matrix w{&codec, std::as_const(buffer).bytes(), size, size};
-    for (auto precision : {Ops::Precision::fast, Ops::Precision::exact}) {
-      Ops ops(pool, precision);
+    for (const char* way : {"read", "fast", "exact"}) {
+      const bool read = way[0] == 'r';
+      Ops ops(pool, way[0] == 'e' ? Ops::Precision::exact : Ops::Precision::fast);
+      ops.reading(read);
       std::vector<double> rates, peaks;
       for (int round = 0; round < rounds; ++round) {
-        peaks.push_back(product_rate(pool));
+        peaks.push_back(read ? tile_rate(pool) : product_rate(pool));
         rates.push_back(2.0 * n * size * size / seconds([&] { ops.matmul(x, w, y); }) / 1e9);
       }
-      all.push_back({.name = name + (precision == Ops::Precision::fast ? " fast" : " exact"),
+      all.push_back({.name = name + " " + way,
                      .value = median(rates),
                      .unit = "Gop/s",
-                     .baseline_name = "f32 products in cache",
+                     .baseline_name = read ? "tiles in cache" : "f32 products in cache",
                      .baseline = median(peaks)});
     }
   }

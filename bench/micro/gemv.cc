@@ -55,7 +55,10 @@ Rates measure(Ops& ops, ThreadPool& pool, const Codec& codec, Buffer& buffer, Ro
 
 Result<std::vector<Measure>> gemv(const Spec& options) {
   int mib = 1024, rows = 8192, rounds = 5, threads = std::max(1, int(std::thread::hardware_concurrency()));
-  TRY(OptionReader(options)
+  std::vector<std::string> codecs_asked = codecs().names();
+  Spec rest = options;
+  if (auto one = rest.options.extract("codec")) codecs_asked = {one.mapped()};
+  TRY(OptionReader(rest)
           .read("mib", mib, 1024, 65536)
           .read("rows", rows, 64, 131072)  // of f32, the largest: one matrix of 1 GiB
           .read("rounds", rounds, 1, 1000)
@@ -68,7 +71,7 @@ Result<std::vector<Measure>> gemv(const Spec& options) {
   ThreadPool pool(threads);
   Ops(pool).load(normal(kCols), x);
   std::vector<Measure> all;
-  for (const std::string& name : codecs().names()) {
+  for (const std::string& name : codecs_asked) {
     const Codec& codec = *TRY(codec_named(name));
     fill(codec, buffer.bytes());
     for (auto precision : {Ops::Precision::fast, Ops::Precision::exact}) {

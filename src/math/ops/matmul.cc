@@ -95,6 +95,10 @@ bool has_integer_kernel(const Codec& codec) {
 void Ops::matmul(Rows x, const Matrix& w, Rows y, bool add) {
   check_matrix(w);
   CHECK(x.width() == w.cols && y.width() == w.rows && x.count() == y.count(), "shapes of a product");
+  if (reading_ && precision_ == Precision::fast && w.codec->format() &&
+      kernels().multiply_wide[size_t(*w.codec->format())] != nullptr) {
+    return read_product(x, w, y, add);
+  }
   const int64_t panels = (w.cols + int64_t(kPanel) - 1) / int64_t(kPanel);
   auto* staged = reinterpret_cast<InputPanel*>(pool_.staging().data());
   const int64_t room = int64_t(pool_.staging().size() / sizeof(InputPanel)) / std::max<int64_t>(panels, 1);

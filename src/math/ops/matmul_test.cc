@@ -4,6 +4,16 @@
 namespace varve {
 namespace {
 
+struct Way {
+  Ops::Precision precision;
+  bool reading;
+  double bound;
+};
+constexpr Way kWays[] = {{Ops::Precision::exact, false, 1e-11},
+                         {Ops::Precision::exact, true, 1e-11},
+                         {Ops::Precision::fast, false, 1e-4},
+                         {Ops::Precision::fast, true, 1e-4}};
+
 class MatmulOf : public testing::TestWithParam<std::string> {
  protected:
   int32_t cols(int32_t about) const {
@@ -16,12 +26,12 @@ TEST_P(MatmulOf, AgreesWithDoubles) {
   for (const auto& [rows, about, n] : {std::tuple{9, 1, 7}, {5, 100, 13}, {67, 800, 70}}) {
     const Encoded w(GetParam(), rows, cols(about), 1);
     const auto x = normal(size_t(n) * size_t(w.matrix.cols), 2);
-    for (auto precision : {Ops::Precision::exact, Ops::Precision::fast}) {
-      Rig rig(2, precision);
+    for (const Way& way : kWays) {
+      Rig rig(2, way.precision);
+      rig.ops.reading(way.reading);
       const Rows y = rig.empty(n, rows);
       rig.ops.matmul(rig.rows(x, w.matrix.cols), w.matrix, y);
-      const double bound = precision == Ops::Precision::exact ? 1e-11 : 1e-4;
-      EXPECT_LT(nmse(rig.floats(y), product(x, w)), bound) << rows << " x " << w.matrix.cols;
+      EXPECT_LT(nmse(rig.floats(y), product(x, w)), way.bound) << rows << " x " << w.matrix.cols;
     }
   }
 }
@@ -32,8 +42,9 @@ TEST_P(MatmulOf, ARowHasTheSameBitsAloneInChunksAndOnAnyThread) {
     const auto n = int32_t(random() % 90 + 2), rows = int32_t(random() % 40 + 1);
     const Encoded w(GetParam(), rows, cols(int32_t(random() % 1300 + 1)), uint32_t(random()));
     const auto x = normal(size_t(n) * size_t(w.matrix.cols), uint32_t(random()));
-    for (auto precision : {Ops::Precision::exact, Ops::Precision::fast}) {
-      Rig one(1, precision), two(2, precision);
+    for (const Way& way : kWays) {
+      Rig one(1, way.precision), two(2, way.precision);
+      one.ops.reading(way.reading), two.ops.reading(way.reading);
       const Rows xs = one.rows(x, w.matrix.cols), whole = one.empty(n, rows), cut = one.empty(n, rows);
       one.ops.matmul(xs, w.matrix, whole);
       for (int32_t at = 0; at < n;) {
@@ -85,6 +96,37 @@ TEST_P(MatmulOf, BackwardReadsTheSameBytesTheOtherWay) {
 
 INSTANTIATE_TEST_SUITE_P(All, MatmulOf, testing::ValuesIn(codecs().names()),
                          [](const auto& one) { return one.param; });
+
+TEST(Matmul, ReadRowsBeyondABlockOfEitherSideAgree) {
+  for (const char* codec : {"q8_0", "bf16", "q4_k"}) {
+    const Encoded w(codec, 40, 2048 + 512, 1);
+    const auto x = normal(size_t(260 * w.matrix.cols), 2);
+    Rig rig(2, Ops::Precision::fast);
+    rig.ops.reading(true);
+    const Rows xs = rig.rows(x, w.matrix.cols), y = rig.empty(260, 40), last = rig.empty(2, 40);
+    rig.ops.matmul(xs, w.matrix, y);
+    EXPECT_LT(nmse(rig.floats(y), product(x, w)), 1e-4) << codec;
+    rig.ops.matmul(xs.slice(255, 2), w.matrix, last);
+    EXPECT_EQ(rig.floats(last), rig.floats(y.slice(255, 2))) << codec;
+  }
+}
+
+// As accurate as 8 bits for every 32 activations, which is what others do, or better.
+TEST(Matmul, ReadingIsNoLessAccurateThanWriting) {
+  for (const char* codec : {"q8_0", "q4_0", "q4_k", "q6_k", "iq4_xs", "q2_k", "tq2_0"}) {
+    const Encoded w(codec, 64, 1024, 1);
+    const auto x = normal(8 * 1024, 2);
+    double error[2];
+    for (const bool reading : {false, true}) {
+      Rig rig(1, Ops::Precision::fast);
+      rig.ops.reading(reading);
+      const Rows y = rig.empty(8, 64);
+      rig.ops.matmul(rig.rows(x, 1024), w.matrix, y);
+      error[reading] = nmse(rig.floats(y), product(x, w));
+    }
+    EXPECT_LE(error[1], error[0] * 1.01) << codec;
+  }
+}
 
 TEST(Matmul, NotANumberStaysVisibleInFastPrecision) {
   Rig rig(1, Ops::Precision::fast);

@@ -73,6 +73,9 @@ class Ops {
   explicit Ops(ThreadPool& pool, Precision precision = Precision::exact)
       : pool_(pool), precision_(precision) {}
   Precision precision() const { return precision_; }
+  // Rows from here on are a text that is read, not tokens that are written one by one: fast products may then
+  // take a way that wants many rows, whose bits are others. The law above holds within each of the two.
+  void reading(bool so) { reading_ = so; }
 
   // y = x w^T: x [n][w.cols], y [n][w.rows]. add: y += instead.
   void matmul(Rows x, const Matrix& w, Rows y, bool add = false);
@@ -122,8 +125,11 @@ class Ops {
  private:
   void each_row(Rows x, int64_t cost, const std::function<void(int32_t)>& task);
 
+  void read_product(Rows x, const Matrix& w, Rows y, bool add);
+
   ThreadPool& pool_;
   Precision precision_;
+  bool reading_ = false;
 };
 
 }  // namespace varve

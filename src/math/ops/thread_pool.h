@@ -1,5 +1,6 @@
-// ThreadPool: a few workers that park when idle. They never spin: on a shared machine a spinning worker
-// steals the core from the thread it waits for (measured: a factor of 10 to 40 when another process runs).
+// ThreadPool: a few workers that park when idle, after a few microseconds: on a shared machine a worker that
+// spins longer steals the core from the thread it waits for (measured: a factor of 10 to 40 when another
+// process runs).
 #pragma once
 
 #include <cstddef>

@@ -56,18 +56,25 @@ Status Runner::make_room_for(const Adapter& adapter) {
 }
 
 Result<int32_t> Runner::splice(Sequence& sequence, const std::shared_ptr<KvPool>& pool, const Splice& from) {
+  ops_.reading(true);
   return varve::splice({*model_, pool, ops_, scratch_, most_rows_}, from, sequence.tokens,
                        sequence.request.adapter.get(), *sequence.kv);
 }
 
-// A pass gives one kind of result: logits, hidden states of one layer, or scores.
+// A pass gives one kind of result: logits, hidden states of one layer, or scores. What is read and what is
+// written go apart: their products differ in bits, and a written token must not depend on who reads beside.
 void Runner::run(std::span<StepPiece> pieces, const OnLogits& on_logits) {
-  std::map<int32_t, std::vector<StepPiece*>> kinds;
+  std::map<std::pair<bool, int32_t>, std::vector<StepPiece*>> kinds;
   for (StepPiece& piece : pieces) {
-    const Request& request = piece.sequence->request;
-    kinds[request.embed ? request.layer : request.score_from > 0 ? -1 : -2].push_back(&piece);
+    const Sequence& sequence = *piece.sequence;
+    const bool reads = sequence.kv->tokens() < sequence.usage.prompt_tokens;
+    const Request& request = sequence.request;
+    kinds[{reads, request.embed ? request.layer : request.score_from > 0 ? -1 : -2}].push_back(&piece);
   }
-  for (const auto& [kind, alike] : kinds) run_kind(alike, on_logits);
+  for (const auto& [kind, alike] : kinds) {
+    ops_.reading(kind.first);
+    run_kind(alike, on_logits);
+  }
 }
 
 void Runner::run_kind(std::span<StepPiece* const> pieces, const OnLogits& on_logits) {

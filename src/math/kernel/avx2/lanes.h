@@ -6,6 +6,9 @@
 #include "math/kernel/kernel.h"
 
 namespace varve {
+
+void quantize_avx2(const float* x, size_t n, InputPanel* out);
+
 namespace {
 
 alignas(64) [[maybe_unused]] const int kOnes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};

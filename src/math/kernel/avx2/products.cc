@@ -114,15 +114,6 @@ void quantize_group(const float* x, size_t n, size_t group, InputPanel& out) {
   }
 }
 
-void quantize(const float* x, size_t n, InputPanel* out) {
-  for (size_t at = 0; at < n; at += kPanel, ++out) {
-    for (size_t group = 0; group < 8; ++group) {
-      const size_t from = at + 32 * group;
-      quantize_group(from < n ? x + from : x, from < n ? n - from : 0, group, *out);
-    }
-  }
-}
-
 template <size_t V>  // V registers of columns
 void mix_columns(const float* factors, size_t n, const float* rows, size_t stride, float* out) {
   __m256 sum[V];
@@ -151,11 +142,20 @@ void mix(const float* factors, size_t n, const float* rows, size_t stride, size_
 
 }  // namespace
 
+void quantize_avx2(const float* x, size_t n, InputPanel* out) {
+  for (size_t at = 0; at < n; at += kPanel, ++out) {
+    for (size_t group = 0; group < 8; ++group) {
+      const size_t from = at + 32 * group;
+      quantize_group(from < n ? x + from : x, from < n ? n - from : 0, group, *out);
+    }
+  }
+}
+
 void override_avx2_products(Kernels& table) {
   table.dot_f32 = dot_f32;
   table.dot_panels = dot_panels;
   table.finish = finish;
-  table.quantize = quantize;
+  table.quantize = quantize_avx2;
   table.mix = mix;
 }
 

@@ -6,6 +6,9 @@
 #include "math/kernel/kernel.h"
 
 namespace varve {
+
+void quantize_avx512(const float* x, size_t n, InputPanel* out);
+
 namespace {
 
 [[maybe_unused]] __mmask16 up_to(size_t n) {

@@ -122,21 +122,6 @@ float quantize_group(__m512 a, __m512 b, int8_t* q, int* sums) {
   return finite ? top / 127 : __builtin_nanf("");
 }
 
-void quantize(const float* x, size_t n, InputPanel* out) {
-  for (size_t at = 0; at < n; at += kPanel, ++out) {
-    alignas(64) int sums[16];
-    for (size_t group = 0; group < 8; ++group) {
-      const size_t from = at + 32 * group, left = n > from ? n - from : 0;
-      const __m512 a = _mm512_maskz_loadu_ps(up_to(left), x + from);
-      const __m512 b = _mm512_maskz_loadu_ps(up_to(left > 16 ? left - 16 : 0), x + from + 16);
-      out->scale[2 * group] = out->scale[2 * group + 1] =
-          quantize_group(a, b, out->q + 32 * group, sums + 2 * group);
-    }
-    _mm512_store_ps(out->sum,
-                    _mm512_mul_ps(_mm512_load_ps(out->scale), _mm512_cvtepi32_ps(_mm512_load_si512(sums))));
-  }
-}
-
 template <size_t V>  // V registers of columns
 void mix_columns(const float* factors, size_t n, const float* rows, size_t stride, __mmask16 last,
                  float* out) {
@@ -161,11 +146,26 @@ void mix(const float* factors, size_t n, const float* rows, size_t stride, size_
 
 }  // namespace
 
+void quantize_avx512(const float* x, size_t n, InputPanel* out) {
+  for (size_t at = 0; at < n; at += kPanel, ++out) {
+    alignas(64) int sums[16];
+    for (size_t group = 0; group < 8; ++group) {
+      const size_t from = at + 32 * group, left = n > from ? n - from : 0;
+      const __m512 a = _mm512_maskz_loadu_ps(up_to(left), x + from);
+      const __m512 b = _mm512_maskz_loadu_ps(up_to(left > 16 ? left - 16 : 0), x + from + 16);
+      out->scale[2 * group] = out->scale[2 * group + 1] =
+          quantize_group(a, b, out->q + 32 * group, sums + 2 * group);
+    }
+    _mm512_store_ps(out->sum,
+                    _mm512_mul_ps(_mm512_load_ps(out->scale), _mm512_cvtepi32_ps(_mm512_load_si512(sums))));
+  }
+}
+
 void override_avx512_products(Kernels& table) {
   table.dot_f32 = dot_f32;
   table.dot_panels = dot_panels;
   table.finish = finish;
-  table.quantize = quantize;
+  table.quantize = quantize_avx512;
   table.mix = mix;
 }
 

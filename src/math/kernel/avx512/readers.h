@@ -1,0 +1,342 @@
+// How blocks become panels, 256 values at a time: the readers of all formats. See generic/formats.cc for what
+// the bytes mean. Internal linkage, as in lanes.h.
+#pragma once
+
+#include "math/kernel/avx512/lanes.h"
+
+namespace varve {
+namespace {
+
+// Bytes: memory is 220 ns away and gives up to 18 GB/s a core.
+constexpr size_t kAhead = 3072;
+
+template <int near>  // 3: into the first-level cache, 2: into the second
+void fetch(const uint8_t* from, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(from + at, 0, near);
+}
+[[maybe_unused]] void fetch_ahead(const uint8_t* from, size_t bytes) {
+  fetch<3>(from + kAhead, bytes);
+}
+
+uint16_t load16(const uint8_t* from) {
+  uint16_t value;
+  __builtin_memcpy(&value, from, 2);
+  return value;
+}
+uint32_t load32(const uint8_t* from) {
+  uint32_t value;
+  __builtin_memcpy(&value, from, 4);
+  return value;
+}
+__m128i load128(const uint8_t* from) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+}
+__m256i load256(const uint8_t* from) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+__m512i twice(__m256i v) {
+  return _mm512_broadcast_i64x4(v);
+}
+__m512i halves(__m256i low, __m256i high) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+__m512i store(uint8_t* to, __m512i v) {
+  _mm512_store_si512(to, v);
+  return v;
+}
+__m512 half_to_all(const uint8_t* from) {
+  return _mm512_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(load16(from))));
+}
+__m512 bytes_to_floats(__m128i unsigned_bytes) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(unsigned_bytes));
+}
+void set_scales(WeightPanel& out, __m512 scale, float offset) {
+  _mm512_store_ps(out.scale, scale);
+  _mm512_store_ps(out.min, _mm512_mul_ps(scale, _mm512_set1_ps(offset)));
+}
+
+// ---- blocks of 32: a reader gives the quants of one block
+
+__m512i doubled() {
+  return _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+}
+
+__m256i nibbles(const uint8_t* from) {
+  const __m128i v = load128(from);
+  return _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(v, 4), v), _mm256_set1_epi8(15));
+}
+alignas(16) const uint8_t kIq4Levels[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                            129, 141, 153, 166, 181, 197, 217, 241};  // kIq4Values + 128
+
+struct ReadQ8_0 {
+  static constexpr Format format = Format::q8_0;
+  static __m256i quants(const uint8_t* block) {
+    return _mm256_xor_si256(load256(block + offsetof(BlockQ8_0, q)), _mm256_set1_epi8(-128));
+  }
+};
+struct ReadQ4_0 {
+  static constexpr Format format = Format::q4_0;
+  static __m256i quants(const uint8_t* block) { return nibbles(block + offsetof(BlockQ4_0, q)); }
+};
+struct ReadQ4_1 {
+  static constexpr Format format = Format::q4_1;
+  static __m256i quants(const uint8_t* block) { return nibbles(block + offsetof(BlockQ4_1, q)); }
+};
+__m256i add_fifth(__m256i q, uint32_t high) {
+  return _mm256_mask_add_epi8(q, high, q, _mm256_set1_epi8(16));
+}
+struct ReadQ5_0 {
+  static constexpr Format format = Format::q5_0;
+  static __m256i quants(const uint8_t* block) {
+    return add_fifth(nibbles(block + offsetof(BlockQ5_0, q)), load32(block + offsetof(BlockQ5_0, high)));
+  }
+};
+struct ReadQ5_1 {
+  static constexpr Format format = Format::q5_1;
+  static __m256i quants(const uint8_t* block) {
+    return add_fifth(nibbles(block + offsetof(BlockQ5_1, q)), load32(block + offsetof(BlockQ5_1, high)));
+  }
+};
+struct ReadIq4Nl {
+  static constexpr Format format = Format::iq4_nl;
+  static __m256i quants(const uint8_t* block) {
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load128(kIq4Levels)),
+                               nibbles(block + offsetof(BlockIq4Nl, q)));
+  }
+};
+
+template <class Read>
+void panel_of_32s(const uint8_t* from, size_t values, WeightPanel& out) {
+  constexpr FormatShape shape = kShapes[size_t(Read::format)];
+  constexpr int step = shape.bytes;
+  const size_t blocks = values / 32;
+  const __m256i at = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(step));
+  const __m256i heads =  // the first four bytes of each block: d, and m or something else
+      _mm256_mmask_i32gather_epi32(_mm256_setzero_si256(), __mmask8((1u << blocks) - 1), at, from, 1);
+  const auto floats = [](__m256i words) {
+    const __m512 eight = _mm512_castps256_ps512(_mm256_cvtph_ps(_mm256_cvtepi32_epi16(words)));
+    return _mm512_permutexvar_ps(doubled(), eight);
+  };
+  if constexpr (shape.offset >= 0) {
+    set_scales(out, floats(heads), shape.offset);
+  } else {
+    _mm512_store_ps(out.scale, floats(heads));
+    const auto there = __mmask16((1u << 2 * blocks) - 1);
+    const __m512 negated =
+        _mm512_maskz_xor_ps(there, floats(_mm256_srli_epi32(heads, 16)), _mm512_set1_ps(-0.f));
+    _mm512_store_ps(out.min, negated);
+  }
+  for (size_t i = 0; i < 8; i += 2, from += 2 * step) {  // stored as they will be loaded: 64 bytes at once
+    const __m256i first = i < blocks ? Read::quants(from) : _mm256_setzero_si256();
+    const __m256i second = i + 1 < blocks ? Read::quants(from + step) : _mm256_setzero_si256();
+    store(out.q + 32 * i, halves(first, second));
+  }
+}
+
+// ---- blocks of 256
+
+// Two bits a value: a half of 128 values is 32 bytes, value i in bits 2 (i / 32) of byte i % 32.
+void two_bits(const uint8_t* from, uint8_t* q) {
+  const __m512i low = halves(_mm256_setzero_si256(), _mm256_set1_epi16(2));
+  const __m512i high = halves(_mm256_set1_epi16(4), _mm256_set1_epi16(6));
+  for (size_t half = 0; half < 2; ++half) {
+    const __m512i v = twice(load256(from + 32 * half));
+    store(q + 128 * half, _mm512_and_si512(_mm512_srlv_epi16(v, low), _mm512_set1_epi8(3)));
+    store(q + 128 * half + 64, _mm512_and_si512(_mm512_srlv_epi16(v, high), _mm512_set1_epi8(3)));
+  }
+}
+// Adds `value` where the bit of value i is set: bit i / 32 of byte i % 32.
+void add_high_bits(const uint8_t* from, char value, uint8_t* q) {
+  const __m512i v = twice(load256(from));
+  __m512i bit = halves(_mm256_set1_epi8(1), _mm256_set1_epi8(2));
+  for (size_t i = 0; i < 4; ++i) {
+    const __m512i old = _mm512_load_si512(q + 64 * i);
+    store(q + 64 * i, _mm512_mask_add_epi8(old, _mm512_test_epi8_mask(v, bit), old, _mm512_set1_epi8(value)));
+    bit = _mm512_slli_epi16(bit, 2);
+  }
+}
+// Nibbles of 128 bytes: 32 bytes give 32 values (low), then 32 (high).
+void nibbles_by_32(const uint8_t* from, uint8_t* q) {
+  const __m512i mask = _mm512_set1_epi8(15);
+  for (size_t i = 0; i < 2; ++i) {
+    const __m512i v = _mm512_loadu_si512(from + 64 * i);
+    const __m512i low = _mm512_and_si512(v, mask), high = _mm512_and_si512(_mm512_srli_epi16(v, 4), mask);
+    store(q + 128 * i, _mm512_shuffle_i64x2(low, high, 0x44));
+    store(q + 128 * i + 64, _mm512_shuffle_i64x2(low, high, 0xee));
+  }
+}
+__m128i four_words(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  return _mm_set_epi64x(int64_t(uint64_t(d) << 32 | c), int64_t(uint64_t(b) << 32 | a));
+}
+void six_bit_scales(const uint8_t* packed, const uint8_t* d_and_m, WeightPanel& out) {
+  const uint32_t a = load32(packed), b = load32(packed + 4), c = load32(packed + 8);
+  const __m128i bytes = four_words(a & 0x3f3f3f3f, (c & 0x0f0f0f0f) | (a >> 6 & 0x03030303) << 4,  // scales
+                                   b & 0x3f3f3f3f, (c >> 4 & 0x0f0f0f0f) | (b >> 6 & 0x03030303) << 4);
+  const __m128i heads = _mm_cvtsi32_si128(int(load32(d_and_m)));
+  const __m512 factor =
+      _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1),
+                            _mm512_castps128_ps512(_mm_cvtph_ps(heads)));
+  const __m512 scaled = _mm512_mul_ps(factor, bytes_to_floats(bytes));
+  _mm512_store_ps(out.scale, _mm512_permutexvar_ps(doubled(), scaled));
+  const __m512i upper = _mm512_add_epi32(doubled(), _mm512_set1_epi32(8));
+  _mm512_store_ps(out.min, _mm512_permutexvar_ps(upper, scaled));
+}
+
+struct ReadQ2K {
+  static constexpr Format format = Format::q2_k;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    two_bits(block + offsetof(BlockQ2K, q), out.q);
+    const __m128i packed = load128(block + offsetof(BlockQ2K, scales)), mask = _mm_set1_epi8(15);
+    _mm512_store_ps(out.scale, _mm512_mul_ps(half_to_all(block + offsetof(BlockQ2K, d)),
+                                             bytes_to_floats(_mm_and_si128(packed, mask))));
+    _mm512_store_ps(out.min, _mm512_mul_ps(half_to_all(block + offsetof(BlockQ2K, m)),
+                                           bytes_to_floats(_mm_and_si128(_mm_srli_epi16(packed, 4), mask))));
+  }
+};
+struct ReadQ3K {
+  static constexpr Format format = Format::q3_k;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    two_bits(block + offsetof(BlockQ3K, q), out.q);
+    add_high_bits(block + offsetof(BlockQ3K, high), 4, out.q);
+    const uint8_t* scales = block + offsetof(BlockQ3K, scales);
+    const uint32_t a = load32(scales), b = load32(scales + 4), c = load32(scales + 8);
+    const uint32_t low = 0x0f0f0f0f, two = 0x03030303;
+    const __m128i bytes =
+        four_words((a & low) | (c & two) << 4, (b & low) | (c >> 2 & two) << 4,
+                   (a >> 4 & low) | (c >> 4 & two) << 4, (b >> 4 & low) | (c >> 6 & two) << 4);
+    const __m512i steps = _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(32));
+    set_scales(out, _mm512_mul_ps(half_to_all(block + offsetof(BlockQ3K, d)), _mm512_cvtepi32_ps(steps)), 4);
+  }
+};
+struct ReadQ4K {
+  static constexpr Format format = Format::q4_k;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    nibbles_by_32(block + offsetof(BlockQ4K, q), out.q);
+    six_bit_scales(block + offsetof(BlockQ4K, scales), block, out);
+  }
+};
+struct ReadQ5K {
+  static constexpr Format format = Format::q5_k;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    nibbles_by_32(block + offsetof(BlockQ5K, q), out.q);
+    add_high_bits(block + offsetof(BlockQ5K, high), 16, out.q);
+    six_bit_scales(block + offsetof(BlockQ5K, scales), block, out);
+  }
+};
+struct ReadQ6K {
+  static constexpr Format format = Format::q6_k;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    const __m512i nibble = _mm512_set1_epi8(15), top = _mm512_set1_epi8(0x30);
+    const __m512i left = halves(_mm256_set1_epi16(4), _mm256_set1_epi16(2));
+    const __m512i right = halves(_mm256_setzero_si256(), _mm256_set1_epi16(2));
+    for (size_t half = 0; half < 2; ++half) {
+      const __m512i v = _mm512_loadu_si512(block + offsetof(BlockQ6K, low) + 64 * half);
+      const __m512i h = twice(load256(block + offsetof(BlockQ6K, high) + 32 * half));
+      constexpr int kOrAnd = 0xf8;  // a | (b & c)
+      store(out.q + 128 * half,
+            _mm512_ternarylogic_epi64(_mm512_and_si512(v, nibble), _mm512_sllv_epi16(h, left), top, kOrAnd));
+      store(out.q + 128 * half + 64,
+            _mm512_ternarylogic_epi64(_mm512_and_si512(_mm512_srli_epi16(v, 4), nibble),
+                                      _mm512_srlv_epi16(h, right), top, kOrAnd));
+    }
+    const __m512i steps = _mm512_cvtepi8_epi32(load128(block + offsetof(BlockQ6K, scales)));
+    set_scales(out, _mm512_mul_ps(half_to_all(block + offsetof(BlockQ6K, d)), _mm512_cvtepi32_ps(steps)), 32);
+  }
+};
+struct ReadIq4Xs {
+  static constexpr Format format = Format::iq4_xs;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    const __m512i levels = _mm512_broadcast_i32x4(load128(kIq4Levels)), mask = _mm512_set1_epi8(15);
+    const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+    const __m512i second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    for (size_t i = 0; i < 2; ++i) {  // 16 bytes give 16 values (low), then 16 (high)
+      const __m512i v = _mm512_loadu_si512(block + offsetof(BlockIq4Xs, q) + 64 * i);
+      const __m512i low = _mm512_shuffle_epi8(levels, _mm512_and_si512(v, mask));
+      const __m512i high = _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(v, 4), mask));
+      store(out.q + 128 * i, _mm512_permutex2var_epi64(low, first, high));
+      store(out.q + 128 * i + 64, _mm512_permutex2var_epi64(low, second, high));
+    }
+    const __m512i index = doubled();
+    const __m512i low =
+        _mm512_srlv_epi32(_mm512_set1_epi32(int(load32(block + offsetof(BlockIq4Xs, scales_low)))),
+                          _mm512_slli_epi32(index, 2));
+    const __m512i high = _mm512_srlv_epi32(
+        _mm512_set1_epi32(load16(block + offsetof(BlockIq4Xs, scales_high))), _mm512_slli_epi32(index, 1));
+    const __m512i six = _mm512_or_si512(_mm512_and_si512(low, _mm512_set1_epi32(15)),
+                                        _mm512_slli_epi32(_mm512_and_si512(high, _mm512_set1_epi32(3)), 4));
+    const __m512 steps = _mm512_cvtepi32_ps(_mm512_sub_epi32(six, _mm512_set1_epi32(32)));
+    set_scales(out, _mm512_mul_ps(half_to_all(block), steps), 128);
+  }
+};
+
+// Three times a byte modulo 256 moves to the next digit; it is 0, 1 or 2 as the byte is below 86, 171 or not.
+__m512i digits(__m512i v) {
+  const __m512i one = _mm512_set1_epi8(1);
+  const __m512i first = _mm512_maskz_mov_epi8(_mm512_cmpge_epu8_mask(v, _mm512_set1_epi8(86)), one);
+  return _mm512_mask_add_epi8(first, _mm512_cmpge_epu8_mask(v, _mm512_set1_epi8(char(171))), first, one);
+}
+struct ReadTq1 {
+  static constexpr Format format = Format::tq1_0;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    const __m128i rest = _mm_cvtsi32_si128(int(load32(block + offsetof(BlockTq1, rest))));
+    __m512i v = halves(load256(block), _mm256_set_m128i(rest, load128(block + 32)));
+    __m512i d[5];  // lanes 0 and 1: 32 bytes of 5 digits; lane 2: 16 of 5; in lane 3: 4 of 4
+    for (size_t i = 0; i < 5; ++i, v = _mm512_add_epi8(v, _mm512_add_epi8(v, v))) d[i] = digits(v);
+    const __m512i low = _mm512_shuffle_i64x2(d[0], d[1], 0xaa), high = _mm512_shuffle_i64x2(d[2], d[3], 0xaa);
+    const __m512i last =
+        _mm512_unpacklo_epi64(_mm512_unpacklo_epi32(d[0], d[1]), _mm512_unpacklo_epi32(d[2], d[3]));
+    store(out.q, _mm512_shuffle_i64x2(d[0], d[1], 0x44));
+    store(out.q + 64, _mm512_shuffle_i64x2(d[2], d[3], 0x44));
+    store(out.q + 128, _mm512_shuffle_i64x2(d[4], low, 0x84));
+    store(out.q + 192, _mm512_shuffle_i64x2(high, _mm512_mask_blend_epi64(0xc0, d[4], last), 0xe8));
+    set_scales(out, half_to_all(block + offsetof(BlockTq1, d)), 1);
+  }
+};
+struct ReadTq2 {
+  static constexpr Format format = Format::tq2_0;
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    two_bits(block, out.q);
+    set_scales(out, half_to_all(block + offsetof(BlockTq2, d)), 1);
+  }
+};
+
+// ---- both kinds
+
+template <class Read>
+struct Of256 {
+  static constexpr Format format = Read::format;
+  static void panel(const uint8_t* from, size_t, WeightPanel& out) { Read::panel(from, out); }
+};
+template <class Read>
+struct Of32 {
+  static constexpr Format format = Read::format;
+  static void panel(const uint8_t* from, size_t values, WeightPanel& out) {
+    panel_of_32s<Read>(from, values, out);
+  }
+};
+
+template <class Visit>
+void each_reader(const Visit& visit) {
+  visit(Of32<ReadQ8_0>{}), visit(Of32<ReadQ4_0>{}), visit(Of32<ReadQ4_1>{});
+  visit(Of32<ReadQ5_0>{}), visit(Of32<ReadQ5_1>{}), visit(Of32<ReadIq4Nl>{});
+  visit(Of256<ReadQ2K>{}), visit(Of256<ReadQ3K>{}), visit(Of256<ReadQ4K>{});
+  visit(Of256<ReadQ5K>{}), visit(Of256<ReadQ6K>{}), visit(Of256<ReadIq4Xs>{});
+  visit(Of256<ReadTq1>{}), visit(Of256<ReadTq2>{});
+}
+
+template <class Read>
+constexpr size_t kPanelBytes =
+    kPanel / kShapes[size_t(Read::format)].values* kShapes[size_t(Read::format)].bytes;
+
+// Values 16 group .. 16 group + 15 as floats.
+template <Format format>
+__m512 expand(const WeightPanel& panel, size_t group) {
+  constexpr int offset = kShapes[size_t(format)].offset;
+  __m512i q = _mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(panel.q + 16 * group)));
+  if constexpr (offset >= 0) q = _mm512_sub_epi32(q, _mm512_set1_epi32(offset));
+  const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(q), _mm512_set1_ps(panel.scale[group]));
+  return offset >= 0 ? value : _mm512_sub_ps(value, _mm512_set1_ps(panel.min[group]));
+}
+
+}  // namespace
+}  // namespace varve
