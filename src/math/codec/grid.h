@@ -1,0 +1,34 @@
+// Grid: a block format taken apart: what its blocks can hold while their scales stay. Whoever chooses scales
+// or codes by other rules than the codec's own works on this and never sees a format's bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "math/codec/codec.h"
+#include "math/codec/fit.h"
+
+namespace varve {
+
+// A block is block_values() of the codec. Value i of it, in group i / group: scale * levels[code] - min.
+struct Grid {
+  size_t group = 0;
+  std::span<const float> levels;  // ascending
+  bool mins = false;              // lines have a min; else it is 0
+  bool nested = false;            // a group's scale and min are small multiples of what a block has once
+  bool negative = true;           // scales and mins may be negative
+
+  // Before the lines of a nested block: the largest scale (by magnitude, with its sign) and min among them.
+  void (*begin)(const codec::Line& largest, std::byte* block) = nullptr;
+  // A group's line as near as the block can hold it; what it became.
+  codec::Line (*set_line)(size_t group, const codec::Line& wanted, std::byte* block) = nullptr;
+  void (*set_code)(size_t at, uint8_t code, std::byte* block) = nullptr;
+
+  uint8_t nearest(float value) const;  // the code of the level nearest to `value`
+};
+
+// Null: a format that has none (plain floats, tq1_0).
+const Grid* grid_of(const Codec& codec);
+
+}  // namespace varve
