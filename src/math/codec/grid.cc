@@ -144,34 +144,38 @@ void code_iq4(size_t at, uint8_t code, std::byte* block) {
 }
 
 template <class Block>
-constexpr Grid own(std::span<const float> levels, bool mins) {
-  return {
-      .group = 32, .levels = levels, .mins = mins, .set_line = set_own<Block>, .set_code = code_32<Block>};
+constexpr Grid own(std::span<const float> levels, bool mins, bool even = true) {
+  return {.group = 32,
+          .levels = levels,
+          .mins = mins,
+          .set_line = set_own<Block>,
+          .set_code = code_32<Block>,
+          .even = even};
 }
 
 constexpr Grid kQ8{
     .group = 32, .levels = kSteps<-127, 255>, .set_line = set_own<BlockQ8_0>, .set_code = code_q8};
 constexpr Grid kQ4_0 = own<BlockQ4_0>(kSteps<-8, 16>, false), kQ4_1 = own<BlockQ4_1>(kSteps<0, 16>, true),
                kQ5_0 = own<BlockQ5_0>(kSteps<-16, 32>, false), kQ5_1 = own<BlockQ5_1>(kSteps<0, 32>, true),
-               kIq4Nl = own<BlockIq4Nl>(kUneven, false);
+               kIq4Nl = own<BlockIq4Nl>(kUneven, false, false);
 constexpr Grid kQ2K{.group = 16,
                     .levels = kSteps<0, 4>,
                     .mins = true,
-                    .nested = true,
+                    .multiples = 15,
                     .negative = false,
                     .begin = begin<BlockQ2K, 15>,
                     .set_line = line_q2,
                     .set_code = code_2<BlockQ2K>};
 constexpr Grid kQ3K{.group = 16,
                     .levels = kSteps<-4, 8>,
-                    .nested = true,
+                    .multiples = 31,
                     .begin = begin<BlockQ3K, -32>,
                     .set_line = line_q3,
                     .set_code = code_q3};
 constexpr Grid kQ4K{.group = 32,
                     .levels = kSteps<0, 16>,
                     .mins = true,
-                    .nested = true,
+                    .multiples = 63,
                     .negative = false,
                     .begin = begin<BlockQ4K, 63>,
                     .set_line = line_q4<BlockQ4K>,
@@ -179,29 +183,30 @@ constexpr Grid kQ4K{.group = 32,
 constexpr Grid kQ5K{.group = 32,
                     .levels = kSteps<0, 32>,
                     .mins = true,
-                    .nested = true,
+                    .multiples = 63,
                     .negative = false,
                     .begin = begin<BlockQ5K, 63>,
                     .set_line = line_q4<BlockQ5K>,
                     .set_code = code_4<BlockQ5K>};
 constexpr Grid kQ6K{.group = 16,
                     .levels = kSteps<-32, 64>,
-                    .nested = true,
+                    .multiples = 127,
                     .begin = begin<BlockQ6K, -128>,
                     .set_line = line_q6,
                     .set_code = code_q6};
 constexpr Grid kIq4Xs{.group = 32,
                       .levels = kUneven,
-                      .nested = true,
+                      .multiples = 31,
                       .begin = begin<BlockIq4Xs, -32>,
                       .set_line = line_iq4,
-                      .set_code = code_iq4};
+                      .set_code = code_iq4,
+                      .even = false};
 constexpr Grid kTq2{
     .group = 256, .levels = kSteps<-1, 3>, .set_line = set_own<BlockTq2>, .set_code = code_2<BlockTq2>};
 
 }  // namespace
 
-uint8_t Grid::nearest(float value) const {
+uint8_t Grid::nearest_of_uneven(float value) const {
   const auto above = std::lower_bound(levels.begin(), levels.end(), value);
   if (above == levels.begin()) return 0;
   if (above == levels.end()) return uint8_t(levels.size() - 1);

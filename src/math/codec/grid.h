@@ -16,7 +16,7 @@ struct Grid {
   size_t group = 0;
   std::span<const float> levels;  // ascending
   bool mins = false;              // lines have a min; else it is 0
-  bool nested = false;            // a group's scale and min are small multiples of what a block has once
+  int multiples = 0;              // > 0: scales and mins are so many times what a block has once, at most
   bool negative = true;           // scales and mins may be negative
 
   // Before the lines of a nested block: the largest scale (by magnitude, with its sign) and min among them.
@@ -25,7 +25,14 @@ struct Grid {
   codec::Line (*set_line)(size_t group, const codec::Line& wanted, std::byte* block) = nullptr;
   void (*set_code)(size_t at, uint8_t code, std::byte* block) = nullptr;
 
-  uint8_t nearest(float value) const;  // the code of the level nearest to `value`
+  bool even = true;  // levels are 1 apart
+
+  uint8_t nearest(float value) const {  // the code of the level nearest to `value`
+    if (!even) return nearest_of_uneven(value);
+    const float from = value - levels.front(), most = float(levels.size() - 1);
+    return from > 0 ? uint8_t((from < most ? from : most) + 0.5f) : uint8_t(0);  // NaN is 0
+  }
+  uint8_t nearest_of_uneven(float value) const;
 };
 
 // Null: a format that has none (plain floats, tq1_0).

@@ -23,15 +23,15 @@ TEST_P(EveryGrid, holds_what_its_codec_decodes) {
     for (std::byte& byte : block) byte = std::byte(random());
     const size_t values = codec.block_values();
     codec::Line largest{grid->negative ? -0.7f : 0.7f, grid->mins ? 0.5f : 0};
-    if (grid->nested) grid->begin(largest, block);
+    if (grid->multiples > 0) grid->begin(largest, block);
     std::vector<codec::Line> lines;
     for (size_t group = 0; group < values / grid->group; ++group) {
       codec::Line wanted{share(random), grid->mins ? share(random) : 0};
       if (!grid->negative) wanted = {std::abs(wanted.scale), std::abs(wanted.min)};
       wanted = {wanted.scale * 0.7f, wanted.min * 0.5f};
       lines.push_back(grid->set_line(group, wanted, block));
-      EXPECT_NEAR(lines.back().scale, wanted.scale, 0.7 / (grid->nested ? 29 : 200));
-      EXPECT_NEAR(lines.back().min, wanted.min, 0.5 / (grid->nested ? 29 : 200));
+      EXPECT_NEAR(lines.back().scale, wanted.scale, 0.7 / (grid->multiples > 0 ? 29 : 200));
+      EXPECT_NEAR(lines.back().min, wanted.min, 0.5 / (grid->multiples > 0 ? 29 : 200));
     }
     std::vector<uint8_t> codes;
     for (size_t i = 0; i < values; ++i) {

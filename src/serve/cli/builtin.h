@@ -22,6 +22,7 @@ Result<int> run_import(Args& args, Console& console);
 Result<int> run_export(Args& args, Console& console);
 Result<int> run_learn(Args& args, Console& console);
 Result<int> run_merge(Args& args, Console& console);
+Result<int> run_compress(Args& args, Console& console);
 Result<int> run_pretrain(Args& args, Console& console);
 Result<int> run_reflect(Args& args, Console& console);
 Result<int> run_feedback(Args& args, Console& console);

@@ -132,6 +132,17 @@ constexpr std::string_view kMerge =
     "rows at a\n"
     "  time: the model may be larger than memory.\n\n"
     "  --budget SIZE      what the whole process may take; default half the machine's\n";
+constexpr std::string_view kCompress =
+    "varve compress --model FILE.gguf --to RECIPE [--calibrate TEXT] -o OUT.gguf\n\n"
+    "  RECIPE: words with '+' between: a number format (q4_k) or a target (target=4.5bpw, target=120MiB;\n"
+    "  target=3.5bpw:measured=1 measures what each weight loses), and methods of 'varve list' in order:\n"
+    "  q3_k+gptq, q4_0:scale=search, smooth+q4_k+search. The same command goes on where another was cut "
+    "off.\n\n"
+    "  --calibrate TEXT   a text of the kind that the model will read: plain, or lines as for 'varve learn'\n"
+    "  --tokens N         so many of it; default 16384, in stretches of --length N; default 256\n"
+    "  --plan             which format each weight gets, and stop\n"
+    "  --budget SIZE      what the whole process may take; the model may be larger\n"
+    "  --threads N --json\n";
 constexpr std::string_view kPretrain =
     "varve pretrain TEXT... -o MODEL.gguf [--layers 7 --width 384 --hidden 1024 --heads 6 --kv-heads 2]\n\n"
     "  --vocabulary N     tokens, learnt from the text; default 8192\n"
@@ -212,6 +223,7 @@ constexpr Command kCommands[] = {
     {"world", "dialogues to train and measure the embedded model", kWorld, run_world},
     {"learn", "teach a model from a file: an adapter beside it", kLearn, run_learn},
     {"merge", "an adapter worked into its model, as a new file", kMerge, run_merge},
+    {"compress", "a model as a smaller file", kCompress, run_compress},
     {"pretrain", "a small model from nothing but text", kPretrain, run_pretrain},
     {"list", "every method that can be chosen", "varve list [--json]\n", run_list},
     {"settings", "every setting, its range and default", "varve settings [--json]\n", run_settings},

@@ -2,6 +2,7 @@
 // nothing can be missing.
 #include <ostream>
 
+#include "learn/compress/compressor.h"
 #include "learn/form/form.h"
 #include "learn/objective/objective.h"
 #include "learn/optim/optimizer.h"
@@ -60,6 +61,7 @@ Result<int> run_list(Args& args, Console& console) {
   add(all, "selector", selectors());
   add(all, "form", forms());
   add(all, "objective", objectives());
+  add(all, "compressor", compressors());
   if (json) {
     console.out << all.dump() << "\n";
     return 0;

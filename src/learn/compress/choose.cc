@@ -1,0 +1,188 @@
+#include "learn/compress/choose.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/format/json.h"
+#include "learn/compress/allocate.h"
+#include "learn/compress/answers.h"
+
+namespace varve {
+namespace {
+
+constexpr int64_t kMostChoice = int64_t(1) << 26;
+constexpr int64_t kMeasuredTokens = 768;
+
+struct Errors {  // of one weight, by format
+  double total = 0;
+  std::vector<double> of;
+};
+
+// sum over rows and columns of importance * (w - rounded)^2, and of importance * w^2.
+Result<Errors> errors_of(const Draft& draft, const Weight& weight, std::span<const Codec* const> formats) {
+  Errors errors;
+  errors.of.resize(formats.size());
+  const auto cols = size_t(weight.cols());
+  const Seen seen = TRY(draft.seen(weight));
+  const std::vector<float> importance = seen.rows > 0 ? seen.square : std::vector<float>(cols, 1.f);
+  const auto weighed = [&](size_t i, double value) { return double(importance[i % cols]) * value * value; };
+  TRY(draft.each(weight, [&](int32_t, std::span<const float> rows) -> Status {
+    for (size_t i = 0; i < rows.size(); ++i) errors.total += weighed(i, double(rows[i]));
+    draft.ops().parallel(int64_t(formats.size()), [&](int64_t f) {
+      const Codec& codec = *formats[size_t(f)];
+      std::vector<std::byte> bytes(size_t(codec.bytes_for(int64_t(cols))));
+      std::vector<float> back(cols);
+      for (size_t at = 0; at < rows.size(); at += cols) {
+        codec.encode(rows.subspan(at, cols), bytes);
+        codec.decode(bytes, back);
+        for (size_t i = 0; i < cols; ++i)
+          errors.of[size_t(f)] += weighed(i, double(rows[at + i]) - double(back[i]));
+      }
+    });
+    return {};
+  }));
+  return errors;
+}
+
+// What rounding one weight does, as an adapter: x (Q(w) - w)^T is added to its products.
+class Difference : public Delta, public Adapter {
+ public:
+  Difference(const Model& model, const Weight& weight, std::span<const std::byte> values)
+      : id_(model.weights().find(weight.role())),
+        matrix_{codec_named("f32").value(), values, weight.rows(), weight.cols()} {}
+  const Delta* on(WeightId id) const override { return id == id_ ? this : nullptr; }
+  void add(Ops& ops, Scratch&, Rows x, Rows y, float) const override { ops.matmul(x, matrix_, y, true); }
+  int64_t scratch_bytes(int32_t) const override { return 0; }
+
+ private:
+  WeightId id_;
+  Matrix matrix_;
+};
+
+Result<double> divergence(const Chooser& to, const Weight& weight, const Codec& format,
+                          const Answers& answers) {
+  const Draft& draft = to.draft;
+  Buffer room = TRY(Buffer::make(draft.ledger(), Tag::scratch, int64_t(weight.rows()) * weight.cols() * 4)
+                        .with("measuring " + weight.role()));
+  auto* values = reinterpret_cast<float*>(room.bytes().data());
+  std::vector<std::byte> bytes(size_t(format.bytes_for(weight.cols())));
+  TRY(draft.each(weight, [&](int32_t first, std::span<const float> rows) -> Status {
+    const auto cols = size_t(weight.cols());
+    for (size_t at = 0; at < rows.size(); at += cols) {
+      float* own = values + size_t(first) * cols + at;
+      format.encode(rows.subspan(at, cols), bytes);
+      format.decode(bytes, {own, cols});
+      for (size_t i = 0; i < cols; ++i) own[i] -= rows[at + i];
+    }
+    return {};
+  }));
+  const Difference difference(*to.model, weight, room.bytes());
+  return TRY(answers.compare(*to.model, &difference, draft.ops(), draft.ledger())).kl;
+}
+
+std::vector<std::vector<Token>> some_of(const CalibrationText& text) {
+  std::vector<std::vector<Token>> some;
+  int64_t tokens = 0;
+  for (size_t i = 0; i < text.texts.size() && tokens < kMeasuredTokens; ++i) {
+    some.push_back(text.texts[i]);
+    tokens += int64_t(some.back().size());
+  }
+  return some;
+}
+
+using Losses = std::vector<std::vector<double>>;  // of weights that round, by format
+
+std::vector<const Codec*> formats_for(const Weight& weight) {
+  std::vector<const Codec*> formats;
+  for (const Codec* one : rounding_formats()) {
+    const bool ternary = one->name() == "tq2_0";  // nothing that was not trained for it stands it
+    if (!ternary && weight.cols() % int32_t(one->block_values()) == 0) formats.push_back(one);
+  }
+  return formats;
+}
+
+Result<Losses> find_losses(const Chooser& to, const std::vector<Weight*>& weights, bool measured) {
+  Losses losses;
+  std::optional<Answers> answers;
+  if (measured) answers = TRY(Answers::make(*to.model, some_of(*to.text), to.draft.ops(), to.draft.ledger()));
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const Weight& weight = *weights[i];
+    const auto formats = formats_for(weight);
+    const Errors errors = TRY(errors_of(to.draft, weight, formats));
+    double scale = errors.total > 0 ? 1 / errors.total : 0;
+    if (measured && errors.of[0] > 0 && !to.draft.input(weight).empty() && weight.kept_rows.empty() &&
+        weight.kept_cols.empty())
+      scale = TRY(divergence(to, weight, *formats[0], *answers)) / errors.of[0];
+    losses.emplace_back();
+    for (const double error : errors.of) losses.back().push_back(error * scale);
+    to.progress("deciding", int64_t(i) + 1, int64_t(weights.size()));
+  }
+  return losses;
+}
+
+Result<Losses> load(Env& env, const std::string& path, const std::vector<Weight*>& weights) {
+  const auto bytes = TRY(read_file(env, path, kMostChoice));
+  const Json json = TRY(parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+  Losses losses;
+  for (const Json& weight : json.as_array()) {
+    losses.emplace_back();
+    for (const Json& one : weight.as_array()) losses.back().push_back(one.as_double());
+  }
+  bool fits = losses.size() == weights.size();
+  for (size_t i = 0; fits && i < losses.size(); ++i)
+    fits = losses[i].size() == formats_for(*weights[i]).size();
+  if (!fits) return Status(Code::corrupt, path + " is of another model");
+  return losses;
+}
+
+Status save(Env& env, const std::string& path, const Losses& losses) {
+  Json json = Json::array();
+  for (const auto& weight : losses) {
+    Json row = Json::array();
+    for (const double one : weight) row.push(one);
+    json.push(std::move(row));
+  }
+  const std::string text = json.dump();
+  return write_file(env, path, std::as_bytes(std::span(text)));
+}
+
+}  // namespace
+
+Status Chooser::choose(int64_t limit, bool measured) {
+  std::vector<Weight*> weights;
+  int64_t fixed = 0;
+  for (Weight& weight : draft.weights()) {
+    if (weight.rounds) {
+      weights.push_back(&weight);
+    } else {
+      const auto found = draft.vectors().find(weight.role());
+      fixed += found == draft.vectors().end() ? weight.bytes() : int64_t(found->second.size()) * 4;
+    }
+  }
+  if (measured && model == nullptr)
+    return Status(Code::invalid, "measured=1 needs a text to measure by: --calibrate TEXT");
+  Losses losses;
+  if (TRY(draft.env().exists(kept))) {
+    losses = TRY(load(draft.env(), kept, weights));
+  } else {
+    losses = TRY(find_losses(*this, weights, measured));
+    TRY(save(draft.env(), kept, losses));
+  }
+  std::vector<std::vector<Option>> items;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const auto formats = formats_for(*weights[i]);
+    items.emplace_back();
+    for (size_t f = 0; f < formats.size(); ++f) {
+      items.back().push_back(
+          {formats[f]->bytes_for(int64_t(weights[i]->rows()) * weights[i]->cols()), losses[i][f]});
+    }
+  }
+  auto chosen = allocate(items, limit - fixed);
+  if (!chosen.ok())
+    return std::move(chosen).status().with("fitting the weights, beside " + std::to_string(fixed) +
+                                           " bytes of vectors");
+  for (size_t i = 0; i < weights.size(); ++i) weights[i]->codec = formats_for(*weights[i])[(*chosen)[i]];
+  return {};
+}
+
+}  // namespace varve

@@ -1,0 +1,23 @@
+// Which number format each weight gets under a limit of bytes, by the allocator. What a format loses is
+// either the error of the weight's products over the calibration inputs, relative to them (as CPTQuant's
+// Taylor term and SliM-LLM's salience, a weight at a time); or that error scaled by what it was measured to
+// do to the model's answers on the text, one weight at a time (as Tyr-the-Pruner and MixDQ measure).
+#pragma once
+
+#include "learn/compress/calibration.h"
+#include "learn/compress/compress.h"
+#include "learn/compress/draft.h"
+
+namespace varve {
+
+struct Chooser {
+  Draft& draft;
+  std::string kept;    // a file: what a former run found
+  const Model* model;  // of measuring; else null
+  const CalibrationText* text;
+  const CompressProgress& progress;
+
+  Status choose(int64_t limit, bool measured);
+};
+
+}  // namespace varve

@@ -1,0 +1,122 @@
+// Recipes, targets, calibration, and what is refused.
+#include "learn/compress/compress.h"
+
+#include <filesystem>
+
+#include "learn/compress/rig_test.h"
+
+namespace varve {
+namespace {
+
+std::string message(auto result) {
+  return result.ok() ? "" : std::string(std::move(result).status().message());
+}
+
+struct Compress : testing::Test, CompressRig {};
+
+TEST_F(Compress, writes_what_each_format_takes) {
+  wide();
+  const auto report = run("q4_k", folder / "a.gguf").value();
+  for (const CompressedWeight& one : report.weights) {
+    EXPECT_EQ(one.to, "q4_k") << one.role;
+    EXPECT_EQ(one.bytes, int64_t(one.rows) * one.cols / 256 * 144);
+  }
+  EXPECT_EQ(report.weights.size(), 9u) << "seven of the layer, the table and the head";
+  EXPECT_NEAR(report.bits(), 4.5, 0.2);
+}
+
+TEST_F(Compress, rows_that_are_no_whole_blocks_get_the_next_larger_format) {
+  ASSERT_TRUE(write_tiny_model(posix_env(), base, {.layers = 1, .width = 96, .hidden = 224}).ok());
+  const auto report = run("q3_k", folder / "a.gguf").value();
+  for (const CompressedWeight& one : report.weights) EXPECT_EQ(one.to, "iq4_nl") << one.role;
+  open(folder / "a.gguf");
+}
+
+TEST_F(Compress, fewer_lose_more_and_calibration_less) {
+  wide();
+  const auto loss = [&](const std::string& recipe) {
+    const std::string out = folder / (recipe + ".gguf");
+    EXPECT_EQ(message(run(recipe, out)), "");
+    return divergence(out);
+  };
+  const double plain = loss("q2_k");
+  EXPECT_LT(loss("q4_k"), plain);
+  EXPECT_LT(loss("q2_k:scale=search"), plain);
+  EXPECT_LT(loss("q2_k+gptq"), 0.8 * plain);
+}
+
+TEST_F(Compress, a_model_larger_than_its_room_becomes_the_same_file) {
+  wide(4);
+  EXPECT_GT(bytes(base).size(), 6u << 20) << "beside 8 MiB that products of inputs take";
+  ASSERT_EQ(message(run("q4_0+gptq", folder / "a.gguf")), "");
+  ASSERT_EQ(message(run("q4_0+gptq", folder / "b.gguf", posix_env(), true, int64_t(14) << 20)), "");
+  EXPECT_EQ(bytes(folder / "a.gguf"), bytes(folder / "b.gguf"));
+}
+
+TEST_F(Compress, a_target_is_met_and_nearly_used_up) {
+  for (const char* recipe : {"target=6bpw", "target=6bpw:measured=1+search"}) {
+    const auto report = run(recipe, folder / (std::string(recipe) + ".gguf")).value();
+    EXPECT_LE(report.bits(), 6.0);
+    EXPECT_GT(report.bits(), 5.5);
+  }
+  EXPECT_LE(run("target=60KiB", folder / "bytes.gguf")->bytes, 60 << 10);
+}
+
+TEST_F(Compress, a_plan_writes_no_model_and_saves_the_reading) {
+  const CompressRecipe recipe = parse_compress_recipe("q4_0+search").value();
+  CompressOptions options{.model = base, .out = folder / "a.gguf", .calibrate = text, .plan_only = true};
+  int read = 0;
+  const auto count = [&](std::string_view stage, int64_t, int64_t) { read += stage == "reading the text"; };
+  const auto plan = compress_model(posix_env(), options, recipe, threads, ledger, count).value();
+  EXPECT_FALSE(std::filesystem::exists(options.out));
+  EXPECT_GT(read, 0);
+  read = 0, options.plan_only = false;
+  EXPECT_EQ(compress_model(posix_env(), options, recipe, threads, ledger, count)->bytes, plan.bytes);
+  EXPECT_EQ(read, 0);
+}
+
+TEST_F(Compress, says_what_is_wrong) {
+  const auto says = [&](const std::string& recipe, const char* words, bool calibrate = true) {
+    const std::string error = message(run(recipe, folder / "no.gguf", posix_env(), calibrate));
+    EXPECT_NE(error.find(words), std::string::npos) << recipe << ": " << error;
+    EXPECT_FALSE(std::filesystem::exists(folder / "no.gguf"));
+  };
+  says("q9", "'q9' is neither a number format nor a method");
+  says("q4_k+q3_k", "one number format or target");
+  says("q4_k:scale=other", "unknown option 'scale'");
+  says("q4_k++gptq", "an empty word");
+  says("q4_k+gptq:damp=7", "damp=7 is out of range");
+  says("target=4", "neither bits a weight");
+  says("target=-1bpw", "neither bits a weight");
+  says("target=1bpw", "the least that it can be is");
+  says("q4_k+gptq", "needs a text to calibrate by", false);
+  says("target=4bpw:measured=1", "needs a text to measure by", false);
+}
+
+TEST_F(Compress, refuses_a_result_that_is_there_and_texts_that_say_nothing) {
+  EXPECT_NE(message(run("q4_k", base)).find("is there already"), std::string::npos);
+  std::ofstream(text) << "Hi.";
+  EXPECT_NE(message(run("q4_0+search", folder / "a.gguf")).find("too few to calibrate by"),
+            std::string::npos);
+  std::ofstream(text) << "";
+  EXPECT_NE(message(run("q4_0+search", folder / "a.gguf")).find("is empty"), std::string::npos);
+  text = folder / "absent";
+  EXPECT_NE(message(run("q4_0+search", folder / "a.gguf")), "");
+  text = base;
+  EXPECT_NE(message(run("q4_0+search", folder / "b.gguf")), "") << "a model is no text";
+  base = folder / "absent.gguf";
+  EXPECT_NE(message(run("q4_0", folder / "a.gguf")), "");
+}
+
+TEST_F(Compress, another_recipe_begins_anew) {
+  const CompressRecipe recipe = parse_compress_recipe("q4_0+search").value();
+  const CompressOptions options{
+      .model = base, .out = folder / "a.gguf", .calibrate = text, .plan_only = true};
+  ASSERT_TRUE(compress_model(posix_env(), options, recipe, threads, ledger, [](auto, auto, auto) {}).ok());
+  ASSERT_TRUE(run("q5_0+search", folder / "a.gguf").ok());
+  ASSERT_TRUE(run("q5_0+search", folder / "b.gguf").ok());
+  EXPECT_EQ(bytes(folder / "a.gguf"), bytes(folder / "b.gguf"));
+}
+
+}  // namespace
+}  // namespace varve

@@ -1,0 +1,134 @@
+#include "learn/compress/compressed_file.h"
+
+#include <algorithm>
+
+namespace varve {
+namespace {
+
+constexpr int64_t kMostPlan = int64_t(1) << 24;
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+// The tensors of the result: the draft's in their order, then vectors that are new.
+Result<std::vector<GgufTensor>> tensors_of(const Draft& draft) {
+  std::vector<GgufTensor> tensors;
+  const Codec* f32 = TRY(codec_named("f32"));
+  const auto add = [&](std::string name, const Codec& codec, std::vector<int64_t> shape) -> Status {
+    GgufTensor one{std::move(name), *codec.gguf_type(), std::move(shape), 0, 0};
+    one.bytes = TRY(gguf_bytes(one.type, one.shape).with("laying out " + one.name));
+    tensors.push_back(std::move(one));
+    return {};
+  };
+  auto vectors = draft.vectors();
+  for (const Weight& weight : draft.weights()) {
+    if (const auto found = vectors.find(weight.role()); found != vectors.end()) {
+      TRY(add(weight.name, *f32, {int64_t(found->second.size())}));
+      vectors.erase(found);
+      continue;
+    }
+    std::vector<int64_t> shape{weight.cols()};
+    const int64_t rows = weight.rows() / weight.from.stack;
+    if (rows > 1 || weight.from.stack > 1) shape.push_back(rows);
+    if (weight.from.stack > 1) shape.push_back(weight.from.stack);
+    TRY(add(weight.name, *weight.codec, std::move(shape)));
+  }
+  for (const auto& [role, values] : vectors)
+    TRY(add(role.ends_with(".bias") ? role : role + ".weight", *f32, {int64_t(values.size())}));
+  return tensors;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CompressedFile>> CompressedFile::open(Env& env, const std::string& out,
+                                                             const std::string& plan) {
+  std::unique_ptr<CompressedFile> product(new CompressedFile(env, out));
+  TRY(env.make_folder(product->folder_));
+  product->lock_ = TRY(env.lock(product->work("lock")).with("compressing to " + out));
+  const std::string path = product->work("plan");
+  if (TRY(env.exists(path))) {
+    const auto before = TRY(read_file(env, path, kMostPlan));
+    if (std::equal(before.begin(), before.end(), bytes_of(plan).begin(), bytes_of(plan).end()))
+      return product;
+  }
+  for (const char* name : {"plan", "seen", "choice", "marks", "model"}) {
+    if (TRY(env.exists(product->work(name)))) TRY(env.remove(product->work(name)));
+  }
+  TRY(remove_leftovers(env, product->folder_));
+  TRY(write_file(env, path, bytes_of(plan)));
+  return product;
+}
+
+Status CompressedFile::begin(const Draft& draft) {
+  const auto tensors = TRY(tensors_of(draft));
+  const GgufHead head = TRY(gguf_head(draft.version(), draft.metadata(), tensors));
+  int64_t at = int64_t(head.bytes.size());
+  std::vector<int64_t> places;
+  for (const GgufTensor& tensor : tensors) {
+    places.push_back(at);
+    at += (tensor.bytes + head.alignment - 1) / head.alignment * head.alignment;
+    tensor_bytes_ += tensor.bytes;
+  }
+  file_bytes_ = at;
+  offsets_.assign(places.begin(), places.begin() + ptrdiff_t(draft.weights().size()));
+  const bool again = TRY(env_.exists(work("model"))) && TRY(env_.exists(work("marks")));
+  file_ = TRY(env_.open(work("model"), TRY(env_.exists(work("model"))) ? Open::write : Open::create));
+  std::vector<std::byte> marks(draft.weights().size());
+  if (again) {
+    marks_ = TRY(env_.open(work("marks"), Open::write));
+    std::vector<std::byte> before(head.bytes.size());
+    const bool same = TRY(marks_->size()) == int64_t(marks.size()) && TRY(file_->size()) == file_bytes_ &&
+                      file_->read(0, before).ok() && before == head.bytes;
+    if (same) TRY(marks_->read(0, marks));
+  }
+  for (const std::byte mark : marks) done_.push_back(mark != std::byte(0));
+  TRY(file_->truncate(file_bytes_).with("making room for " + out_));
+  TRY(file_->write(0, head.bytes));
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const bool own = i < draft.weights().size();
+    std::string role = own ? draft.weights()[i].role() : tensors[i].name;
+    if (!own && role.ends_with(".weight")) role.resize(role.size() - 7);
+    if (const auto found = draft.vectors().find(role); found != draft.vectors().end())
+      TRY(file_->write(places[i], std::as_bytes(std::span(found->second))));
+  }
+  TRY(file_->sync());
+  if (marks_ == nullptr) {
+    TRY(write_file(env_, work("marks"), marks));
+    marks_ = TRY(env_.open(work("marks"), Open::write));
+  } else {
+    TRY(marks_->truncate(int64_t(marks.size())));
+    TRY(marks_->write(0, marks));
+  }
+  return {};
+}
+
+Status CompressedFile::write(size_t weight, int64_t at, std::span<const std::byte> bytes) {
+  return file_->write(offsets_[weight] + at, bytes);
+}
+
+Status CompressedFile::read(size_t weight, int64_t at, std::span<std::byte> bytes) const {
+  return file_->read(offsets_[weight] + at, bytes);
+}
+
+Status CompressedFile::finish_weight(size_t weight) {
+  TRY(file_->sync());
+  const std::byte one{1};
+  TRY(marks_->write(int64_t(weight), {&one, 1}));
+  done_[weight] = true;
+  return {};
+}
+
+Status CompressedFile::commit() {
+  TRY(file_->sync());
+  file_.reset(), marks_.reset();
+  TRY(env_.rename(work("model"), out_));
+  for (const char* name : {"plan", "seen", "choice", "marks"}) {
+    if (TRY(env_.exists(work(name)))) TRY(env_.remove(work(name)));
+  }
+  lock_.reset();
+  TRY(env_.remove(work("lock")));
+  return env_.remove(folder_);
+}
+
+}  // namespace varve
