@@ -44,14 +44,32 @@ Result<Reservation> Ledger::reserve(Tag tag, int64_t bytes) {
                                        " of " + std::to_string(limit_) + " are in use");
 }
 
-void Ledger::add_shrinker(Shrinker* shrinker) {
+Status Ledger::set_limit(int64_t limit_bytes) {
+  const int64_t before = limit_.exchange(limit_bytes);
+  std::shared_lock lock(shrinkers_mutex_);
+  for (Shrinker* shrinker : shrinkers_) {
+    if (used() <= limit_bytes) return {};
+    shrinker->shrink(used() - limit_bytes);
+  }
+  if (used() <= limit_bytes) return {};
+  limit_ = before;
+  return Status(Code::over_budget, std::to_string(used()) +
+                                       " bytes are in use and cannot be given back now; the limit would be " +
+                                       std::to_string(limit_bytes));
+}
+
+void Ledger::add_shrinker(Shrinker* shrinker, bool last) {
   std::lock_guard lock(shrinkers_mutex_);
-  shrinkers_.push_back(shrinker);
+  last_ += last;
+  shrinkers_.insert(last ? shrinkers_.end() : shrinkers_.end() - ptrdiff_t(last_), shrinker);
 }
 
 void Ledger::remove_shrinker(Shrinker* shrinker) {
   std::lock_guard lock(shrinkers_mutex_);
-  std::erase(shrinkers_, shrinker);
+  const auto found = std::find(shrinkers_.begin(), shrinkers_.end(), shrinker);
+  if (found == shrinkers_.end()) return;
+  if (shrinkers_.end() - found <= ptrdiff_t(last_)) --last_;
+  shrinkers_.erase(found);
 }
 
 bool Ledger::take(Tag tag, int64_t bytes) {

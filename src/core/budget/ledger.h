@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <shared_mutex>
@@ -56,8 +57,12 @@ class Ledger {
       : limit_(limit_bytes), outside_(outside_bytes) {}
 
   Result<Reservation> reserve(Tag tag, int64_t bytes);
-  void add_shrinker(Shrinker* shrinker);
+  // `last`: asked after all others, whenever they come: what it gives back is dear.
+  void add_shrinker(Shrinker* shrinker, bool last = false);
   void remove_shrinker(Shrinker* shrinker);  // waits for a shrink() under way
+
+  // Another limit from now on. over_budget: the shrinkers could not give back enough; then nothing changed.
+  Status set_limit(int64_t limit_bytes);
 
   int64_t limit() const { return limit_; }
   int64_t outside() const { return outside_; }
@@ -70,13 +75,15 @@ class Ledger {
   bool take(Tag tag, int64_t bytes);
   void give(Tag tag, int64_t bytes);
 
-  const int64_t limit_, outside_;
+  std::atomic<int64_t> limit_;
+  const int64_t outside_;
   mutable std::mutex mutex_;
   int64_t used_ = 0;
   int64_t peak_ = 0;
   std::array<int64_t, static_cast<size_t>(Tag::count)> by_tag_{};
   std::shared_mutex shrinkers_mutex_;
   std::vector<Shrinker*> shrinkers_;
+  size_t last_ = 0;  // so many of them come after all others
 };
 
 }  // namespace varve

@@ -23,6 +23,8 @@ class File {  // closed when it dies; closing after sync() loses nothing
   virtual Result<int64_t> size() const = 0;
   // Fills `out` wholly or fails: a short file is Code::corrupt.
   virtual Status read(int64_t offset, std::span<std::byte> out) const = 0;
+  // As far as the file goes: how many bytes of `out` are filled now, fewer only at its end.
+  virtual Result<int64_t> read_up_to(int64_t offset, std::span<std::byte> out) const;
   virtual Status write(int64_t offset, std::span<const std::byte> bytes) = 0;  // wholly or fails
   virtual Status truncate(int64_t size) = 0;
   virtual Status sync() = 0;  // durable afterwards
@@ -37,7 +39,10 @@ class Mapping {
 };
 
 // write: must exist; create: must not exist, mode 0600. Both may read, and follow no symbolic link.
-enum class Open : uint8_t { read, write, create };
+// direct: reads past the system's page cache; offsets, sizes and addresses are multiples of kDirectBytes, and
+// read_up_to() may ask beyond the end. unsupported: the file system has no such reads.
+enum class Open : uint8_t { read, write, create, direct };
+inline constexpr int64_t kDirectBytes = 4096;
 
 class Env {
  public:

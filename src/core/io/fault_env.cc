@@ -38,6 +38,12 @@ class FaultFile : public File {
   Status read(int64_t offset, std::span<std::byte> out) const override {
     return planned_if(reads_, plan_, path_, [&] { return under_->read(offset, out); });
   }
+  Result<int64_t> read_up_to(int64_t offset, std::span<std::byte> out) const override {
+    const Fault fault = reads_ ? plan_.next() : Fault::none;
+    if (fault != Fault::none && fault != Fault::short_read) return refusal(fault, path_);
+    const int64_t got = TRY(under_->read_up_to(offset, out));
+    return fault == Fault::none ? got : got / 2;
+  }
   Status write(int64_t offset, std::span<const std::byte> bytes) override {
     const Fault fault = plan_.next();
     if (fault == Fault::none) return under_->write(offset, bytes);

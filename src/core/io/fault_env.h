@@ -13,6 +13,7 @@ enum class Fault : uint8_t {
   io_error,     // the same, with another reason
   short_write,  // the first half of the bytes is written, then no_space; of other calls, no_space
   after,        // it happened, and the error came afterwards
+  short_read,   // the file seems to end in the middle of what is read; of other calls, io_error
 };
 
 // Counts calls and says which one fails. Knows nothing of files, so that other ways to the disk can ask it

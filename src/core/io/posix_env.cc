@@ -77,8 +77,11 @@ Status sync_folder(const std::string& folder) {
 
 class PosixFile : public File {
  public:
-  PosixFile(Descriptor file, std::string path, bool created)
-      : file_(std::move(file)), path_(std::move(path)), name_unsynced_(created) {}
+  PosixFile(Descriptor file, std::string path, Open how)
+      : file_(std::move(file)),
+        path_(std::move(path)),
+        direct_(how == Open::direct),
+        name_unsynced_(how == Open::create) {}
 
   Result<int64_t> size() const override {
     struct stat found {};
@@ -87,15 +90,21 @@ class PosixFile : public File {
   }
 
   Status read(int64_t offset, std::span<std::byte> out) const override {
-    while (!out.empty()) {
-      const ssize_t got = repeat([&] { return ::pread(file_.fd(), out.data(), out.size(), offset); });
+    const int64_t got = TRY(read_up_to(offset, out));
+    if (got == int64_t(out.size())) return {};
+    return Status(Code::corrupt, path_ + " ends at " + std::to_string(offset + got) + ", too early");
+  }
+
+  Result<int64_t> read_up_to(int64_t offset, std::span<std::byte> out) const override {
+    int64_t done = 0;
+    while (done < int64_t(out.size())) {
+      const ssize_t got = repeat(
+          [&] { return ::pread(file_.fd(), out.data() + done, out.size() - size_t(done), offset + done); });
       if (got < 0) return failed("read", path_);
-      if (got == 0)
-        return Status(Code::corrupt, path_ + " ends at " + std::to_string(offset) + ", too early");
-      out = out.subspan(size_t(got));
-      offset += got;
+      done += got;
+      if (got == 0 || (direct_ && done % kDirectBytes != 0)) break;  // its end
     }
-    return {};
+    return done;
   }
 
   Status write(int64_t offset, std::span<const std::byte> bytes) override {
@@ -126,6 +135,7 @@ class PosixFile : public File {
  private:
   const Descriptor file_;
   const std::string path_;
+  const bool direct_;
   std::atomic<bool> name_unsynced_;
 };
 
@@ -145,9 +155,13 @@ class PosixMapping : public Mapping {
 class PosixEnv : public Env {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, Open how) override {
-    static constexpr int kFlags[] = {O_RDONLY, O_RDWR | O_NOFOLLOW, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW};
-    Descriptor file = TRY(open_regular(path, kFlags[static_cast<int>(how)]));
-    return std::unique_ptr<File>(new PosixFile(std::move(file), path, how == Open::create));
+    static constexpr int kFlags[] = {O_RDONLY, O_RDWR | O_NOFOLLOW, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+                                     O_RDONLY | O_DIRECT};
+    auto file = open_regular(path, kFlags[static_cast<int>(how)]);
+    if (!file.ok() && how == Open::direct && file.code() == Code::io)
+      return Status(Code::unsupported, std::string(std::move(file).status().message()));
+    Descriptor opened = TRY(std::move(file));
+    return std::unique_ptr<File>(new PosixFile(std::move(opened), path, how));
   }
 
   Result<std::unique_ptr<Mapping>> map(const std::string& path) override {
@@ -214,7 +228,7 @@ class PosixEnv : public Env {
       if (errno != EWOULDBLOCK) return failed("lock", path);
       return Status(Code::conflict, path + " is locked: another process uses it");
     }
-    return std::unique_ptr<File>(new PosixFile(std::move(file), path, false));
+    return std::unique_ptr<File>(new PosixFile(std::move(file), path, Open::write));
   }
 
  private:

@@ -215,5 +215,23 @@ TEST(WholeFile, AFullDiskLeavesTheOldContent) {
   EXPECT_EQ(posix_env().list(folder.path())->size(), 1u);
 }
 
+TEST(PosixEnv, DirectReadsGiveWhatTheFileHoldsUpToItsEnd) {
+  const TempFolder folder;
+  std::string text(3 * kDirectBytes + 77, 'x');
+  for (size_t i = 0; i < text.size(); ++i) text[i] = char('a' + i * 7 % 26);
+  ASSERT_TRUE(write_file(posix_env(), folder / "f", std::as_bytes(std::span(text))).ok());
+  auto file = posix_env().open(folder / "f", Open::direct);
+  if (file.code() == Code::unsupported) GTEST_SKIP() << "this file system has no direct reads";
+  ASSERT_TRUE(file.ok());
+  std::vector<std::byte> held(6 * size_t(kDirectBytes));
+  const size_t skipped = -reinterpret_cast<uintptr_t>(held.data()) % size_t(kDirectBytes);
+  const auto room = std::span(held).subspan(skipped, 4 * size_t(kDirectBytes));
+  EXPECT_EQ((*file)->read_up_to(kDirectBytes, room).value(), 2 * kDirectBytes + 77);
+  EXPECT_EQ(std::memcmp(room.data(), text.data() + kDirectBytes, 2 * size_t(kDirectBytes) + 77), 0);
+  EXPECT_EQ((*file)->read_up_to(4 * kDirectBytes, room).value(), 0);
+  EXPECT_EQ((*file)->read(kDirectBytes, room).code(), Code::corrupt);
+  EXPECT_TRUE((*file)->read(0, room.first(size_t(kDirectBytes))).ok());
+}
+
 }  // namespace
 }  // namespace varve

@@ -40,6 +40,12 @@ class HeldBytes : public File {
 
 }  // namespace
 
+Result<int64_t> File::read_up_to(int64_t offset, std::span<std::byte> out) const {
+  const int64_t there = std::clamp<int64_t>(TRY(size()) - offset, 0, int64_t(out.size()));
+  TRY(read(offset, out.first(size_t(there))));
+  return there;
+}
+
 std::unique_ptr<File> file_of(std::string bytes) {
   return std::make_unique<HeldBytes>(std::move(bytes));
 }

@@ -120,6 +120,11 @@ Status Decoder::bind() {
   const DecoderParts parts{spec_, *store_, rope_, rope_local_, to_embed_};
   for (size_t i = 0; i < spec_.layers.size(); ++i)
     blocks_.emplace_back(parts, int32_t(i), weights_.layers[i]);
+  std::vector<WeightId> pass;
+  for (const DecoderBlock& block : blocks_)
+    pass.insert(pass.end(), block.weights().begin(), block.weights().end());
+  pass.push_back(weights_.output.weight);
+  store_->hint(pass);
   return {};
 }
 
@@ -174,8 +179,7 @@ Status Decoder::check(const Batch& batch, const Rows& out, int32_t width) const 
 }
 
 Status Decoder::embed(const Batch& batch, Step& step) const {
-  const WeightPin table = TRY(store_->pin(weights_.token_embedding));
-  step.ops.gather(*table, batch.tokens, step.x);
+  TRY(look_up(step.ops, *store_, weights_.token_embedding, batch.tokens, step.x));
   if (spec_.embedding_scale != 1) step.ops.scale(step.x, spec_.embedding_scale);
   if (spec_.learned_positions) TRY(add_rows(weights_.position_embedding, batch.positions, step));
   if (spec_.token_types > 0) {
@@ -188,9 +192,8 @@ Status Decoder::embed(const Batch& batch, Step& step) const {
 
 Status Decoder::add_rows(WeightId table, std::span<const int32_t> rows, Step& step) const {
   const int64_t mark = step.scratch.mark();
-  const WeightPin pin = TRY(store_->pin(table));
   Rows found = step.scratch.take(step.x.count(), spec_.width);
-  step.ops.gather(*pin, rows, found);
+  TRY(look_up(step.ops, *store_, table, rows, found));
   step.ops.add(found, step.x);
   step.scratch.release(mark);
   return {};
@@ -199,7 +202,6 @@ Status Decoder::add_rows(WeightId table, std::span<const int32_t> rows, Step& st
 Status Decoder::run(const Batch& batch, Step& step, Rows out) const {
   TRY(embed(batch, step));
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    if (i + 1 < blocks_.size()) store_->hint(blocks_[i + 1].weights());
     TRY(blocks_[i].forward(step));
     for (const Segment& segment : batch.segments) {  // where layers share their KV, the next one begins anew
       if (to_embed_) TRY(segment.kv->truncate(batch.positions[size_t(segment.first)]));

@@ -1,5 +1,6 @@
 // From a GGUF file to a Model: head, spec, tokenizer, template, fingerprint, then the weights.
 #include <algorithm>
+#include <functional>
 
 #include "run/model/arch/family.h"
 #include "run/model/decoder.h"
@@ -60,7 +61,9 @@ int64_t least_working_bytes(const DecoderSpec& spec) {
 
 using Opened = Result<std::shared_ptr<const Model>>;
 
-Opened open(Env& env, const std::string& path, Ledger& ledger, bool to_embed, int64_t stream_bytes) {
+using OpenStore = std::function<Result<std::unique_ptr<WeightStore>>(const Gguf& gguf, int64_t working)>;
+
+Opened open(Env& env, const std::string& path, Ledger& ledger, bool to_embed, const OpenStore& open_store) {
   auto mapping = TRY(env.map(path));
   const Gguf gguf = TRY(Gguf::parse(mapping->bytes()).with("reading " + path));
   DecoderSpec spec = TRY(read_decoder_spec(gguf).with("reading " + path));
@@ -73,8 +76,7 @@ Opened open(Env& env, const std::string& path, Ledger& ledger, bool to_embed, in
   identity.fingerprint = model_fingerprint(mapping->bytes(), gguf);
   mapping.reset();  // the weights are read, not mapped
   const int64_t working = to_embed ? 0 : least_working_bytes(spec);
-  auto store = stream_bytes >= 0 ? TRY(open_streamed_weights(env, path, gguf, ledger, stream_bytes))
-                                 : TRY(open_resident_weights(env, path, gguf, ledger, working));
+  auto store = TRY(open_store(gguf, working));
   return Decoder::make(std::move(spec), std::move(store), std::move(identity), to_embed)
       .with("opening " + path);
 }
@@ -97,15 +99,26 @@ Hash256 model_fingerprint(std::span<const std::byte> file, const Gguf& gguf) {
 }
 
 Opened open_model(Env& env, const std::string& path, Ledger& ledger) {
-  return open(env, path, ledger, false, -1);
+  return open(env, path, ledger, false, [&](const Gguf& gguf, int64_t working) {
+    return open_resident_weights(env, path, gguf, ledger, working);
+  });
 }
 
 Opened open_streamed_model(Env& env, const std::string& path, Ledger& ledger, int64_t keep_bytes) {
-  return open(env, path, ledger, false, keep_bytes);
+  return open(env, path, ledger, false, [&](const Gguf& gguf, int64_t) {
+    return open_streamed_weights(env, path, gguf, ledger, keep_bytes);
+  });
+}
+
+Opened open_planned_model(Env& env, const std::string& path, Ledger& ledger) {
+  return open(env, path, ledger, false,
+              [&](const Gguf& gguf, int64_t) { return open_planned_weights(env, path, gguf, ledger); });
 }
 
 Opened open_embedding_model(Env& env, const std::string& path, Ledger& ledger) {
-  return open(env, path, ledger, true, -1);
+  return open(env, path, ledger, true, [&](const Gguf& gguf, int64_t working) {
+    return open_resident_weights(env, path, gguf, ledger, working);
+  });
 }
 
 }  // namespace varve

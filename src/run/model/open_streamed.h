@@ -9,4 +9,8 @@ namespace varve {
 Result<std::shared_ptr<const Model>> open_streamed_model(Env& env, const std::string& path, Ledger& ledger,
                                                          int64_t keep_bytes);
 
+// As open_model(), for a model that does not fit: see open_planned_weights(). Nothing stays in memory until
+// weights().streaming()->keep().
+Result<std::shared_ptr<const Model>> open_planned_model(Env& env, const std::string& path, Ledger& ledger);
+
 }  // namespace varve

@@ -73,6 +73,12 @@ Result<WeightPin> WeightStore::pin_rows(WeightId id, int32_t first, int32_t coun
   return WeightPin(part, std::move(whole));
 }
 
+Result<WeightPin> WeightStore::pin_from(WeightId id, int32_t first, int32_t of_stack) const {
+  if (first == 0) return pin(id, of_stack);
+  CHECK(of_stack == 0, "a store without parts gives a matrix of a stack whole");
+  return pin_rows(id, first, entries()[id].rows - first);
+}
+
 bool role_matches(std::string_view pattern, std::string_view role) {
   auto next = [](std::string_view& rest) {
     const size_t dot = rest.find('.');

@@ -5,8 +5,7 @@
 #include <map>
 #include <mutex>
 
-#include "core/budget/buffer.h"
-#include "run/weights/weight_store.h"
+#include "run/weights/vectors.h"
 
 namespace varve {
 namespace {
@@ -16,9 +15,11 @@ constexpr int64_t kAround = 2ll << 20;  // single rows and what a pass holds bes
 
 class StreamedWeights : public WeightStore {
  public:
-  StreamedWeights(std::vector<WeightEntry> entries, std::unique_ptr<File> file, Reservation booked)
+  StreamedWeights(std::vector<WeightEntry> entries, std::unique_ptr<File> file, Vectors vectors,
+                  Reservation booked)
       : entries_(std::move(entries)),
         file_(std::move(file)),
+        vectors_(std::move(vectors)),
         booked_(std::move(booked)),
         room_(booked_.bytes()) {
     for (WeightId id = 0; id < entries_.size(); ++id) ids_[entries_[id].role] = id;
@@ -31,38 +32,20 @@ class StreamedWeights : public WeightStore {
   }
   bool streams() const override { return true; }
   void hint(std::span<const WeightId>) const override {}  // the system reads ahead
-  int64_t resident_bytes() const override { return booked_.bytes() + vectors_.size(); }
+  int64_t resident_bytes() const override { return booked_.bytes() + vectors_.bytes(); }
 
   Result<WeightPin> pin(WeightId id, int32_t of_stack) const override {
     CHECK(id < entries_.size(), "no such weight");
     const WeightEntry& entry = entries_[id];
     CHECK(of_stack >= 0 && of_stack < entry.stack, "no such matrix in the stack");
-    if (const auto found = vector_at_.find(id); found != vector_at_.end()) {
-      const auto bytes = vectors_.bytes().subspan(size_t(found->second), size_t(entry.bytes));
-      return WeightPin({entry.codec, bytes, entry.rows, entry.cols}, nullptr);
-    }
+    if (auto vector = vectors_.find(id, entry)) return *std::move(vector);
     return stretch(id, of_stack * entry.rows, entry.rows);
   }
   Result<WeightPin> pin_rows(WeightId id, int32_t first, int32_t count) const override {
     CHECK(id < entries_.size() && entries_[id].stack == 1, "rows of one matrix");
     CHECK(first >= 0 && count > 0 && first + count <= entries_[id].rows, "no such rows");
-    if (vector_at_.contains(id)) return pin(id, 0);
+    if (is_vector(entries_[id])) return pin(id, 0);
     return stretch(id, first, count);
-  }
-
-  Status read_vectors(Ledger& ledger) {
-    int64_t total = 0;
-    for (WeightId id = 0; id < entries_.size(); ++id) {
-      if (entries_[id].rows != 1 || entries_[id].stack != 1) continue;
-      vector_at_[id] = total;
-      total += (entries_[id].bytes + 63) / 64 * 64;
-    }
-    vectors_ = TRY(Buffer::make(ledger, Tag::weights, total));
-    for (const auto& [id, at] : vector_at_) {
-      const auto own = vectors_.bytes().subspan(size_t(at), size_t(entries_[id].bytes));
-      TRY(file_->read(entries_[id].offset, own).with("reading " + entries_[id].role));
-    }
-    return {};
   }
 
  private:
@@ -106,8 +89,7 @@ class StreamedWeights : public WeightStore {
   std::vector<WeightEntry> entries_;
   std::unique_ptr<File> file_;
   std::map<std::string, WeightId, std::less<>> ids_;
-  std::map<WeightId, int64_t> vector_at_;
-  Buffer vectors_;
+  Vectors vectors_;
   Reservation booked_;
   mutable std::mutex mutex_;
   mutable Ledger room_;
@@ -137,9 +119,9 @@ Result<std::unique_ptr<WeightStore>> open_streamed_weights(Env& env, const std::
   for (const WeightEntry& entry : entries) {
     if (entry.offset + entry.bytes > TRY(file->size())) return Status(Code::corrupt, path + " is cut short");
   }
-  auto store = std::make_unique<StreamedWeights>(std::move(entries), std::move(file), std::move(booked));
-  TRY(store->read_vectors(ledger).with("loading " + path));
-  return std::unique_ptr<WeightStore>(std::move(store));
+  Vectors vectors = TRY(Vectors::read(entries, *file, ledger).with("loading " + path));
+  return std::unique_ptr<WeightStore>(
+      new StreamedWeights(std::move(entries), std::move(file), std::move(vectors), std::move(booked)));
 }
 
 }  // namespace varve

@@ -19,6 +19,8 @@
 
 namespace varve {
 
+class Streaming;  // run/weights/stream_plan.h
+
 using WeightId = uint32_t;
 inline constexpr WeightId kNoWeight = ~WeightId(0);
 
@@ -53,9 +55,14 @@ class WeightStore {
                                 int32_t of_stack = 0) const = 0;  // waits for the disk if it must
   // Some rows of a matrix that is no stack. A store that streams reads these alone.
   virtual Result<WeightPin> pin_rows(WeightId id, int32_t first, int32_t count) const;
-  virtual bool streams() const { return false; }                // then few rows at a time cost less than all
-  virtual void hint(std::span<const WeightId> next) const = 0;  // never waits
+  // The rows of a matrix from `first` on that lie together: one or more, all that are left where nothing
+  // streams. Whoever goes through a matrix so needs no room for all of it.
+  virtual Result<WeightPin> pin_from(WeightId id, int32_t first, int32_t of_stack = 0) const;
+  virtual bool streams() const { return false; }  // then few rows at a time cost less than all
+  // The weights of a pass in the order of their use; the next pass follows. Never waits.
+  virtual void hint(std::span<const WeightId> pass) const = 0;
   virtual int64_t resident_bytes() const = 0;
+  virtual Streaming* streaming() const { return nullptr; }  // null: this store has no plan
 };
 
 // Reads every tensor into booked memory. over_budget comes before the first byte is read, with the
@@ -73,6 +80,14 @@ Result<std::unique_ptr<WeightStore>> open_resident_weights(Env& env, const std::
 Result<std::unique_ptr<WeightStore>> open_streamed_weights(Env& env, const std::string& path,
                                                            const Gguf& gguf, Ledger& ledger,
                                                            int64_t keep_bytes = 0);
+
+// Weights by a plan, for generation with a model that does not fit: every pass goes through the parts of
+// matrices in the order of hint(); some stay in memory, spread evenly over the pass, and the others are read
+// ahead of it, past the page cache, into a ring of buffers. Nothing stays until Streaming::keep(); the first
+// pass reads what stays. The file may be cut, or its disk fail, at any time: then pins fail, and later ones
+// try again. over_budget: not even the ring fits, with the arithmetic.
+Result<std::unique_ptr<WeightStore>> open_planned_weights(Env& env, const std::string& path, const Gguf& gguf,
+                                                          Ledger& ledger);
 
 // What the tensors of a file are, in the order of the file; ids are indices. No byte of them is read.
 Result<std::vector<WeightEntry>> list_weights(const Gguf& gguf);

@@ -4,10 +4,12 @@
 
 #include <ostream>
 
+#include "serve/cli/budget.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
 #include "serve/cli/slash.h"
 #include "serve/cli/terminal/terminal.h"
+#include "serve/home/control.h"
 
 namespace varve {
 namespace {
@@ -47,6 +49,7 @@ Status say(Chat& chat, const std::string& line, TurnOptions options) {
   for (const std::string& trouble : report.troubles) console.err << "varve: " << trouble << std::endl;
   TRY(keep_report(chat.verb.home, posix_env(), chat.verb.who, chat.session.id(), report)
           .with("keeping the numbers of the turn; the turn itself is stored"));
+  print_speed(chat.verb.home, report.usage, console);
   chat.last = std::move(report);
   return {};
 }
@@ -87,11 +90,16 @@ Result<int> run_chat(Args& args, Console& console) {
   TurnOptions options = TRY(turn_options(args));
   options.settle = !console.terminal.is_tty();  // a person does not wait for what is learnt
   const std::string id = TRY(args.value("--session")).value_or("chat");
-  const bool json = args.flag("--json");
+  const bool json = args.flag("--json"), plan = args.flag("--plan");
   TRY(args.rest(0, 0, "no words after 'chat'; say them when it has begun"));
   const std::unique_ptr<Home> home = TRY(Home::open(settings));
+  if (plan) {
+    print_plan(*home, json, console);
+    return 0;
+  }
   const std::shared_ptr<Session> session = TRY(home->session(who, id));
   TRY(home->adapter(who, std::nullopt).status());
+  const auto control = open_control(*home);
   console.terminal.catch_interrupts();
   greet(*home, *session, console);
   Chat chat{.verb = {*home, who, console, json}, .session = *session};

@@ -181,6 +181,11 @@ constexpr std::string_view kFeedback =
 constexpr std::string_view kExplain = "varve explain\n";
 constexpr std::string_view kDoctor = "varve doctor [--model FILE]\n";
 
+constexpr std::string_view kBudget =
+    "varve budget [SIZE]\n\n"
+    "  What the process that has this home open may take, and what takes it. With SIZE, as 800MiB, it\n"
+    "  takes no more from now on: a model that streams keeps fewer or more weights in memory, and\n"
+    "  writes the same words slower or faster. Less than what it cannot give back is refused.\n";
 constexpr std::string_view kIndex =
     "varve index [rebuild]\n\n"
     "  rebuild            throws the indexes away and makes them anew from the memories\n";
@@ -227,6 +232,8 @@ constexpr Command kCommands[] = {
     {"pretrain", "a small model from nothing but text", kPretrain, run_pretrain},
     {"list", "every method that can be chosen", "varve list [--json]\n", run_list},
     {"settings", "every setting, its range and default", "varve settings [--json]\n", run_settings},
+    {"budget", "what a running chat or server may take, changed while it runs", kBudget, run_budget,
+     Shared::home},
     {"doctor", "machine, budget, disk, and whether the home is sound", kDoctor, run_doctor, Shared::home},
 };
 

@@ -3,9 +3,11 @@
 
 #include <ostream>
 
+#include "serve/cli/budget.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
 #include "serve/cli/terminal/terminal.h"
+#include "serve/home/control.h"
 
 namespace varve {
 
@@ -14,10 +16,15 @@ Result<int> run_complete(Args& args, Console& console) {
   const HomeOptions settings = TRY(home_options(args, UseModel::named));
   const TurnOptions options = TRY(turn_options(args));
   const std::string prompt = TRY(args.value("--prompt")).value_or("");
-  const bool json = args.flag("--json");
+  const bool json = args.flag("--json"), plan = args.flag("--plan");
   TRY(args.rest(0, 0, "no words; the text to go on with is given as --prompt TEXT"));
   if (settings.model.empty()) return Status(Code::invalid, "name the model that writes: --model FILE");
   const std::unique_ptr<Home> home = TRY(Home::open(settings));
+  if (plan) {
+    print_plan(*home, json, console);
+    return 0;
+  }
+  const auto control = open_control(*home);
   Engine& engine = *home->engine();
   Request request;
   request.tokens = tokenize_prompt(*engine.model().tokenizer(), prompt);
@@ -41,7 +48,8 @@ Result<int> run_complete(Args& args, Console& console) {
     out.set("decode_ms", made.usage.decode_ms);
     console.out << out.dump();
   }
-  console.out << "\n";
+  console.out << std::endl;
+  print_speed(*home, made.usage, console);
   return 0;
 }
 

@@ -41,16 +41,6 @@ Json machine() {
   return out.set("memory_bytes", machine_bytes()).set("kernels", kernels().isa);
 }
 
-Json budget(Home& home) {
-  Ledger& ledger = home.ledger();
-  Json out = Json::object(), tags = Json::object();
-  out.set("budget", ledger.limit() + ledger.outside()).set("floor", ledger.outside());
-  out.set("ledger_limit", ledger.limit()).set("ledger_used", ledger.used());
-  for (int tag = 0; tag < int(Tag::count); ++tag)
-    tags.set(std::string(to_string(Tag(tag))), ledger.used(Tag(tag)));
-  return out.set("used_by_tag", std::move(tags));
-}
-
 Result<Json> model(Home& home) {
   Engine* engine = home.engine();
   if (engine == nullptr) return Json();
@@ -104,7 +94,7 @@ Result<int> run_doctor(Args& args, Console& console) {
   Json found = Json::array();
   for (const std::string& one : problems) found.push(one);
   Json all = Json::object();
-  all.set("machine", machine()).set("budget", budget(*home)).set("model", TRY(model(*home)));
+  all.set("machine", machine()).set("budget", budget_report(*home)).set("model", TRY(model(*home)));
   all.set("reflection", TRY(reflection(*home)));
   all.set("home", home->folder()).set("disk_write_mb_per_s", TRY(disk_speed(home->folder())));
   all.set("recall", index_report(home->recall().state()));

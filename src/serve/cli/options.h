@@ -34,6 +34,8 @@ constexpr std::string_view kTurnUsage =
     "  --activation ID        begin with what 'varve capture' made of some memories\n"
     "  --recall-tokens N      how much may be recalled for a turn; default the recipe's\n"
     "  --no-recall            answer without memory\n"
-    "  --no-remember          store nothing\n";
+    "  --no-remember          store nothing\n"
+    "  --plan                 which weights stay in memory and which stream from disk within the\n"
+    "                         budget, how fast that can be; then stop\n";
 
 }  // namespace varve

@@ -84,9 +84,14 @@ Json failed(const Status& status) {
   return Json::object().set("code", int64_t(status.code())).set("error", status.message());
 }
 
+Status no_request() {
+  return Status(Code::invalid, "this is no request");
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Control>> Control::open(const std::string& folder, Governance& governance) {
+Result<std::unique_ptr<Control>> Control::open(const std::string& folder, Governance& governance,
+                                               OnBudget on_budget) {
   const std::string path = folder + "/control";
   const sockaddr_un address = TRY(address_of(path));
   Socket made = TRY(make_socket());
@@ -95,11 +100,15 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& folder, Govern
       ::listen(made.raw(), 4) != 0) {
     return failure("listening at " + path);
   }
-  return std::unique_ptr<Control>(new Control(made.release(), path, governance));
+  return std::unique_ptr<Control>(new Control(made.release(), path, governance, std::move(on_budget)));
 }
 
-Control::Control(int socket, std::string path, Governance& governance)
-    : socket_(socket), path_(std::move(path)), governance_(governance), thread_([this] { run(); }) {}
+Control::Control(int socket, std::string path, Governance& governance, OnBudget on_budget)
+    : socket_(socket),
+      path_(std::move(path)),
+      governance_(governance),
+      on_budget_(std::move(on_budget)),
+      thread_([this] { run(); }) {}
 
 Control::~Control() {
   stop_ = true;
@@ -119,31 +128,59 @@ void Control::run() {
 
 void Control::answer(int peer) {
   auto asked = parse_json(read_line(peer, kPatienceMs));
-  Json reply = failed(Status(Code::invalid, "this is no request"));
-  if (asked.ok() && (*asked)["backup"].is_string() && (*asked)["by"].is_string()) {
-    auto made = governance_.backup({(*asked)["by"].as_string()}, (*asked)["backup"].as_string());
-    reply = made.ok() ? Json::object().set("files", made->files).set("bytes", made->bytes)
-                      : failed(std::move(made).status());
-  }
-  write_line(peer, reply.dump());  // who does not wait for the answer does not get it
+  write_line(peer,
+             (asked.ok() ? reply_to(*asked) : failed(no_request())).dump());  // who left does not get it
 }
 
-Result<Backup> ask_for_backup(const std::string& home, const Principal& by, const std::string& folder) {
+Json Control::reply_to(const Json& asked) {
+  if (asked["backup"].is_string() && asked["by"].is_string()) {
+    auto made = governance_.backup({asked["by"].as_string()}, asked["backup"].as_string());
+    if (!made.ok()) return failed(std::move(made).status());
+    return Json::object().set("files", made->files).set("bytes", made->bytes);
+  }
+  if (asked["budget"].is_int() && on_budget_) {
+    const int64_t bytes = asked["budget"].as_int();
+    auto report = on_budget_(bytes > 0 ? std::optional(bytes) : std::nullopt);
+    return report.ok() ? Json::object().set("report", std::move(*report))
+                       : failed(std::move(report).status());
+  }
+  return failed(no_request());
+}
+
+namespace {
+
+// One question, one answer. not_found: nobody listens.
+Result<Json> ask(const std::string& home, const Json& question) {
   const sockaddr_un address = TRY(address_of(home + "/control"));
   const Socket made = TRY(make_socket());
   if (::connect(made.raw(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
     return Status(Code::not_found, "no process that has " + home + " open listens there");
-  if (!write_line(made.raw(), Json::object().set("backup", folder).set("by", by.name).dump()))
-    return failure("asking for a backup");
-  const Json reply = TRY(parse_json(read_line(made.raw(), -1)).with("waiting for the backup"));
+  if (!write_line(made.raw(), question.dump())) return failure("asking who has the home open");
+  Json reply = TRY(parse_json(read_line(made.raw(), -1)).with("waiting for the answer"));
   if (reply["error"].is_string() && reply["code"].is_int()) {
     const int64_t code = reply["code"].as_int();
     const bool known = code > 0 && code <= int64_t(Code::internal);
     return Status(known ? Code(code) : Code::internal, reply["error"].as_string());
   }
-  if (!reply["files"].is_int() || !reply["bytes"].is_int())
-    return Status(Code::internal, "the process that has the home open answered something else");
+  return reply;
+}
+
+Status something_else() {
+  return Status(Code::internal, "the process that has the home open answered something else");
+}
+
+}  // namespace
+
+Result<Backup> ask_for_backup(const std::string& home, const Principal& by, const std::string& folder) {
+  const Json reply = TRY(ask(home, Json::object().set("backup", folder).set("by", by.name)));
+  if (!reply["files"].is_int() || !reply["bytes"].is_int()) return something_else();
   return Backup{.files = reply["files"].as_int(), .bytes = reply["bytes"].as_int()};
+}
+
+Result<Json> ask_for_budget(const std::string& home, std::optional<int64_t> bytes) {
+  const Json reply = TRY(ask(home, Json::object().set("budget", bytes.value_or(0))));
+  if (!reply["report"].is_object()) return something_else();
+  return reply["report"];
 }
 
 }  // namespace varve

@@ -18,6 +18,8 @@
 #include "run/embed/embedder.h"
 #include "run/embed/likelihood.h"
 #include "run/engine/prefix_disk.h"
+#include "run/model/open_streamed.h"
+#include "run/weights/stream_plan.h"
 #include "serve/home/kept/former.h"
 #include "serve/home/kept/past.h"
 #include "serve/session/writer.h"
@@ -29,6 +31,9 @@ namespace {
 constexpr int64_t kSlackBytes = 24ll << 20;
 constexpr int64_t kLeastLedgerBytes = 8ll << 20;
 constexpr int32_t kLeastRows = 32;  // of one step of the engine
+// Of a model that streams, what its context may take of the budget, and what is left to everything else.
+constexpr int64_t kContextShare = 8, kLeftShare = 32, kLeftBytes = 4ll << 20;
+constexpr int32_t kLeastContext = 256, kMostContext = 4096;
 
 Status make_private_folder(Env& env, const std::string& folder) {
   TRY(env.make_folder(folder));
@@ -90,6 +95,7 @@ class Wired : public Home {
     std::lock_guard lock(mutex_);
     return thoughts_ ? thoughts_->state() : Afterthought::State();
   }
+  Status set_budget(int64_t bytes) override;
 
  private:
   // With the running model as a writer, if there is one.
@@ -104,6 +110,8 @@ class Wired : public Home {
   bool recall_asks_model() const;
   Status open_recall();
   Status start_model();
+  Result<std::shared_ptr<const Model>> open_or_stream();
+  Status keep_weights();
   Status start_smaller_steps(std::shared_ptr<const Model> model);
   Status advise(Status refused) const;
 
@@ -123,6 +131,7 @@ class Wired : public Home {
   std::vector<std::unique_ptr<Reflector>> reflectors_;
   std::unique_ptr<Reached> reached_;
   Reservation grown_floor_;
+  std::mutex budget_mutex_;
   std::mutex mutex_;
   Habits habits_{options_.auto_capture_bytes};
   std::unique_ptr<Afterthought> thoughts_;  // from the first session on
@@ -195,7 +204,7 @@ Status Wired::start_model() {
   options_.engine.pauses.env = &env_;
   options_.engine.pauses.folder = options_.folder + "/paused";
   const int64_t outside_before = resident_bytes() - ledger_.used();
-  std::shared_ptr<const Model> model = TRY(open_model(env_, options_.model, ledger_));
+  std::shared_ptr<const Model> model = TRY(open_or_stream());
   if (model->tokenizer() == nullptr) {
     return Status(Code::invalid,
                   options_.model +
@@ -212,7 +221,59 @@ Status Wired::start_model() {
     if (is_adapter_file(choice.name))
       TRY(shelf_->get({}, {&choice, 1}, true).status().with("the setting 'adapter'"));
   }
-  return start_smaller_steps(std::move(model));
+  TRY(start_smaller_steps(std::move(model)));
+  return keep_weights();
+}
+
+// A model that does not fit streams its weights from the disk. Then its context is settled first, and what is
+// left is for weights: a context as long as it was trained for would leave none.
+Result<std::shared_ptr<const Model>> Wired::open_or_stream() {
+  auto resident = open_model(env_, options_.model, ledger_);
+  if (resident.code() != Code::over_budget) return resident;
+  auto opened = open_planned_model(env_, options_.model, ledger_);
+  if (opened.code() == Code::over_budget) {
+    const Status whole = std::move(resident).status(), streamed = std::move(opened).status();
+    return Status(Code::over_budget, std::string(whole.message()) + "; " + std::string(streamed.message()));
+  }
+  const std::shared_ptr<const Model> model = TRY(std::move(opened));
+  if (options_.engine.context == 0) {
+    const ModelShape& shape = model->shape();
+    const KvRecipe recipe = TRY(parse_kv_recipe(options_.engine.kv));
+    const int64_t room = (ledger_.limit() - ledger_.used()) / kContextShare;
+    int32_t tokens = std::min(shape.context, kMostContext);
+    while (tokens > kLeastContext && kv_bytes_for(shape.kv, recipe, tokens) > room) tokens /= 2;
+    options_.engine.context = tokens;
+  }
+  return model;
+}
+
+// As many as the budget leaves beside one conversation of full length.
+Status Wired::keep_weights() {
+  Streaming* streaming = engine_ == nullptr ? nullptr : engine_->model().weights().streaming();
+  if (streaming == nullptr) return {};
+  const KvRecipe recipe = TRY(parse_kv_recipe(options_.engine.kv));
+  const int64_t kv = kv_bytes_for(engine_->model().shape().kv, recipe, engine_->context());
+  const int64_t others = ledger_.used() - ledger_.used(Tag::kv) - streaming->counts().resident_bytes;
+  const int64_t left = ledger_.limit() - others - kv - ledger_.limit() / kLeftShare - kLeftBytes;
+  streaming->keep(std::max<int64_t>(0, left));
+  return {};
+}
+
+Status Wired::set_budget(int64_t bytes) {
+  std::lock_guard lock(budget_mutex_);
+  const Status refused = ledger_.set_limit(bytes - ledger_.outside());
+  if (!refused.ok()) {
+    const int64_t least = ledger_.used() + ledger_.outside();
+    return Status(
+        Code::over_budget,
+        "a budget of " + format_bytes(bytes) +
+            " is below what is in use and cannot be given back: " + format_bytes(ledger_.outside()) +
+            " for the program itself, " + format_bytes(ledger_.used(Tag::weights)) +
+            " of weights or buffers to stream them, " + format_bytes(ledger_.used(Tag::kv)) +
+            " of attention state, " + format_bytes(ledger_.used(Tag::scratch)) + " of scratch; give " +
+            std::to_string((least >> 20) + 1) + "MiB or more");
+  }
+  return keep_weights();
 }
 
 Result<std::shared_ptr<const Adapter>> Wired::adapter(

@@ -49,7 +49,14 @@ class Home {
   virtual Result<std::vector<CubeId>> learn_again(const Principal& who) = 0;
   virtual const std::vector<std::unique_ptr<Reflector>>& reflectors() const = 0;
   virtual Afterthought::State thoughts() = 0;  // what is still to be learnt from turns
+  // What the whole process may take, from now on. A model that streams gives or takes weights; answers that
+  // are being written go on, to the same words. over_budget: what is in use cannot be given back, and how
+  // much that is; then nothing changed.
+  virtual Status set_budget(int64_t bytes) = 0;
 };
+
+// Budget, use by tag, and how a model that does not fit streams.
+Json budget_report(Home& home);
 
 // $VARVE_HOME, or ~/.varve.
 Result<std::string> default_folder();

@@ -113,6 +113,8 @@ Result<HttpReply> get_audit(Api& api, const HttpRequest& request);
 Result<HttpReply> get_entities(Api& api, const HttpRequest& request);
 Result<HttpReply> delete_entity(Api& api, const HttpRequest& request);
 Result<HttpReply> post_capture(Api& api, const HttpRequest& request);
+Result<HttpReply> get_budget(Api& api, const HttpRequest& request);
+Result<HttpReply> put_budget(Api& api, const HttpRequest& request);
 Result<HttpReply> post_backup(Api& api, const HttpRequest& request);
 Result<HttpReply> post_mcp(Api& api, const HttpRequest& request);
 Result<HttpReply> delete_mcp(Api& api, const HttpRequest& request);

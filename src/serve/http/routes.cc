@@ -46,6 +46,8 @@ constexpr std::array kRoutes = {
     Route{"POST", "/v2/memories/search", Access::read, search_memories},
     Route{"GET", "/v1/ping", Access::read, get_ping},
     Route{"POST", "/v1/captures", Access::write, post_capture},
+    Route{"GET", "/v1/budget", Access::admin, get_budget},
+    Route{"PUT", "/v1/budget", Access::admin, put_budget},
     Route{"POST", "/v1/backups", Access::admin, post_backup},
     Route{"POST", "/mcp", Access::read, post_mcp},
     Route{"DELETE", "/mcp", Access::read, delete_mcp},

@@ -96,4 +96,19 @@ Result<HttpReply> get_model(Api& api, const HttpRequest& request) {
   return Status(Code::not_found, "no such model; GET /v1/models lists what is loaded");
 }
 
+Result<HttpReply> get_budget(Api& api, const HttpRequest&) {
+  return json_reply(budget_report(api.home));
+}
+
+Result<HttpReply> put_budget(Api& api, const HttpRequest& request) {
+  const Json body = TRY(body_of(request));
+  const Json& asked = body["budget"];
+  if (body.as_object().size() != 1 || !(asked.is_string() || asked.is_int()))
+    return Status(Code::invalid, "say {\"budget\": \"800MiB\"}");
+  const int64_t bytes = asked.is_int() ? asked.as_int() : TRY(parse_bytes(asked.as_string()));
+  if (bytes <= 0) return Status(Code::invalid, "a budget of nothing");
+  TRY(api.home.set_budget(bytes));
+  return json_reply(budget_report(api.home));
+}
+
 }  // namespace varve

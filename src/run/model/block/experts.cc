@@ -96,15 +96,11 @@ Result<std::vector<Choice>> route(Step& step, const DecoderParts& parts, const L
 Status expert_in(Step& step, const DecoderParts& parts, const LayerWeights& weights, int32_t expert, Rows own,
                  Rows wide) {
   const int32_t hidden = parts.spec.experts.hidden;
-  const WeightPin up = TRY(parts.store.pin(weights.expert_up.weight, expert));
-  if (weights.expert_gate.empty()) {
-    step.ops.matmul(own, *up, wide);
-    return {};
-  }
-  const WeightPin gate = TRY(parts.store.pin(weights.expert_gate.weight, expert));
-  step.ops.matmul(own, *gate, wide.columns(0, hidden));
-  step.ops.matmul(own, *up, wide.columns(hidden, hidden));
-  return {};
+  const WeightId up = weights.expert_up.weight;
+  if (weights.expert_gate.empty()) return multiply(step.ops, parts.store, up, expert, own, wide);
+  const WeightId gate = weights.expert_gate.weight;
+  TRY(multiply(step.ops, parts.store, gate, expert, own, wide.columns(0, hidden)));
+  return multiply(step.ops, parts.store, up, expert, own, wide.columns(hidden, hidden));
 }
 
 Status run_expert(Step& step, const DecoderParts& parts, const LayerWeights& weights, int32_t expert,
@@ -116,8 +112,7 @@ Status run_expert(Step& step, const DecoderParts& parts, const LayerWeights& wei
   step.ops.gather_rows(rows, choice.rows, own);
   TRY(expert_in(step, parts, weights, expert, own, wide));
   step.ops.activate_times(parts.spec.activation, wide.columns(0, hidden), wide.columns(hidden, hidden));
-  const WeightPin down = TRY(parts.store.pin(weights.expert_down.weight, expert));
-  step.ops.matmul(wide.columns(0, hidden), *down, own);
+  TRY(multiply(step.ops, parts.store, weights.expert_down.weight, expert, wide.columns(0, hidden), own));
   step.ops.scatter_add(own, choice.rows, choice.weights, sum);
   step.scratch.release(mark);
   return {};

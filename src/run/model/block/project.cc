@@ -9,9 +9,32 @@ Result<WeightPin> pin_if(const WeightStore& store, WeightId id) {
 
 }  // namespace
 
+Status multiply(Ops& ops, const WeightStore& store, WeightId weight, int32_t of_stack, Rows x, Rows y) {
+  for (int32_t first = 0; first < y.width();) {
+    const WeightPin part = TRY(store.pin_from(weight, first, of_stack));
+    ops.matmul(x, *part, y.columns(first, (*part).rows));
+    first += (*part).rows;
+  }
+  return {};
+}
+
+Status look_up(Ops& ops, const WeightStore& store, WeightId table, std::span<const int32_t> rows, Rows out) {
+  if (!store.streams()) {
+    const WeightPin whole = TRY(store.pin(table));
+    ops.gather(*whole, rows, out);
+    return {};
+  }
+  constexpr int32_t kFirst[] = {0};
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const WeightPin row = TRY(store.pin_rows(table, rows[i], 1));
+    ops.gather(*row, kFirst, out.slice(int32_t(i), 1));
+  }
+  return {};
+}
+
 Status project(Step& step, const WeightStore& store, const Affine& affine, Rows x, Rows y) {
-  const WeightPin weight = TRY(store.pin(affine.weight)), bias = TRY(pin_if(store, affine.bias));
-  step.ops.matmul(x, *weight, y);
+  const WeightPin bias = TRY(pin_if(store, affine.bias));
+  TRY(multiply(step.ops, store, affine.weight, 0, x, y));
   for (const Segment& segment : step.segments) {
     const Delta* delta = segment.adapter == nullptr ? nullptr : segment.adapter->on(affine.weight);
     if (delta == nullptr) continue;

@@ -6,6 +6,10 @@
 
 namespace varve {
 
+// y = x w^T, part by part where the store streams. of_stack: of a weight that is a stack of matrices.
+Status multiply(Ops& ops, const WeightStore& store, WeightId weight, int32_t of_stack, Rows x, Rows y);
+// out[i] = row rows[i] of a table, those alone where the store streams.
+Status look_up(Ops& ops, const WeightStore& store, WeightId table, std::span<const int32_t> rows, Rows out);
 // y = x w^T + bias, and for each segment with an adapter: y += delta(x).
 Status project(Step& step, const WeightStore& store, const Affine& affine, Rows x, Rows y);
 // out = norm(x), by weight and bias when there are any. group: see Ops::rms_norm.

@@ -59,11 +59,7 @@ Result<int> run_serve(Args& args, Console& console) {
   if (!options.open) TRY(first_key(*keys, who, console.out));
   Counters counters;
   Api api{*home, counters, remember};
-  auto control = Control::open(home->folder(), home->cubes().governance());
-  if (!control.ok()) {
-    log(LogLevel::warning,
-        "'varve backup' does not reach this server: " + sentence(std::move(control).status()));
-  }
+  const auto control = open_control(*home);
   const std::unique_ptr<HttpServer> server = TRY(start_server(api, *keys, options));
   const std::string host =
       options.address.find(':') == std::string::npos ? options.address : "[" + options.address + "]";

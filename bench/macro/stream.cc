@@ -1,0 +1,280 @@
+// stream: a model larger than its budget, from the floor to all of it: tokens a second beside what the disk
+// gives for the bytes that cannot stay, peak RSS beside the budget, and whether the words are those of the
+// whole model; then the same file through a memory map within the same limits.
+//
+// Options: model=FILE (default: a random one in bf16), codec=bf16, layers=, tokens=8, at=MIB (one budget).
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <sstream>
+#include <thread>
+
+#include "bench/bench.h"
+#include "bench/macro/cell.h"
+#include "bench/macro/random_llama.h"
+#include "core/base/process.h"
+#include "run/model/open_streamed.h"
+#include "run/weights/stream_plan.h"
+
+namespace varve::bench {
+namespace {
+
+constexpr int64_t kMiB = 1 << 20, kSlack = 24 * kMiB,
+                  kProbeBytes = 16 * kMiB;  // as a home leaves for what is small
+constexpr int kPrompt = 4, kContext = 256;
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct Settings {
+  std::string model, codec = "bf16";
+  int tokens = 8, at = 0;
+  LlamaShape shape{.context = kContext};
+};
+
+Result<Settings> read_settings(const Spec& given) {
+  Settings set;
+  Spec options = given;
+  if (auto model = options.options.extract("model")) set.model = model.mapped();
+  if (auto codec = options.options.extract("codec")) set.codec = codec.mapped();
+  TRY(OptionReader(options)
+          .read("layers", set.shape.layers, 1, 1000)
+          .read("tokens", set.tokens, 2, 1000)
+          .read("at", set.at, 0, 1 << 20)
+          .done());
+  return set;
+}
+
+// What one run says, as a line of numbers from its process.
+struct Run {
+  bool ok = false;
+  double tokens_per_s = 0, predicted = 0, disk = 0, products = 0, waited = 0, first = 0;
+  int64_t peak = 0, stays = 0, streamed = 0, read = 0;
+  uint64_t words = 0;
+
+  std::string text() const {
+    std::ostringstream out;
+    out << ok << ' ' << tokens_per_s << ' ' << predicted << ' ' << disk << ' ' << products << ' ' << waited
+        << ' ' << first << ' ' << peak << ' ' << stays << ' ' << streamed << ' ' << read << ' ' << words;
+    return out.str();
+  }
+  static Run parse(const std::string& text) {
+    Run run;
+    std::istringstream in(text);
+    in >> run.ok >> run.tokens_per_s >> run.predicted >> run.disk >> run.products >> run.waited >>
+        run.first >> run.peak >> run.stays >> run.streamed >> run.read >> run.words;
+    return run;
+  }
+};
+
+// Writes tokens after each other, the likeliest each time.
+class Writer {
+ public:
+  static Result<std::unique_ptr<Writer>> make(std::shared_ptr<const Model> model, Ledger& ledger) {
+    std::unique_ptr<Writer> writer(new Writer(std::move(model)));
+    const int32_t vocabulary = writer->model_->shape().vocabulary;
+    writer->scratch_ = TRY(
+        Scratch::make(ledger, writer->model_->scratch_bytes(kPrompt, 1) + Scratch::bytes_for(1, vocabulary)));
+    writer->kv_ = TRY(make_kv_cache(TRY(make_kv_pool(ledger, writer->model_->shape().kv, {}))));
+    TRY(writer->kv_->reserve(kContext));
+    writer->row_.resize(size_t(vocabulary));
+    return writer;
+  }
+  Status step() {
+    std::vector<int32_t> positions;
+    for (size_t i = 0; i < next_.size(); ++i) positions.push_back(kv_->tokens() + int32_t(i));
+    const Segment segment{0, int32_t(next_.size()), kv_.get(), nullptr};
+    const int32_t last = int32_t(next_.size()) - 1;
+    const int64_t mark = scratch_.mark();
+    Rows logits = scratch_.take(1, int32_t(row_.size()));
+    TRY(model_->forward({next_, positions, {&segment, 1}, {&last, 1}}, ops_, scratch_, logits));
+    ops_.store(logits, row_);
+    scratch_.release(mark);
+    for (const float value : row_) words_ = words_ * 1099511628211u + std::hash<float>()(value);
+    next_ = {Token(std::max_element(row_.begin(), row_.end()) - row_.begin())};
+    return {};
+  }
+  uint64_t words() const { return words_; }
+
+ private:
+  explicit Writer(std::shared_ptr<const Model> model) : model_(std::move(model)) {}
+  const std::shared_ptr<const Model> model_;
+  ThreadPool pool_{int(std::max(1u, std::thread::hardware_concurrency()))};
+  Ops ops_{pool_, Ops::Precision::fast};
+  Scratch scratch_;
+  std::unique_ptr<KvCache> kv_;
+  std::vector<float> row_;
+  std::vector<Token> next_ = std::vector<Token>(kPrompt, 1);
+  uint64_t words_ = 0;
+};
+
+// Rounds of a few tokens, and between them the disk alone: its rate changes from second to second.
+Status stream_tokens(Writer& writer, Streaming& streaming, const std::string& path, std::span<std::byte> room,
+                     int tokens, Run& run) {
+  auto file = posix_env().open(path, Open::direct);
+  if (!file.ok()) file = posix_env().open(path, Open::read);
+  const std::unique_ptr<File> disk = TRY(std::move(file));
+  const StreamPlan plan = streaming.plan();
+  std::vector<double> rates;
+  double seconds = 0;
+  const StreamCounts before = streaming.counts();
+  for (int done = 0; done < tokens; done += 2) {
+    rates.push_back(TRY(measure_reads(*disk, plan.disk, room, 0.25)));
+    const auto start = Clock::now();
+    for (int i = 0; i < 2; ++i) TRY(writer.step());
+    seconds += since(start);
+  }
+  const StreamCounts after = streaming.counts();
+  for (const double rate : rates) run.disk += rate / double(rates.size());
+  run.tokens_per_s = double(rates.size()) * 2 / seconds;
+  run.read = int64_t(double(after.read_bytes - before.read_bytes) / seconds);
+  run.waited = (after.waited_seconds - before.waited_seconds) / seconds;
+  run.predicted = plan.tokens_per_second(), run.products = plan.product_rate;
+  run.stays = plan.resident_bytes, run.streamed = plan.streamed_bytes();
+  return {};
+}
+
+Status generate(const std::string& path, int64_t budget, int tokens, Run& run) {
+  const int64_t floor = resident_bytes() + kSlack;
+  Ledger ledger(budget > 0 ? budget - floor : int64_t(1) << 40, floor);
+  const auto start = Clock::now();
+  const auto model = budget > 0 ? TRY(open_planned_model(posix_env(), path, ledger))
+                                : TRY(open_model(posix_env(), path, ledger));
+  const auto writer = TRY(Writer::make(model, ledger));
+  Streaming* streaming = model->weights().streaming();
+  const DiskRate disk = streaming != nullptr ? streaming->plan().disk : DiskRate();
+  Buffer room = TRY(Buffer::make(ledger, Tag::io, disk.read_bytes * disk.readers));
+  if (streaming != nullptr)
+    streaming->keep(std::max<int64_t>(0, ledger.limit() - ledger.used() - ledger.limit() / 64));
+  TRY(writer->step());
+  run.first = since(start);
+  if (streaming != nullptr) {
+    TRY(writer->step());
+    TRY(stream_tokens(*writer, *streaming, path, room.bytes(), tokens, run));
+  } else {
+    TRY(writer->step());
+    const auto begin = Clock::now();
+    for (int i = 0; i < tokens + tokens % 2; ++i) TRY(writer->step());
+    run.tokens_per_s = (tokens + tokens % 2) / since(begin);
+  }
+  run.words = writer->words(), run.peak = peak_resident_bytes(), run.ok = true;
+  return {};
+}
+
+// Goes through the file as often as tokens would, by two threads, as whoever maps it and multiplies would.
+Status read_mapped(const std::string& path, int tokens, Run& run) {
+  const auto mapping = TRY(posix_env().map(path));
+  const auto bytes = mapping->bytes();
+  const auto start = Clock::now();
+  for (int token = 0; token < tokens; ++token) {
+    constexpr size_t kStride = 4 * kMiB;
+    for (size_t at = 0; at < bytes.size(); at += 2 * kStride) {
+      const auto touch = [&](size_t from) {
+        uint64_t sum = 0;
+        for (size_t i = from; i < std::min(bytes.size(), from + kStride); i += 64) sum += uint64_t(bytes[i]);
+        return sum;
+      };
+      uint64_t other = 0;
+      std::thread second([&] { other = touch(at + kStride); });
+      run.words += touch(at);
+      second.join();
+      run.words += other;
+    }
+  }
+  run.tokens_per_s = tokens / since(start);
+  run.ok = true;
+  return {};
+}
+
+// What is cached belongs to nobody's limit: out with it.
+void forget_cached(const std::string& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return;
+  fdatasync(file);
+  posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+  close(file);
+}
+
+Result<Run> run_in_cell(int64_t limit, bool& enforced, const std::function<Status(Run&)>& work) {
+  const std::string text = TRY(in_cell(limit, enforced, [&] {
+    Run run;
+    const Status status = work(run);
+    if (!status.ok()) std::fprintf(stderr, "%s\n", status.text().c_str());
+    return run.text();
+  }));
+  return Run::parse(text);
+}
+
+Status at_budget(const Settings& set, const std::string& path, int64_t budget, const Run& whole,
+                 std::vector<Measure>& out) {
+  const double file = double(std::filesystem::file_size(path));
+  bool enforced = false;
+  forget_cached(path);
+  const Run run =
+      TRY(run_in_cell(budget, enforced, [&](Run& one) { return generate(path, budget, set.tokens, one); }));
+  const std::string at = std::to_string(budget / kMiB) + " MiB: ";
+  if (!run.ok) {
+    out.push_back({at + "below the floor", 0, "tokens/s", "", 0});
+    return {};
+  }
+  const double cannot = std::max(file - double(budget), 1.0);
+  const double limit = std::min(run.disk / cannot, whole.tokens_per_s);
+  const double alone = std::max(double(run.streamed) / run.disk, 1 / whole.tokens_per_s);
+  out.push_back({at + "streaming" + (enforced ? ", in a cgroup" : ""), run.tokens_per_s, "tokens/s",
+                 "disk over bytes that cannot stay", limit});
+  out.push_back({at + "the same", run.tokens_per_s, "tokens/s", "predicted by the plan", run.predicted});
+  out.push_back(
+      {at + "time of a token", 1e3 / run.tokens_per_s, "ms", "reading or computing alone", 1e3 * alone});
+  out.push_back(
+      {at + "read while streaming", double(run.read) / 1e9, "GB/s", "the disk alone", run.disk / 1e9});
+  out.push_back({at + "waiting for the disk", run.waited, "of the time", "", 0});
+  out.push_back({at + "peak RSS", double(run.peak) / kMiB, "MiB", "budget", double(budget) / kMiB});
+  out.push_back({at + "words as by the whole model", run.words == whole.words ? 1.0 : 0.0, "of", "1", 1});
+  forget_cached(path);
+  const Run mapped = TRY(run_in_cell(
+      budget, enforced, [&](Run& one) { return read_mapped(path, std::max(2, set.tokens / 4), one); }));
+  if (enforced && mapped.ok)
+    out.push_back({at + "streaming", run.tokens_per_s, "tokens/s", "through a map, reading alone",
+                   mapped.tokens_per_s});
+  return {};
+}
+
+Result<std::vector<Measure>> curve(const Settings& set, const std::string& path) {
+  bool enforced = false;
+  const Run whole =
+      TRY(run_in_cell(0, enforced, [&](Run& one) { return generate(path, 0, set.tokens, one); }));
+  if (!whole.ok) return Status(Code::internal, "the whole model does not run");
+  const auto file = int64_t(std::filesystem::file_size(path));
+  std::vector<Measure> all{{"all weights in memory", whole.tokens_per_s, "tokens/s", "", 0},
+                           {"bytes of the model", double(file) / 1e6, "MB", "", 0}};
+  if (set.at > 0) {
+    TRY(at_budget(set, path, set.at * kMiB, whole, all));
+    return all;
+  }
+  TRY(at_budget(set, path, 100 * kMiB, whole, all));
+  for (const double share : {.25, .5, .75, .9, 1.06})
+    TRY(at_budget(set, path, int64_t(double(file) * share) / kMiB * kMiB, whole, all));
+  return all;
+}
+
+}  // namespace
+
+Result<std::vector<Measure>> stream(const Spec& options) {
+  const Settings set = TRY(read_settings(options));
+  if (!set.model.empty()) return curve(set, set.model);
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("varve-stream-" + std::to_string(getpid()) + ".gguf"))
+          .string();
+  Status written = write_random_llama(posix_env(), path, set.shape, set.codec);
+  auto measures = written.ok() ? curve(set, path) : Result<std::vector<Measure>>(std::move(written));
+  posix_env().remove(path).ignore("the figures matter more than the file");
+  return measures;
+}
+
+}  // namespace varve::bench

@@ -1,0 +1,107 @@
+// PartPool: parts of a file on their way to whoever computes with them. A few threads read ahead of the pass
+// into a ring of buffers; some parts stay where they are once they were read. Which part is read next follows
+// from where the pass is alone: there is no queue that a jump could make wrong.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "core/budget/buffer.h"
+#include "core/io/env.h"
+#include "run/weights/stream_plan.h"
+
+namespace varve {
+
+struct FilePart {
+  int64_t offset = 0, bytes = 0;
+};
+
+class PartPool : private Shrinker {
+ public:
+  struct Taken {
+    std::span<const std::byte> bytes;
+    std::shared_ptr<const void> hold;  // they are there while it lives, which is not longer than the pool
+  };
+  // `ring` is cut into slots for the largest part, of which there must be some. A part is read in pieces, as
+  // `disk` likes them.
+  PartPool(std::unique_ptr<File> file, std::string path, std::vector<FilePart> parts, Buffer ring,
+           const DiskRate& disk, Ledger& ledger);
+  ~PartPool() override;
+  static int64_t slot_bytes(int64_t largest_part);
+
+  // Of parts, in the order of a pass; the next pass follows. Parts that are not in it come when asked for.
+  void follow(std::vector<int32_t> order);
+  Result<Taken> take(int32_t part);  // waits for the disk if it must
+  // Bytes from within `part` on that no pass waits for: of the part if it stays, else read by the caller.
+  Result<Taken> read_alone(int32_t part, FilePart what);
+  void keep(int64_t bytes);
+  int64_t keeps() const;  // bytes of those in the order that stay by now, or will when they are read
+  bool keeps(int32_t part) const;
+  StreamCounts counts() const;
+
+ private:
+  enum class Fill : uint8_t { free, reading, ready };
+  struct Slot {
+    std::span<std::byte> room;
+    Fill fill = Fill::free;
+    int32_t part = -1, pins = 0;
+    int64_t shift = 0;  // where the part begins: reads begin at whole blocks of the disk
+    int32_t pieces = 0, begun = 0, ended = 0;
+    bool broken = false;
+  };
+  struct Place {  // of a part
+    std::shared_ptr<const Buffer> stays;
+    int32_t slot = -1, wanted = 0;
+    int32_t turn = -1;  // in the order of a pass
+    int32_t rank = 0;   // who stays: the lower ones
+    bool failed = false;
+    Status problem;
+  };
+  struct Errand {
+    int32_t part, slot, piece;
+  };
+
+  void shrink(int64_t bytes) override;
+  void work();
+  std::optional<Errand> next_errand();
+  std::optional<Errand> errand_for(int32_t part, int32_t distance);
+  void begin(int32_t part, int32_t slot);
+  bool is_missing(int32_t part) const;
+  int32_t distance(int32_t part) const;
+  int32_t slot_within(int32_t most_distance);
+  void end(Errand errand, Status read, std::unique_lock<std::mutex>& lock);
+  Status read(FilePart what, std::span<std::byte> room) const;  // room: whole blocks around it
+  Status read_piece(Errand errand, std::span<std::byte> room) const;
+  std::shared_ptr<const Buffer> copy(std::span<const std::byte> bytes);
+  Taken pin(int32_t part);
+  void release(int32_t slot);
+  void rank();
+  std::vector<std::shared_ptr<const Buffer>> leave();
+
+  const std::unique_ptr<File> file_;
+  const std::string path_;
+  const std::vector<FilePart> parts_;
+  const int64_t piece_bytes_;
+  Buffer ring_;
+  Ledger& ledger_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_, ready_;
+  bool stopping_ = false;
+  std::vector<Slot> slots_;
+  std::vector<Place> places_;
+  std::vector<int32_t> order_, by_rank_;
+  std::deque<int32_t> wanted_;
+  int32_t at_ = 0;  // the turn that comes next
+  int64_t keep_ = 0;
+  int32_t keep_rank_ = 0;
+  StreamCounts counts_;
+  std::vector<std::thread> readers_;
+};
+
+}  // namespace varve

@@ -1,0 +1,53 @@
+// What a store that streams plans: how much of a model stays in memory, how much is read for every pass, and
+// how fast that can be.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "run/weights/rates.h"
+
+namespace varve {
+
+struct StreamPlan {
+  struct Group {  // all matrices of a kind: "blk.*.ffn_up"
+    std::string roles;
+    int64_t bytes = 0, resident = 0;
+  };
+  std::vector<Group> groups;   // of a pass, in the order of their use
+  int64_t pass_bytes = 0;      // of matrices that every pass uses
+  int64_t resident_bytes = 0;  // of them, what stays
+  int64_t by_row_bytes = 0;    // tables of which a few rows are read
+  int64_t routed_bytes = 0;    // experts, read when they are chosen
+  int64_t ring_bytes = 0;      // of buffers that reads go to
+  int64_t vector_bytes = 0;    // norms and biases, always there
+  DiskRate disk;
+  bool direct = true;       // past the page cache
+  std::string word;         // why not, when not
+  double product_rate = 0;  // bytes of weights a second that one row passes
+
+  int64_t streamed_bytes() const { return pass_bytes - resident_bytes; }
+  double read_seconds() const { return double(streamed_bytes()) / disk.bytes_per_second; }
+  double compute_seconds() const { return product_rate > 0 ? double(pass_bytes) / product_rate : 0; }
+  // Of one sequence: reading and computing overlap.
+  double tokens_per_second() const { return 1 / std::max(read_seconds(), compute_seconds()); }
+};
+
+struct StreamCounts {  // since the store was opened
+  int64_t read_bytes = 0, reads = 0;
+  int64_t resident_bytes = 0;  // of matrices, now
+  double waited_seconds = 0;   // of whoever computes, for the disk
+};
+
+class Streaming {  // the side of a WeightStore that streams by a plan
+ public:
+  virtual ~Streaming() = default;
+  virtual StreamPlan plan() const = 0;
+  virtual StreamCounts counts() const = 0;
+  // So many bytes of matrices stay from now on: those beyond leave at once, those that may come do so as they
+  // are read next. Never a wrong byte, whatever runs meanwhile.
+  virtual void keep(int64_t bytes) = 0;
+};
+
+}  // namespace varve

@@ -1,0 +1,105 @@
+// varve budget, and --plan: the bytes of a running process, and how a model that does not fit in them
+// streams.
+#include "serve/cli/budget.h"
+
+#include <cstdio>
+#include <ostream>
+
+#include "run/weights/stream_plan.h"
+#include "serve/cli/builtin.h"
+#include "serve/cli/options.h"
+#include "serve/home/control.h"
+
+namespace varve {
+namespace {
+
+void row(std::ostream& out, const std::string& name, int64_t bytes, const std::string& note = {}) {
+  char line[160];
+  std::snprintf(line, sizeof line, "%-34s %14lld  %10s", name.c_str(), (long long)bytes,
+                format_bytes(bytes).c_str());
+  out << line << (note.empty() ? "" : "  ") << note << "\n";
+}
+
+std::string percent(int64_t part, int64_t of) {
+  return std::to_string(of > 0 ? (part * 100 + of / 2) / of : 0) + " % stays";
+}
+
+void print(const Json& report, std::ostream& out) {
+  row(out, "budget", report["budget"].as_int());
+  row(out, "  the program itself", report["floor"].as_int());
+  for (const auto& [tag, bytes] : report["used_by_tag"].as_object())
+    if (bytes.as_int() > 0) row(out, "  " + tag, bytes.as_int());
+  const Json& plan = report["streaming"];
+  if (!plan.is_object()) return;
+  const int64_t pass = plan["bytes_a_token"].as_int();
+  out << "\nweights\n";
+  for (const Json& one : plan["weights"].as_array())
+    row(out, "  " + one["roles"].as_string(), one["bytes"].as_int(),
+        percent(one["stays"].as_int(), one["bytes"].as_int()));
+  row(out, "a token passes", pass);
+  row(out, "  of it stays in memory", plan["stay"].as_int(), percent(plan["stay"].as_int(), pass));
+  row(out, "  of it streams from disk", plan["streamed_a_token"].as_int());
+  if (plan["read_by_row"].as_int() > 0) row(out, "tables read by row", plan["read_by_row"].as_int());
+  if (plan["experts_read_when_chosen"].as_int() > 0)
+    row(out, "experts, read when chosen", plan["experts_read_when_chosen"].as_int());
+  row(out, "buffers to stream through", plan["buffers"].as_int());
+  char line[256];
+  std::snprintf(line, sizeof line,
+                "\ndisk %.2f GB/s in reads of %s, %lld at a time, first byte after %.0f us%s\n"
+                "products pass %.1f GB/s of weights\n",
+                plan["disk_bytes_per_s"].as_double() / 1e9, format_bytes(plan["read_bytes"].as_int()).c_str(),
+                (long long)plan["readers"].as_int(), plan["first_byte_s"].as_double() * 1e6,
+                plan["direct"].as_bool() ? ", past the page cache" : "",
+                plan["product_bytes_per_s"].as_double() / 1e9);
+  out << line;
+  if (!plan["direct"].as_bool())
+    out << "through the page cache, because the file system refuses direct reads: "
+        << plan["why_not_direct"].as_string() << "\n";
+  std::snprintf(line, sizeof line, "predicted %.2f tokens/s\n", plan["predicted_tokens_per_s"].as_double());
+  out << line;
+}
+
+}  // namespace
+
+void print_plan(Home& home, bool json, Console& console) {
+  const Json report = budget_report(home);
+  if (json) {
+    console.out << report.dump() << "\n";
+    return;
+  }
+  print(report, console.out);
+  if (!report["streaming"].is_object()) console.out << "all weights fit; nothing streams\n";
+}
+
+void print_speed(Home& home, const Usage& usage, Console& console) {
+  if (home.engine() == nullptr || usage.generated_tokens < 2 || usage.decode_ms <= 0) return;
+  const Streaming* streaming = home.engine()->model().weights().streaming();
+  if (streaming == nullptr) return;
+  const StreamPlan plan = streaming->plan();
+  const double measured = double(usage.generated_tokens - 1) * 1000 / usage.decode_ms;
+  char line[160];
+  std::snprintf(line, sizeof line, "%.2f tokens/s, the plan said %.2f; %s of weights stay, %s a token stream",
+                measured, plan.tokens_per_second(), format_bytes(plan.resident_bytes).c_str(),
+                format_bytes(plan.streamed_bytes()).c_str());
+  console.err << line << std::endl;
+}
+
+Result<int> run_budget(Args& args, Console& console) {
+  const HomeOptions settings = TRY(home_options(args, UseModel::none));
+  const bool json = args.flag("--json");
+  const std::vector<std::string> words = TRY(args.rest(0, 1, "an amount of bytes, as 800MiB, or nothing"));
+  std::optional<int64_t> bytes;
+  if (!words.empty()) {
+    bytes = TRY(parse_bytes(words[0]));
+    if (*bytes == 0) return Status(Code::invalid, "a budget of nothing");
+  }
+  const Json report = TRY(ask_for_budget(settings.folder, bytes));
+  if (json) {
+    console.out << report.dump() << "\n";
+  } else {
+    print(report, console.out);
+  }
+  return 0;
+}
+
+}  // namespace varve
