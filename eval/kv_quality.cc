@@ -235,7 +235,7 @@ class Reader {
       const int32_t place = at + outputs[i];
       if (size_t(place) + 1 < tokens.size()) {
         const auto surprise = float(nats(row, tokens[size_t(place) + 1]));
-        kv_->surprise(place + 1, {&surprise, 1});
+        kv_->notes().surprised(place + 1, surprise);
       }
       if (on_logits) on_logits(place, row);
     }

@@ -31,10 +31,13 @@ constexpr const char* kRecipes[] = {"pack=bf16",
                                     "select=box:pages=4",
                                     "select=centroid:pages=4",
                                     "select=landmark:pages=4",
+                                    "select=episode:pages=4,near=0",
+                                    "select=sentence:pages=4",
+                                    "select=ann:pages=4",
                                     "select=window:window=5"};
 constexpr const char* kSelectors[] = {
     "window:window=128", "box:pages=64",       "box:pages=64,rows=4,estimate=16",
-    "landmark:pages=64", "episode:pages=24",   "tree:pages=64",
+    "landmark:pages=64", "ann:pages=64",       "tree:pages=64",
     "centroid:pages=64", "centroid:pages=128", "centroid:pages=256"};
 
 struct Options {
@@ -77,13 +80,13 @@ class Watched : public KvCache {
   std::span<const std::span<const KvPageView>> lanes(int32_t layer) override { return of_->lanes(layer); }
   std::span<const std::span<const KvPageView>> reads(Ops& ops, int32_t layer, Rows queries,
                                                      const AttendSpec& how) override {
-    if (queries.count() == 1) by_.query(ops, layer, queries, how, of_->lanes(layer));
+    by_.query(ops, layer, queries, how, of_->lanes(layer));
     return of_->reads(ops, layer, queries, how);
   }
   const Codec& codec() const override { return of_->codec(); }
   AttendScores scores(int32_t layer, std::span<const int32_t> at) override { return of_->scores(layer, at); }
-  void surprise(int32_t first, std::span<const float> nats) override { of_->surprise(first, nats); }
   const KvNeeds& needs() const override { return of_->needs(); }
+  KvNotes& notes() override { return of_->notes(); }
   KvCounts counts() const override { return of_->counts(); }
   Status fit() override { return of_->fit(); }
   Status truncate(int32_t tokens) override { return of_->truncate(tokens); }
@@ -131,6 +134,8 @@ class Reader {
       const int32_t first = kv.tokens(), n = std::min(rows, int32_t(text.size()) - 1 - first);
       std::vector<int32_t> positions, outputs;
       for (int32_t i = 0; i < n; ++i) positions.push_back(first + i), outputs.push_back(i);
+      for (int32_t i = 0; i < n; ++i)
+        kv.notes().sentences.push_back(ends_sentence(*model_->tokenizer(), text[size_t(first + i)]));
       const Segment segment{0, n, &kv, nullptr};
       const int64_t mark = scratch_.mark();
       Rows logits = scratch_.take(n, shape().vocabulary);
@@ -138,9 +143,13 @@ class Reader {
                           scratch_, logits));
       std::vector<float> host(size_t(n) * size_t(shape().vocabulary));
       ops_.store(logits, host);
-      for (int32_t i = 0; i < n; ++i)
-        nats += surprise(std::span(host).subspan(size_t(i * shape().vocabulary), size_t(shape().vocabulary)),
-                         text[size_t(first + i + 1)]);
+      for (int32_t i = 0; i < n; ++i) {
+        const double one =
+            surprise(std::span(host).subspan(size_t(i * shape().vocabulary), size_t(shape().vocabulary)),
+                     text[size_t(first + i + 1)]);
+        kv.notes().surprised(first + i + 1, float(one));
+        nats += one;
+      }
       scratch_.release(mark);
     }
     return nats;
@@ -179,13 +188,11 @@ class Compare : public Watch {
   Compare(Reader& reader, std::vector<std::unique_ptr<KvCache>> before, const Options& options)
       : before_(std::move(before)) {
     const KvShape& kv = reader.shape().kv;
-    const size_t lanes = size_t(kv.layers) * size_t(kv.kv_heads);
     for (const char* spec : kSelectors) {
       auto made = kv_selectors().make(spec);
       CHECK(made.ok(), "a selector of the list");
       std::shared_ptr<const KvSelector> selector = std::move(made).value();
-      tries_.push_back(
-          {spec, std::make_unique<Selection>(selector, reader.ledger(), lanes, kv.key_dim, kv.value_dim)});
+      tries_.push_back({spec, std::make_unique<Selection>(selector, reader.ledger(), kv)});
     }
     const int32_t width = reader.shape().heads * kv.value_dim;
     auto scratch = Scratch::make(reader.ledger(), 2 * Scratch::bytes_for(1, width));
@@ -198,7 +205,7 @@ class Compare : public Watch {
   void query(Ops& ops, int32_t layer, Rows query, const AttendSpec& given,
              std::span<const std::span<const KvPageView>> own) override {
     if (left_ <= 0) return;
-    --left_;
+    if (query.count() == 1) --left_;
     AttendSpec how = given;
     how.causal = false;  // what was read in other windows lies before, whatever its position
     std::vector<std::vector<KvPageView>> pages(own.size());
@@ -212,16 +219,19 @@ class Compare : public Watch {
       pages[head].insert(pages[head].end(), own[head].begin(), own[head].end());
       lanes.emplace_back(pages[head]);
     }
+    if (query.count() > 1) {  // whoever watches prompts sees this one
+      for (Try& one : tries_) one.selection->choose(ops, layer, lanes, query, how, {});
+      return;
+    }
     const std::vector<int32_t> position{0};
     const AttendSegment all{0, 1, position, lanes};
     full_seconds_.push_back(bench::seconds([&] { ops.attend(how, query, {&all, 1}, full_); }));
     std::vector<float> exact(size_t(full_.width())), got(exact.size());
     ops.store(full_, exact);
     for (Try& one : tries_) {
-      one.selection->choose(ops, size_t(layer) * own.size(), lanes, query, how);  // what is new is remembered
+      one.selection->choose(ops, layer, lanes, query, how, {});  // what is new is remembered
       one.seconds.push_back(bench::seconds([&] {
-        const AttendSegment few{0, 1, position,
-                                one.selection->choose(ops, size_t(layer) * own.size(), lanes, query, how)};
+        const AttendSegment few{0, 1, position, one.selection->choose(ops, layer, lanes, query, how, {})};
         ops.attend(how, query, {&few, 1}, some_);
       }));
       ops.store(some_, got);

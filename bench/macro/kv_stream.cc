@@ -2,7 +2,8 @@
 // speed of its last tenth beside those of its first, and whether the model still predicts. A model file with
 // a tokenizer reads prose of the world; one without, and a random one, any tokens.
 //
-// Options: model=FILE (default: a random one), kv=RECIPE, tokens=200000, threads=0.
+// Options: model=FILE (default: a random one), kv=RECIPE, tokens=200000, threads=0, nearer=0: what is read
+// beyond the trained length stays as far away as it lies.
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,7 +17,8 @@
 #include "bench/macro/random_llama.h"
 #include "core/base/process.h"
 #include "learn/world/world.h"
-#include "run/model/model.h"
+#include "run/engine/capacity.h"
+#include "run/kv/kv_pool.h"
 
 namespace varve::bench {
 namespace {
@@ -25,7 +27,7 @@ constexpr int kTenths = 10;
 
 struct Settings {
   std::string model, kv = "policy=streaming budget_tokens=512";
-  int tokens = 200000, threads = 0;
+  int tokens = 200000, threads = 0, nearer = 1;
   LlamaShape shape{.layers = 4,
                    .width = 256,
                    .hidden = 768,
@@ -43,6 +45,7 @@ Result<Settings> read_settings(const Spec& given) {
   TRY(OptionReader(options)
           .read("tokens", set.tokens, 10 * kPageTokens, 1 << 28)
           .read("threads", set.threads, 0, 1024)
+          .read("nearer", set.nearer, 0, 1)
           .done());
   return set;
 }
@@ -88,7 +91,9 @@ class Stream {
     stream->scratch_ = TRY(Scratch::make(ledger, of.scratch_bytes(kPageTokens, kPageTokens) +
                                                      Scratch::bytes_for(kPageTokens, of.shape().vocabulary)));
     const KvRecipe recipe = TRY(parse_kv_recipe(set.kv));
-    stream->kv_ = TRY(make_kv_cache(TRY(make_kv_pool(ledger, of.shape().kv, recipe))));
+    const auto pool_of = TRY(make_kv_pool(ledger, of.shape().kv, recipe));
+    if (set.nearer != 0) pool_of->positions = positions_of(of);
+    stream->kv_ = TRY(make_kv_cache(pool_of));
     TRY(stream->kv_->reserve(set.tokens));
     return stream;
   }

@@ -50,7 +50,7 @@ async function everything(client) {
   assert.match(client.getInstructions(), /recall/);
   await client.ping();
   const { tools } = await client.listTools();  // from here the client checks results against their schemas
-  assert.deepEqual(tools.map((tool) => tool.name).sort(), ["conflicts", "diff", "explain", "forget", "history", "list_spaces", "recall", "remember", "restore", "settle", "update"]);
+  assert.deepEqual(tools.map((tool) => tool.name).sort(), ["capture", "conflicts", "diff", "explain", "forget", "history", "list_spaces", "recall", "remember", "restore", "settle", "update"]);
   for (const tool of tools) assert.ok(tool.description.length > 40 && tool.inputSchema.type === "object", tool.name);
 
   const made = await told(client, "remember", { text: "The spare key is under the blue pot.", event_at: "2024-05-08" });

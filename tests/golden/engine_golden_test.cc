@@ -209,5 +209,35 @@ TEST_F(StoryTeller, EveryByteIsGivenBack) {
   EXPECT_EQ(ledger_.used(), weights);
 }
 
+// Trained for 512 tokens, it reads 3,000: what is read stays within that, side by side, so the last words are
+// as little surprising as the first.
+TEST_F(StoryTeller, ReadsOnBeyondWhatItWasTrainedFor) {
+  std::string text;
+  for (int i = 0; i < 25; ++i) text += reference_text() + "\n";
+  std::vector<Token> tokens = tokenize_prompt(*model_->tokenizer(), text);
+  ASSERT_GT(tokens.size(), 3000u);
+  tokens.resize(3000);
+  for (const char* kv :
+       {"policy=streaming:sinks=4 budget_tokens=192", "select=box:pages=1,window=1,sinks=1,prompts=1"}) {
+    auto engine = start({.context = 4096, .chunk_rows = 64, .kv = kv});
+    Request request = ask(tokens, 0);
+    request.score_from = 1;
+    Heard heard;
+    ASSERT_TRUE(engine->submit(std::move(request), heard.listener()).ok()) << kv;
+    heard.wait();
+    ASSERT_EQ(heard.result().size(), tokens.size() - 1) << kv;
+    const auto nats = [&](size_t from, size_t to) {
+      double sum = 0;
+      for (size_t i = from; i < to; ++i) sum -= double(heard.result()[i]);
+      return sum / double(to - from);
+    };
+    const double within = nats(256, 512), beyond = nats(2400, 2999);
+    EXPECT_LT(beyond, within + 0.35) << kv << ": " << within << " and " << beyond;
+  }
+  EXPECT_EQ(start_engine(model_, ledger_, {.context = 4096}).code(), Code::invalid);
+  EXPECT_EQ(start_engine(model_, ledger_, {.context = 4096, .kv = "select=box:pages=1"}).code(),
+            Code::invalid);
+}
+
 }  // namespace
 }  // namespace varve

@@ -6,6 +6,7 @@
 
 #include "math/ops/access.h"
 #include "math/ops/ops.h"
+#include "math/ops/turn.h"
 
 namespace varve {
 namespace {
@@ -86,6 +87,21 @@ void Ops::rope(Rows x, int32_t heads, const RopeSpec& spec, std::span<const int3
       rotate_head(RowsAccess::row(x, row) + head * width, spec, {cos.data(), sin.data()});
     }
   });
+}
+
+void turn_rows(const RopeSpec& given, int32_t dim, std::span<const int32_t> by, std::span<float> rows) {
+  if (given.kind == RopeKind::none) return;
+  RopeSpec spec = given;
+  spec.attention_factor = 1;
+  check_rope(spec);
+  CHECK(spec.dim <= dim && rows.size() == by.size() * size_t(dim), "shapes of a turn");
+  const Turns turns = turns_of(spec);
+  std::array<float, kPairs> cos, sin;
+  for (size_t i = 0; i < by.size(); ++i) {
+    if (by[i] == 0) continue;
+    if (i == 0 || by[i] != by[i - 1]) angles(spec, turns, by[i], cos.data(), sin.data());
+    rotate_head(&rows[i * size_t(dim)], spec, {cos.data(), sin.data()});
+  }
 }
 
 void Ops::rope_angles(const RopeSpec& spec, std::span<const int32_t> positions, Rows out) {

@@ -11,12 +11,24 @@ std::string text(int64_t number) {
 
 }  // namespace
 
+KvPositions positions_of(const Model& model) {
+  KvPositions positions{.trained = model.shape().context};
+  for (int32_t layer = 0; layer < model.shape().kv.layers; ++layer) {
+    const auto rope = model.rope(layer);
+    if (!rope || rope->kind == RopeKind::none) return {};
+    positions.layers.push_back(*rope);
+  }
+  return positions;
+}
+
 Result<int32_t> Capacity::context(int32_t asked, int32_t trained) const {
-  if (asked < 0 || asked > trained) {
-    return Status(Code::invalid, "a context of " + text(asked) + " tokens; the model was trained for " +
-                                     text(trained) +
-                                     " (0: as many as fit). For more, convert it with RoPE scaling (YaRN) "
-                                     "in its file, or take a model made for it");
+  if (asked < 0 || (asked > trained && !beyond)) {
+    return Status(
+        Code::invalid,
+        "a context of " + text(asked) + " tokens; the model was trained for " + text(trained) +
+            " (0: as many as fit). For more, let queries read less than that (--kv "
+            "\"policy=streaming budget_tokens=N\", or a select= with prompts=1), convert it with RoPE "
+            "scaling (YaRN) in its file, or take a model made for it");
   }
   const int64_t left = ledger.limit() - ledger.used();
   int32_t tokens = asked > 0 ? asked : trained;

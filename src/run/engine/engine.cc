@@ -306,6 +306,10 @@ Result<std::unique_ptr<Engine>> start_engine(std::shared_ptr<const Model> model,
       .model = model, .ledger = ledger, .options = options, .capacity = {ledger, model->shape().kv, recipe}};
   parts.scheduler = TRY(schedulers().make(options.scheduler));
   parts.pool = TRY(make_kv_pool(ledger, model->shape().kv, recipe));
+  parts.pool->positions = positions_of(*model);
+  const auto most_read = kv_most_read(recipe, options.chunk_rows);
+  parts.capacity.beyond = parts.pool->positions.trained > 0 && most_read.has_value() &&
+                          *most_read <= parts.pool->positions.trained;
   parts.runner = TRY(Runner::make(model, ledger, options).with("booking scratch for the engine"));
   parts.context = TRY(parts.capacity.context(options.context, model->shape().context));
   if (const PauseHome& home = options.pauses; home.env != nullptr && home.disk_bytes > 0) {

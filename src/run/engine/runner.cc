@@ -179,7 +179,7 @@ Status Runner::write_surprised(Rows hidden, const OnLogits& on_logits) {
         ops_.store(logits.slice(i, 1), row);
       }
       const float nats = -float(log_probability(row, sequence.tokens[next]));
-      sequence.kv->surprise(int32_t(next), {&nats, 1});
+      sequence.kv->notes().surprised(int32_t(next), nats);
     }
     scratch_.release(mark);
     TRY(std::move(status));
@@ -206,6 +206,14 @@ Status Runner::compute(Rows out, bool writes, int32_t layer) {
   return status;
 }
 
+// Of all tokens so far: those that a prefix brought are told as well.
+void Runner::tell_sentences(Sequence& sequence, int32_t tokens) const {
+  auto& sentences = sequence.kv->notes().sentences;
+  const Tokenizer* tokenizer = model_->tokenizer();
+  for (auto i = sentences.size(); i < size_t(tokens); ++i)
+    sentences.push_back(tokenizer != nullptr && ends_sentence(*tokenizer, sequence.tokens[i]));
+}
+
 void Runner::lay_out(std::span<StepPiece* const> pieces) {
   tokens_.clear();
   positions_.clear();
@@ -215,6 +223,7 @@ void Runner::lay_out(std::span<StepPiece* const> pieces) {
   for (StepPiece* piece : pieces) {
     Sequence& sequence = *piece->sequence;
     const int32_t first = int32_t(tokens_.size()), done = sequence.kv->tokens();
+    if (sequence.kv->needs().sentences) tell_sentences(sequence, done + piece->rows);
     segments_.push_back({first, piece->rows, sequence.kv.get(), sequence.request.adapter.get()});
     for (int32_t i = 0; i < piece->rows; ++i) {
       tokens_.push_back(sequence.tokens[size_t(done + i)]);

@@ -35,6 +35,7 @@ class Runner {
   void deliver(Rows out, const Take& take, size_t first = 0);
   Status score(Rows hidden);
   Status write_surprised(Rows hidden, const OnLogits& on_logits);
+  void tell_sentences(Sequence& sequence, int32_t tokens) const;
   void lay_out(std::span<StepPiece* const> pieces);
 
   const std::shared_ptr<const Model> model_;

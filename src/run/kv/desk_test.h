@@ -42,7 +42,11 @@ class Desk {
     for (int32_t done = 0; done < count; done += piece) {
       const int32_t n = std::min(piece, count - done), first = kv.tokens();
       std::vector<int32_t> positions;
-      for (int32_t i = 0; i < n; ++i) positions.push_back(first + i);
+      for (int32_t i = 0; i < n; ++i) {
+        positions.push_back(first + i);
+        kv.notes().sentences.push_back((first + i) % 20 == 19);
+        kv.notes().surprised(first + i, (first + i) % 33 == 0 ? 9.f : 1.f);
+      }
       for (int32_t layer = 0; layer < kShape.layers; ++layer) {
         std::vector<float> keys, values;
         for (int32_t i = 0; i < n; ++i) {
@@ -59,16 +63,19 @@ class Desk {
       }
     }
   }
+  // `query`: of the newest tokens, row by row.
   std::vector<float> attend(KvCache& kv, const std::vector<float>& query, int32_t layer = 1) {
+    const auto rows = int32_t(query.size()) / kQuery;
     const int64_t mark = scratch.mark();
-    const Rows q = scratch.take(1, kQuery), out = scratch.take(1, kQuery);
+    const Rows q = scratch.take(rows, kQuery), out = scratch.take(rows, kQuery);
     ops.load(query, q);
     AttendSpec how = kHow;
     how.codec = &kv.codec();
-    const std::vector<int32_t> position{kv.tokens()};
-    const AttendSegment segment{0, 1, position, kv.reads(ops, layer, q, how)};
+    std::vector<int32_t> positions;
+    for (int32_t i = 0; i < rows; ++i) positions.push_back(kv.tokens() - rows + i);
+    const AttendSegment segment{0, rows, positions, kv.reads(ops, layer, q, how)};
     ops.attend(how, q, {&segment, 1}, out);
-    std::vector<float> got(kQuery);
+    std::vector<float> got(query.size());
     ops.store(out, got);
     scratch.release(mark);
     return got;

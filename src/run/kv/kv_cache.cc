@@ -21,7 +21,8 @@ PagedKv::PagedKv(std::shared_ptr<KvPool> pool, const KvSnapshot& from)
       lane_views_(lanes_.size()),
       appended_(size_t(pool_->shape.layers), from.tokens),
       memo_(lanes_.size() * size_t(pool_->methods.needs.memo)),
-      selection_(make_selection(*pool_)) {
+      selection_(make_selection(*pool_)),
+      nearer_(pool_->ledger()) {
   const size_t each = size_t(kv_pages_for(from.tokens));
   for (size_t i = 0; i < lanes_.size(); ++i) {
     lanes_[i].pages.assign(from.pages.begin() + i * each, from.pages.begin() + (i + 1) * each);
@@ -61,7 +62,8 @@ int64_t PagedKv::page_count() const {
 }
 
 int64_t PagedKv::bytes() const {
-  return page_count() * pool_->layout.bytes() + notes_.bytes() + (selection_ ? selection_->bytes() : 0);
+  return page_count() * pool_->layout.bytes() + noted_.bytes() + (selection_ ? selection_->bytes() : 0) +
+         nearer_.bytes();
 }
 
 Status PagedKv::reserve(int32_t more_tokens) {
@@ -94,9 +96,9 @@ Status PagedKv::reserve_uneven(int32_t more_tokens) {
 
 Status PagedKv::reserve_notes(int32_t more_tokens) {
   const int64_t bytes = kv_notes_bytes(needs(), page_count(), int64_t(tokens()) + more_tokens);
-  if (bytes <= notes_.bytes()) return {};
-  if (notes_.bytes() > 0) return notes_.resize(bytes);
-  notes_ = TRY(pool_->ledger().reserve(Tag::kv, bytes));
+  if (bytes <= noted_.bytes()) return {};
+  if (noted_.bytes() > 0) return noted_.resize(bytes);
+  noted_ = TRY(pool_->ledger().reserve(Tag::kv, bytes));
   return {};
 }
 
@@ -210,8 +212,9 @@ std::span<const std::span<const KvPageView>> PagedKv::lanes(int32_t layer) {
 
 std::span<const std::span<const KvPageView>> PagedKv::reads(Ops& ops, int32_t layer, Rows queries,
                                                             const AttendSpec& how) {
-  if (!selection_ || queries.count() != 1) return lanes(layer);
-  return selection_->choose(ops, size_t(layer) * pool_->shape.kv_heads, lanes(layer), queries, how);
+  const auto all = lanes(layer);
+  const auto read = selection_ ? selection_->choose(ops, layer, all, queries, how, notes_) : all;
+  return nearer_.move(ops, pool_->positions, layer, read, all[0].back().positions.back(), how);
 }
 
 // A window is that before the next fit(), which comes at a full page: queries before it need not vote.
@@ -232,16 +235,13 @@ AttendScores PagedKv::scores(int32_t layer, std::span<const int32_t> positions) 
   return scores;
 }
 
-void PagedKv::surprise(int32_t first, std::span<const float> nats) {
-  CHECK(first >= 0, "the surprise of a token before the first");
-  if (!needs().surprise) return;
-  if (surprise_.size() < size_t(first) + nats.size()) surprise_.resize(size_t(first) + nats.size());
-  std::copy(nats.begin(), nats.end(), surprise_.begin() + first);
-}
-
 KvCounts PagedKv::counts() const {
   KvCounts counts = gone_;
-  for (const PagedLane& lane : lanes_) counts.kept += lane.tokens;
+  for (const PagedLane& lane : lanes_) {
+    counts.kept += lane.tokens;
+    counts.rows += kv_pages_for(lane.tokens);
+  }
+  if (selection_) counts.read = selection_->read(), counts.of = selection_->of();
   return counts;
 }
 
@@ -268,7 +268,7 @@ Status PagedKv::truncate(int32_t tokens) {
     refresh(lane, size_t(lane.tokens / kPageTokens));
   }
   std::fill(appended_.begin(), appended_.end(), tokens);
-  if (surprise_.size() > size_t(tokens)) surprise_.resize(size_t(tokens));
+  notes_.cut(tokens);
   if (selection_) selection_->forget(floor_ > 0 ? 0 : tokens);
   return {};
 }

@@ -12,13 +12,9 @@
 #include "core/budget/ledger.h"
 #include "math/ops/ops.h"
 #include "run/kv/policy.h"
+#include "run/kv/select.h"
 
 namespace varve {
-
-struct KvShape {
-  int32_t layers = 0, kv_heads = 0, key_dim = 0, value_dim = 0;
-  auto operator<=>(const KvShape&) const = default;
-};
 
 inline constexpr int32_t kPageTokens = 64;
 
@@ -49,6 +45,8 @@ struct KvSnapshot {
 // What a cache holds and what became of the rest, in entries: one token of one lane.
 struct KvCounts {
   int64_t kept = 0, dropped = 0, merged = 0;
+  int64_t rows = 0, packed = 0, on_disk = 0;  // pages that hold any: in RAM as rows, packed; elsewhere
+  int64_t read = 0, of = 0;  // entries that queries read which selected, and those that they chose from
 };
 
 class KvCache {
@@ -66,18 +64,17 @@ class KvCache {
                         std::span<const int32_t> positions) = 0;
   // One list of pages a KV head; valid until the next call that changes the cache.
   virtual std::span<const std::span<const KvPageView>> lanes(int32_t layer) = 0;
-  // The pages that these queries are to read: fewer than lanes() where the recipe selects, which it does for
-  // one row. Valid until the next call for this layer.
+  // The pages that these queries, whose tokens are the newest, are to read: fewer than lanes() where the
+  // recipe selects, which it does for one row, and for more if it says so. Valid until the next call.
   virtual std::span<const std::span<const KvPageView>> reads(Ops& ops, int32_t layer, Rows queries,
                                                              const AttendSpec& how) = 0;
   virtual const Codec& codec() const = 0;  // of rows
   // What attending from these positions, the newest appended to the layer, is to count for the policy;
   // without lanes when it asks for nothing. Valid as long as lanes().
   virtual AttendScores scores(int32_t layer, std::span<const int32_t> positions) = 0;
-  // -log p of the tokens from place `first` on, appended or not: whoever computes it says it, if the policy
-  // asks (needs().surprise).
-  virtual void surprise(int32_t first, std::span<const float> nats) = 0;
-  virtual const KvNeeds& needs() const = 0;  // of the policy and the allotter
+  virtual const KvNeeds& needs() const = 0;  // of policy, allotter and selector
+  // What it is to be told (needs().surprise, sentences) of tokens, appended or not.
+  virtual KvNotes& notes() = 0;
   virtual KvCounts counts() const = 0;
   // Asks the allotter and the policy, lane by lane, and carries the plan out. What stays keeps its position.
   virtual Status fit() = 0;

@@ -256,9 +256,7 @@ TEST(KvCache, AMergeIsAMeanThatCountsAsManyTokens) {
     uint64_t serial = 1;
     Twin twin{.cache = new_cache(bench)};
     ASSERT_TRUE(grow(bench, twin, 64, serial).ok());
-    std::vector<float> places(64);
-    std::iota(places.begin(), places.end(), 0.f);
-    twin.cache->surprise(0, places);
+    for (int32_t place = 0; place < 64; ++place) twin.cache->notes().surprised(place, float(place));
     ASSERT_TRUE(twin.cache->fit().ok());
     for (PlainLane& lane : twin.plain) {
       for (size_t i = 0; i < 16; ++i) {  // 16 pairs, then what was never touched

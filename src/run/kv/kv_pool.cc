@@ -92,10 +92,7 @@ int64_t KvPool::booked_bytes() const {
 
 std::unique_ptr<Selection> make_selection(const KvPool& pool) {
   if (pool.methods.selector == nullptr) return nullptr;
-  const KvShape& shape = pool.shape;
-  return std::make_unique<Selection>(pool.methods.selector, pool.ledger(),
-                                     size_t(shape.layers) * size_t(shape.kv_heads), shape.key_dim,
-                                     shape.value_dim);
+  return std::make_unique<Selection>(pool.methods.selector, pool.ledger(), pool.shape);
 }
 
 Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shape, const KvRecipe& recipe) {

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 
 #include "core/budget/buffer.h"
 #include "run/kv/kv_cache.h"
+#include "run/kv/nearer.h"
 #include "run/kv/selection.h"
 
 namespace varve {
@@ -41,11 +43,11 @@ inline int64_t kv_most_pages(int32_t budget_tokens, bool uneven, int64_t tokens)
   const int64_t even = kv_pages_for(kv_resident_tokens(budget_tokens, tokens));
   return uneven ? std::min(kv_pages_for(tokens), even + 1) : even;
 }
-// What a cache keeps beside its pages, for the policy: sums of attention by page, and surprise by token.
+// What a cache keeps beside its pages: sums of attention by page, and what it was told of tokens.
 inline int64_t kv_notes_bytes(const KvNeeds& needs, int64_t pages, int64_t tokens) {
   const bool sums = needs.attention != KvNeeds::Attention::none;
   return (sums ? pages * kPageTokens * int64_t(sizeof(float)) : 0) +
-         (needs.surprise ? tokens * int64_t(sizeof(float)) : 0);
+         (needs.surprise ? tokens * int64_t(sizeof(float)) : 0) + (needs.sentences ? tokens : 0);
 }
 
 // Policy and allotter of a recipe.
@@ -61,6 +63,8 @@ struct KvMethods {
 };
 Result<KvMethods> make_kv_methods(const KvRecipe& recipe);
 const Codec& kv_row_codec(const KvRecipe& recipe);  // of a recipe that was parsed
+// The most tokens that `rows` queries computed together read, however long a sequence is; nullopt: all.
+std::optional<int64_t> kv_most_read(const KvRecipe& recipe, int32_t rows);
 
 class KvSwap;   // run/kv/kv_swap.h
 struct KvSlab;  // one booked Buffer and its free pages
@@ -91,8 +95,9 @@ class KvPool : public std::enable_shared_from_this<KvPool> {
   const KvMethods methods;
   const KvPageLayout layout;
   const std::shared_ptr<KvPool> packed;  // where packed pages lie; null without a pack
-  // Where pages go that are older than the newest `ram_tokens` of a sequence; 0: none go. Both are set before
-  // the first cache.
+  // Where pages go that are older than the newest `ram_tokens` of a sequence; 0: none go. And how keys hold
+  // their place. All are set before the first cache.
+  KvPositions positions;
   int32_t ram_tokens = 0;
   std::shared_ptr<KvSwap> disk;
 

@@ -28,9 +28,13 @@ class TieredKv : public KvCache {
   }
   const Codec& codec() const override { return pool_->codec; }
   AttendScores scores(int32_t, std::span<const int32_t>) override { return {}; }
-  void surprise(int32_t, std::span<const float>) override {}
   const KvNeeds& needs() const override { return pool_->methods.needs; }
-  KvCounts counts() const override { return {.kept = int64_t(tokens()) * lanes_}; }
+  KvNotes& notes() override { return notes_; }
+  KvCounts counts() const override {
+    return {.kept = int64_t(tokens()) * lanes_,
+            .rows = int64_t(blocks_.size() - cold()) * lanes_,
+            .on_disk = int64_t(cold()) * lanes_};
+  }
   Status fit() override;
   Status truncate(int32_t tokens) override;
   Result<KvSnapshot> snapshot(int32_t first_tokens) const override;
@@ -63,6 +67,7 @@ class TieredKv : public KvCache {
   std::vector<std::vector<KvPageView>> views_;      // of one layer
   std::vector<std::span<const KvPageView>> lists_;  // likewise
   size_t now_ = 0;
+  KvNotes notes_;  // nobody asks
   Stage stages_[2];
 };
 

@@ -38,8 +38,8 @@ class PackedKv : public KvCache {
                                                      const AttendSpec& how) override;
   const Codec& codec() const override { return pool_->codec; }
   AttendScores scores(int32_t, std::span<const int32_t>) override { return {}; }
-  void surprise(int32_t, std::span<const float>) override {}
   const KvNeeds& needs() const override { return pool_->methods.needs; }
+  KvNotes& notes() override { return notes_; }
   KvCounts counts() const override;
   Status fit() override { return {}; }
   Status truncate(int32_t tokens) override;
@@ -68,7 +68,10 @@ class PackedKv : public KvCache {
   std::vector<std::span<const KvPageView>> lane_views_;
   std::vector<int32_t> appended_;
   std::vector<KvPagePtr> spare_rows_, spare_packed_;  // reserved
+  KvNotes notes_;
+  Reservation noted_;
   std::unique_ptr<Selection> selection_;
+  Nearer nearer_;
 };
 
 PackedKv::PackedKv(std::shared_ptr<KvPool> pool, const KvSnapshot& from)
@@ -76,7 +79,8 @@ PackedKv::PackedKv(std::shared_ptr<KvPool> pool, const KvSnapshot& from)
       lanes_(size_t(pool_->shape.layers) * pool_->shape.kv_heads),
       lane_views_(lanes_.size()),
       appended_(size_t(pool_->shape.layers), from.tokens),
-      selection_(make_selection(*pool_)) {
+      selection_(make_selection(*pool_)),
+      nearer_(pool_->ledger()) {
   const size_t each = size_t(kv_pages_for(from.tokens));
   for (size_t i = 0; i < lanes_.size(); ++i) {
     lanes_[i].pages.assign(from.pages.begin() + i * each, from.pages.begin() + (i + 1) * each);
@@ -91,7 +95,7 @@ int64_t PackedKv::bytes() const {
   for (const Lane& lane : lanes_) {
     for (const KvPagePtr& page : lane.pages) bytes += page->pool->layout.bytes();
   }
-  return bytes + (selection_ ? selection_->bytes() : 0);
+  return bytes + noted_.bytes() + (selection_ ? selection_->bytes() : 0) + nearer_.bytes();
 }
 
 Status PackedKv::take(KvPool& pool, int64_t count, std::vector<KvPagePtr>& into) {
@@ -122,6 +126,10 @@ Status PackedKv::reserve(int32_t more_tokens) {
     return status;
   }
   for (Lane& lane : lanes_) TRY(make_writable(lane));
+  const int64_t noted = kv_notes_bytes(needs(), 0, int64_t(tokens()) + more_tokens);
+  if (noted <= noted_.bytes()) return {};
+  if (noted_.bytes() > 0) return noted_.resize(noted);
+  noted_ = TRY(pool_->ledger().reserve(Tag::kv, noted));
   return {};
 }
 
@@ -227,13 +235,18 @@ std::span<const std::span<const KvPageView>> PackedKv::lanes(int32_t layer) {
 
 std::span<const std::span<const KvPageView>> PackedKv::reads(Ops& ops, int32_t layer, Rows queries,
                                                              const AttendSpec& how) {
-  if (!selection_ || queries.count() != 1) return lanes(layer);
-  return selection_->choose(ops, size_t(layer) * size_t(pool_->shape.kv_heads), lanes(layer), queries, how);
+  const auto all = lanes(layer);
+  const auto read = selection_ ? selection_->choose(ops, layer, all, queries, how, notes_) : all;
+  return nearer_.move(ops, pool_->positions, layer, read, all[0].back().positions.back(), how);
 }
 
 KvCounts PackedKv::counts() const {
   KvCounts counts;
-  for (const Lane& lane : lanes_) counts.kept += lane.tokens;
+  for (const Lane& lane : lanes_) {
+    counts.kept += lane.tokens;
+    for (const KvPagePtr& page : lane.pages) ++(packed(page) ? counts.packed : counts.rows);
+  }
+  if (selection_) counts.read = selection_->read(), counts.of = selection_->of();
   return counts;
 }
 
@@ -251,6 +264,7 @@ Status PackedKv::truncate(int32_t tokens) {
     refresh(lane, lane.pages.empty() ? 0 : lane.pages.size() - 1);
   }
   std::fill(appended_.begin(), appended_.end(), tokens);
+  notes_.cut(tokens);
   if (selection_) selection_->forget(tokens);
   return {};
 }

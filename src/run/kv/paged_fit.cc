@@ -95,7 +95,8 @@ KvPlan PagedKv::plan(size_t index, size_t keep, const FitRoom& room) {
   if (needs.surprise) {
     room.surprise.clear();
     for (int32_t position : room.positions)
-      room.surprise.push_back(size_t(position) < surprise_.size() ? surprise_[size_t(position)] : 0);
+      room.surprise.push_back(size_t(position) < notes_.surprise.size() ? notes_.surprise[size_t(position)]
+                                                                        : 0);
     shown.surprise = room.surprise;
   }
   std::vector<float> weights;

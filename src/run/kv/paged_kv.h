@@ -36,8 +36,8 @@ class PagedKv : public KvCache {
                                                      const AttendSpec& how) override;
   const Codec& codec() const override { return pool_->codec; }
   AttendScores scores(int32_t layer, std::span<const int32_t> positions) override;
-  void surprise(int32_t first, std::span<const float> nats) override;
   const KvNeeds& needs() const override { return pool_->methods.needs; }
+  KvNotes& notes() override { return notes_; }
   KvCounts counts() const override;
   Status fit() override;
   Status truncate(int32_t tokens) override;
@@ -82,11 +82,12 @@ class PagedKv : public KvCache {
   int32_t floor_ = 0;                                    // tokens() when a policy last dropped any
   std::vector<KvPagePtr> spare_;              // reserved, for whichever lane grows: uneven ones only
   std::vector<std::span<float>> seen_views_;  // of one layer
-  std::vector<float> surprise_;               // by place in the sequence
-  std::vector<float> memo_;                   // of the policy, lane by lane
-  Reservation notes_;                         // of what was seen and surprise
+  KvNotes notes_;
+  std::vector<float> memo_;  // of the policy, lane by lane
+  Reservation noted_;        // of what was seen and told
   KvCounts gone_;
   std::unique_ptr<Selection> selection_;  // null: a query reads all
+  Nearer nearer_;
   bool patching_ = false;
 };
 

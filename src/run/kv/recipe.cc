@@ -156,12 +156,18 @@ Result<KvMethods> make_kv_methods(const KvRecipe& recipe) {
   KvMethods methods;
   methods.saved_as = recipe.pack + (recipe.select == "all" ? "" : " select=" + recipe.select);
   if (!codec_named(recipe.pack).ok()) methods.pack = TRY(page_packs().make(recipe.pack));
-  if (recipe.select != "all") methods.selector = TRY(kv_selectors().make(recipe.select));
+  if (recipe.select != "all") {
+    methods.selector = TRY(kv_selectors().make(recipe.select));
+    methods.needs.surprise = methods.selector->plan.surprise;
+    methods.needs.sentences = methods.selector->plan.sentences;
+  }
   if (recipe.policy == "full") return methods;
   if (recipe.budget_tokens < 1) return Status(Code::invalid, "a KV policy needs budget_tokens");
   methods.budget_tokens = recipe.budget_tokens;
   methods.policy = TRY(kv_policies().make(recipe.policy));
+  const KvNeeds told = methods.needs;
   methods.needs = methods.policy->needs();
+  methods.needs.surprise |= told.surprise, methods.needs.sentences |= told.sentences;
   if (recipe.allot == "uniform") return methods;
   methods.allotter = TRY(kv_allotters().make(recipe.allot));
   if (methods.allotter->wants_attention() && methods.needs.attention == KvNeeds::Attention::none) {
@@ -169,6 +175,17 @@ Result<KvMethods> make_kv_methods(const KvRecipe& recipe) {
     methods.needs.window = kPageTokens / 2;
   }
   return methods;
+}
+
+std::optional<int64_t> kv_most_read(const KvRecipe& recipe, int32_t rows) {
+  if (recipe.policy != "full") return int64_t(recipe.budget_tokens) + kPageTokens;
+  const auto methods = make_kv_methods(recipe);
+  CHECK(methods.ok(), "a KV recipe that nobody parsed");
+  if (methods->selector == nullptr) return std::nullopt;
+  const SelectPlan& plan = methods->selector->plan;
+  if (plan.prompts == 0 || !plan.written) return std::nullopt;
+  const int64_t pages = plan.sinks + plan.window + int64_t(plan.pages) * (1 + 2 * plan.near) + 2;
+  return pages * kPageTokens + rows;
 }
 
 Result<KvRecipe> parse_kv_recipe(std::string_view text) {
@@ -189,22 +206,21 @@ int64_t kv_bytes_for(const KvShape& shape, const KvRecipe& recipe, int32_t token
   CHECK(methods.ok(), "a KV recipe that nobody parsed");
   const KvNeeds& needs = methods->needs;
   const int64_t lanes = int64_t(shape.layers) * shape.kv_heads;
-  const int64_t remembered =
-      methods->selector == nullptr
-          ? 0
-          : Selection::bytes_for(*methods->selector, shape.key_dim, shape.value_dim, kv_pages_for(tokens));
+  const int64_t remembered = methods->selector == nullptr
+                                 ? 0
+                                 : Selection::bytes_for(*methods->selector, shape, kv_pages_for(tokens));
   const int64_t each = kv_page_layout(shape, kv_row_codec(recipe), needs.merges).bytes();
   if (methods->pack != nullptr) {
     const KvPageCounts pages = kv_packed_pages(*methods->pack, tokens);
-    return lanes *
-           (pages.rows * each + pages.packed * kv_packed_layout(shape, *methods->pack).bytes() + remembered);
+    return lanes * (pages.rows * each + pages.packed * kv_packed_layout(shape, *methods->pack).bytes()) +
+           kv_notes_bytes(needs, 0, tokens) + remembered;
   }
   int64_t pages = lanes * kv_most_pages(recipe.budget_tokens, methods->allotter != nullptr, tokens);
   if (recipe.ram_tokens > 0) {  // those that stay, and two layers of the others
     const int64_t all = kv_pages_for(tokens), ram = kv_pages_for(recipe.ram_tokens);
     pages = (std::min(all, ram + 1) * shape.layers + 2 * std::max<int64_t>(0, all - ram)) * shape.kv_heads;
   }
-  return pages * each + kv_notes_bytes(needs, pages, tokens) + lanes * remembered;
+  return pages * each + kv_notes_bytes(needs, pages, tokens) + remembered;
 }
 
 }  // namespace varve

@@ -1,49 +1,114 @@
-// KvSelector: which pages a query reads. It says what a full page is remembered by and how a query looks at
-// that; Selection (run/kv/selection.h) keeps it, ranks the pages and estimates what is not read.
+// KvSelector: which tokens of a long lane a query reads. It makes one LaneIndex a lane, which remembers what
+// it needs of the tokens and names those worth reading; Selection (run/kv/selection.h) reads them, the first
+// and the newest.
 //
-// Nothing is dropped: the next query may read other pages. A prompt reads all; a written token selects.
+// Nothing is dropped: the next query may read others. A prompt reads all, unless the plan says otherwise.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "core/base/registry.h"
+#include "math/ops/ops.h"
 
 namespace varve {
 
-// How many pages a query reads of each lane. The newest page, which is not full, is read besides.
+// How much a query reads of each lane. The newest page, which is not full, is read besides.
 struct SelectPlan {
-  int32_t pages = 64;    // the best of the rest
-  int32_t sinks = 1;     // the first
-  int32_t window = 4;    // the newest
-  int32_t estimate = 0;  // tokens whose mean stands for them where they are not read; 0: they are left out
-  int32_t near = 0;      // pages on either side that come with a chosen one
-  int32_t coarse = 0;    // pages that are looked at together first; 0: every page is looked at
+  int32_t pages = 64;     // the best of the rest, or as many tokens
+  int32_t sinks = 1;      // pages, the first
+  int32_t window = 4;     // pages, the newest
+  int32_t estimate = 0;   // tokens whose mean stands for them where they are not read; 0: they are left out
+  int32_t near = 0;       // units on either side that come with a chosen one
+  int32_t coarse = 0;     // units that are looked at together first; 0: every one is looked at
+  int32_t prompts = 0;    // 1: the rows of a prompt that are computed together read what they choose together
+  bool written = true;    // whether a written token selects
+  bool parts = false;     // whether pages may be read in part
+  bool watches = false;   // whether queries of prompts are shown
+  bool surprise = false;  // what must be told of tokens: see KvNotes
+  bool sentences = false;
+};
+
+// What keys do not show of a sequence's tokens, by position. Whoever knows says it, if it is asked for.
+struct KvNotes {
+  std::vector<float> surprise;     // -log p when it was read or written; 0 where nobody knew
+  std::vector<uint8_t> sentences;  // 1: it ends one
+  void surprised(int32_t position, float nats) {
+    if (surprise.size() <= size_t(position)) surprise.resize(size_t(position) + 1);
+    surprise[size_t(position)] = nats;
+  }
+  void cut(int32_t tokens) {
+    surprise.resize(std::min(surprise.size(), size_t(tokens)));
+    sentences.resize(std::min(sentences.size(), size_t(tokens)));
+  }
+};
+
+// Tokens of a lane by their place in it; [first, end).
+struct LaneStretch {
+  int32_t first = 0, end = 0;
+  int32_t size() const { return end - first; }
+};
+
+struct LaneTokens {
+  std::span<const KvPageView> pages;
+  const AttendSpec& spec;
+  const KvNotes& notes;
+
+  int32_t count() const;
+  int32_t full() const;  // tokens of the pages that nothing is appended to
+  int32_t position(int32_t place) const {
+    return pages[size_t(place) / kAttendTile].positions[size_t(place) % kAttendTile];
+  }
+  void keys(LaneStretch of, std::vector<float>& out) const;
+  void values(LaneStretch of, std::vector<float>& out) const;
+};
+
+// Of the heads that share a lane: [row][head][dim].
+struct LaneQueries {
+  std::span<const float> rows;
+  size_t heads = 1, dim = 1;
+  int32_t first = 0;  // place of the first row's token
+  size_t count() const { return rows.size() / (heads * dim); }
+  std::span<const float> at(size_t row, size_t head) const {
+    return rows.subspan((row * heads + head) * dim, dim);
+  }
+  std::vector<float> pooled() const;  // [head][dim], means over the rows
+};
+
+class LaneIndex {
+ public:
+  virtual ~LaneIndex() = default;
+  // Remembers tokens of full pages that it has not seen yet; returns how many it knows now. Those after them
+  // are read.
+  virtual int32_t grow(const LaneTokens& lane) = 0;
+  // What to read of `among`; any order, overlaps do no harm.
+  virtual void choose(const LaneQueries& queries, const LaneTokens& lane, LaneStretch among,
+                      std::vector<LaneStretch>& out) = 0;
+  virtual void watch(const LaneQueries&) {}     // those of a prompt, if the plan watches
+  virtual void forget(int32_t from_place) = 0;  // tokens at and after it are gone, or others
 };
 
 class KvSelector {
  public:
   virtual ~KvSelector() = default;
   SelectPlan plan;
-
-  // A page is remembered by `rows` rows of `width` values; 0 rows: by nothing.
-  struct Shape {
-    int32_t rows = 0, width = 0;
-  };
-  virtual Shape shape(int32_t key_dim) const = 0;
-  // keys [tokens][key_dim] of a page to out [rows][width].
-  virtual void remember(std::span<const float> keys, int32_t key_dim, std::span<float> out) const = 0;
-  // A query as the rows see it: its product with a row says how large a logit behind it is.
-  virtual void look(std::span<const float> query, std::span<float> out) const = 0;
+  virtual std::unique_ptr<LaneIndex> index(int32_t key_dim) const = 0;
+  // What an index takes at most for a lane of so many pages.
+  virtual int64_t bytes_for(int32_t key_dim, int64_t pages) const = 0;
 };
 
 const Registry<KvSelector>& kv_selectors();
 
 namespace kv_select {  // one file a method, one line in all.def
 using Made = Registry<KvSelector>::Made;
-// The options that all have: pages, sinks, window, estimate, near, coarse.
+// The options that all have: pages, sinks, window, estimate, near, coarse, prompts. `own` are read into
+// before, by whoever has more.
 Result<SelectPlan> read_plan(const Spec& spec, SelectPlan plan = {});
+// The options of `spec` with these names, which leave it.
+Spec take_options(Spec& spec, std::initializer_list<const char*> names);
 }  // namespace kv_select
 
 }  // namespace varve

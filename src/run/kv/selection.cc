@@ -1,9 +1,10 @@
-// Rows are kept in f16: half of what is read to decide what to read. A page's score is the share of attention
-// that its rows promise, summed over the heads that read it together.
+// What is read: whole pages as they lie; of others a copy of the tokens that are read, where a page's rows
+// can be copied. Means stand for the rest where the plan says so.
 #include "run/kv/selection.h"
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "math/kernel/kernel.h"
@@ -11,241 +12,267 @@
 namespace varve {
 namespace {
 
-constexpr size_t kPage = kAttendTile;
+constexpr int32_t kPage = int32_t(kAttendTile);
 
 void append_halves(std::span<const float> values, std::vector<uint16_t>& to) {
-  if (values.empty()) return;
   const size_t at = to.size();
   to.resize(at + values.size());
   kernels().encode_f16(values.data(), values.size(), &to[at]);
 }
 
-void decode_page(const KvPageView& page, const AttendSpec& spec, bool keys, std::vector<float>& out) {
-  const int32_t dim = keys ? spec.key_dim : spec.value_dim;
-  out.resize(kPage * size_t(dim));
-  const auto bytes = keys ? page.keys : page.values;
-  if (page.pack == nullptr) return spec.codec->decode(bytes, out);
-  keys ? page.pack->decode_keys(bytes.data(), dim, out.data())
-       : page.pack->decode_values(bytes.data(), dim, out.data());
+void append_mean(std::span<const float> rows, size_t dim, std::vector<uint16_t>& to) {
+  std::vector<float> mean(dim);
+  for (size_t i = 0; i < rows.size(); ++i) mean[i % dim] += rows[i] / float(rows.size() / dim);
+  append_halves(mean, to);
 }
 
-void mean_rows(std::span<const float> rows, size_t dim, size_t each, std::vector<uint16_t>& to) {
-  std::vector<float> mean(dim);
-  for (size_t first = 0; first < rows.size(); first += each * dim) {
-    std::fill(mean.begin(), mean.end(), 0.f);
-    for (size_t i = 0; i < each * dim; ++i) mean[i % dim] += rows[first + i] / float(each);
-    append_halves(mean, to);
+// Rows of a page as floats, `from` and on.
+void decode(const KvPageView& page, const AttendSpec& spec, bool keys, LaneStretch rows,
+            std::vector<float>& out) {
+  const int32_t dim = keys ? spec.key_dim : spec.value_dim;
+  const auto bytes = keys ? page.keys : page.values;
+  const size_t at = out.size(), values = size_t(rows.size()) * size_t(dim);
+  out.resize(at + values);
+  if (page.pack == nullptr) {
+    const size_t row = bytes.size() / page.positions.size();
+    return spec.codec->decode(bytes.subspan(size_t(rows.first) * row, size_t(rows.size()) * row),
+                              std::span(out).subspan(at));
   }
+  std::vector<float> all(size_t(kPage) * size_t(dim));
+  keys ? page.pack->decode_keys(bytes.data(), dim, all.data())
+       : page.pack->decode_values(bytes.data(), dim, all.data());
+  std::copy_n(all.begin() + rows.first * dim, values, out.begin() + ptrdiff_t(at));
+}
+
+void decode(const LaneTokens& lane, bool keys, LaneStretch of, std::vector<float>& out) {
+  out.clear();
+  for (int32_t page = of.first / kPage; page * kPage < of.end; ++page) {
+    const int32_t first = std::max(of.first - page * kPage, 0), end = std::min(of.end - page * kPage, kPage);
+    decode(lane.pages[size_t(page)], lane.spec, keys, {first, end}, out);
+  }
+}
+
+// In order, without overlaps.
+void tidy(std::vector<LaneStretch>& stretches) {
+  std::sort(stretches.begin(), stretches.end(),
+            [](LaneStretch a, LaneStretch b) { return a.first < b.first; });
+  size_t kept = 0;
+  for (const LaneStretch& one : stretches) {
+    if (kept > 0 && one.first <= stretches[kept - 1].end) {
+      stretches[kept - 1].end = std::max(stretches[kept - 1].end, one.end);
+    } else if (one.size() > 0) {
+      stretches[kept++] = one;
+    }
+  }
+  stretches.resize(kept);
 }
 
 }  // namespace
 
-// Everything by page, for the full pages from the first on.
+int32_t LaneTokens::count() const {
+  if (pages.empty()) return 0;
+  return (int32_t(pages.size()) - 1) * kPage + int32_t(pages.back().positions.size());
+}
+int32_t LaneTokens::full() const {
+  return count() / kPage * kPage;
+}
+void LaneTokens::keys(LaneStretch of, std::vector<float>& out) const {
+  decode(*this, true, of, out);
+}
+void LaneTokens::values(LaneStretch of, std::vector<float>& out) const {
+  decode(*this, false, of, out);
+}
+
+std::vector<float> LaneQueries::pooled() const {
+  std::vector<float> mean(heads * dim);
+  for (size_t i = 0; i < rows.size(); ++i) mean[i % mean.size()] += rows[i];
+  for (float& one : mean) one /= float(count());
+  return mean;
+}
+
 struct Selection::Lane {
-  size_t pages = 0;
-  std::vector<uint16_t> rows;
-  std::vector<uint16_t> mean_keys, mean_values;  // of what stands for tokens that are not read
+  std::unique_ptr<LaneIndex> index;
+  // Of groups of `estimate` tokens, from the first on.
+  std::vector<uint16_t> mean_keys, mean_values;
   std::vector<int32_t> mean_positions;
   std::vector<float> weights;
+  std::vector<LaneStretch> stretches;
   std::vector<KvPageView> chosen;
 };
 
-Selection::Selection(std::shared_ptr<const KvSelector> selector, Ledger& ledger, size_t lanes,
-                     int32_t key_dim, int32_t value_dim)
-    : selector_(std::move(selector)),
-      ledger_(ledger),
-      key_dim_(key_dim),
-      value_dim_(value_dim),
-      lanes_(lanes) {}
-Selection::~Selection() = default;
-
-int64_t Selection::bytes_for(const KvSelector& selector, int32_t key_dim, int32_t value_dim, int64_t pages) {
-  const auto shape = selector.shape(key_dim);
-  const int32_t means = selector.plan.estimate > 0 ? int32_t(kPage) / selector.plan.estimate : 0;
-  const int64_t each = 2 * int64_t(shape.rows) * shape.width + means * (2 * int64_t(key_dim + value_dim) + 8);
-  return (pages + pages / 8 + 16) * each;
-}
-
-void Selection::forget(int32_t from_position) {
-  for (Lane& lane : lanes_) {
-    const auto shape = selector_->shape(key_dim_);
-    const size_t keep = size_t(std::max(0, from_position)) / kPage;  // no page ends before its place
-    if (lane.pages <= keep) continue;
-    lane.pages = keep;
-    lane.rows.resize(keep * size_t(shape.rows * shape.width));
-    const size_t means = lane.mean_positions.empty() ? 0 : kPage / size_t(selector_->plan.estimate);
-    lane.mean_keys.resize(keep * means * size_t(key_dim_));
-    lane.mean_values.resize(keep * means * size_t(value_dim_));
-    lane.mean_positions.resize(keep * means);
-    lane.weights.resize(keep * means);
-  }
-}
-
-bool Selection::remember(Ops& ops, std::span<Lane> lanes, std::span<const std::span<const KvPageView>> pages,
-                         const AttendSpec& spec) {
-  int64_t most = 0;
-  for (const auto& lane : pages) most = std::max<int64_t>(most, int64_t(lane.size()));
-  if (most > booked_pages_) {  // in steps, and for all layers at once
-    const int64_t bytes = int64_t(lanes_.size()) * bytes_for(*selector_, key_dim_, value_dim_, most);
-    if (booked_.bytes() == 0) {
-      auto booked = ledger_.reserve(Tag::kv, bytes);
-      if (!booked.ok()) return false;
-      booked_ = std::move(booked).value();
-    } else if (!booked_.resize(bytes).ok()) {
-      return false;
-    }
-    booked_pages_ = most + most / 8 + 16;
-  }
-  ops.parallel(int64_t(lanes.size()), [&](int64_t i) {
-    Lane& lane = lanes[size_t(i)];
-    std::vector<float> keys, values, rows;
-    const auto shape = selector_->shape(key_dim_);
-    const auto estimate = size_t(selector_->plan.estimate);
-    for (; lane.pages < pages[size_t(i)].size(); ++lane.pages) {
-      const KvPageView& page = pages[size_t(i)][lane.pages];
-      if (page.positions.size() < kPage) break;
-      decode_page(page, spec, true, keys);
-      rows.resize(size_t(shape.rows * shape.width));
-      if (!rows.empty()) selector_->remember(keys, key_dim_, rows);
-      append_halves(rows, lane.rows);
-      if (estimate == 0) continue;
-      decode_page(page, spec, false, values);
-      mean_rows(keys, size_t(key_dim_), estimate, lane.mean_keys);
-      mean_rows(values, size_t(value_dim_), estimate, lane.mean_values);
-      for (size_t t = estimate - 1; t < kPage; t += estimate) {
-        lane.mean_positions.push_back(page.positions[t]);
-        lane.weights.push_back(std::log(float(estimate)));
-      }
-    }
-  });
-  return true;
-}
-
-namespace {
-
-// Shares of attention that rows promise to the pages [first, end), summed over the heads, added to `scores`.
-struct Look {
-  const KvSelector& selector;
-  const AttendSpec& spec;
-  std::span<const float> queries;  // of the heads of a lane
-
-  void operator()(const std::vector<uint16_t>& rows, std::span<const int32_t> pages,
-                  std::span<float> scores) const {
-    const auto shape = selector.shape(spec.key_dim);
-    const auto width = size_t(shape.width), each = size_t(shape.rows), dim = size_t(spec.key_dim);
-    std::vector<float> seen(width), best(pages.size());
-    alignas(64) float products[kPage];
-    for (size_t head = 0; head < queries.size() / dim; ++head) {
-      selector.look(queries.subspan(head * dim, dim), seen);
-      for (size_t i = 0; i < pages.size(); ++i) {
-        kernels().score_rows[size_t(Format::f16)](&rows[size_t(pages[i]) * each * width], each, seen.data(),
-                                                  1, width, spec.scale, products, nullptr);
-        best[i] = kernels().max(products, each);
-      }
-      add_shares(best, scores);
-    }
-  }
-  static void add_shares(std::vector<float>& logits, std::span<float> scores) {
-    const float sum =
-        kernels().exp_sum(logits.data(), kernels().max(logits.data(), logits.size()), logits.size());
-    for (size_t i = 0; i < logits.size(); ++i) scores[i] += logits[i] / sum;
+// Tokens of pages that are read in part.
+struct Selection::Gathered {
+  std::vector<std::byte> keys, values;
+  std::vector<int32_t> positions;
+  std::vector<float> weights;
+  void clear() { keys.clear(), values.clear(), positions.clear(), weights.clear(); }
+  void add(const KvPageView& page, LaneStretch rows) {
+    const auto part = [&](auto from, auto& to) {
+      const size_t row = from.size() / page.positions.size();
+      to.insert(to.end(), from.begin() + ptrdiff_t(size_t(rows.first) * row),
+                from.begin() + ptrdiff_t(size_t(rows.end) * row));
+    };
+    part(page.keys, keys), part(page.values, values), part(page.positions, positions);
+    part(page.weights, weights);
   }
 };
 
-// The `count` pages with the largest scores, ties to the newer.
-void keep_best(std::vector<int32_t>& pages, std::span<const float> scores, size_t count) {
-  if (pages.size() <= count) return;
-  std::vector<int32_t> order(pages.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = int32_t(i);
-  std::nth_element(order.begin(), order.begin() + ptrdiff_t(count), order.end(), [&](int32_t a, int32_t b) {
-    return scores[size_t(a)] != scores[size_t(b)] ? scores[size_t(a)] > scores[size_t(b)] : a > b;
-  });
-  order.resize(count);
-  for (int32_t& one : order) one = pages[size_t(one)];
-  pages = std::move(order);
+Selection::Selection(std::shared_ptr<const KvSelector> selector, Ledger& ledger, const KvShape& shape)
+    : selector_(std::move(selector)),
+      ledger_(ledger),
+      shape_(shape),
+      lanes_(size_t(shape.layers) * size_t(shape.kv_heads)),
+      gathered_(size_t(shape.kv_heads)),
+      chosen_(size_t(shape.kv_heads)) {
+  for (Lane& lane : lanes_) lane.index = selector_->index(shape.key_dim);
+}
+Selection::~Selection() = default;
+
+int64_t Selection::bytes_for(const KvSelector& selector, const KvShape& shape, int64_t pages) {
+  const SelectPlan& plan = selector.plan;
+  const int64_t values = shape.key_dim + shape.value_dim, grown = pages + pages / 8 + 16;
+  const int64_t means = plan.estimate > 0 ? grown * (kPage / plan.estimate) * (2 * values + 8) : 0;
+  const int64_t chosen = std::min(grown, int64_t(plan.pages) * (1 + 2 * plan.near));
+  const int64_t copies = plan.parts ? shape.kv_heads * chosen * kPage * (4 * values + 8) : 0;
+  return int64_t(shape.layers) * shape.kv_heads * (selector.bytes_for(shape.key_dim, grown) + means) + copies;
 }
 
-// Of the pages between sinks and window, those worth reading.
-std::vector<int32_t> ranked(const Look& look, const std::vector<uint16_t>& rows, int32_t first, int32_t end) {
-  const SelectPlan& plan = look.selector.plan;
-  std::vector<int32_t> pages;
-  const auto count = size_t(plan.pages);
-  if (plan.coarse > 1 &&
-      end - first > plan.coarse * plan.pages) {  // one page of each group, then all of the best
-    std::vector<int32_t> probes;
-    for (int32_t page = first; page < end; page += plan.coarse)
-      probes.push_back(std::min(page + plan.coarse / 2, end - 1));
-    std::vector<float> scores(probes.size());
-    look(rows, probes, scores);
-    keep_best(probes, scores, 2 * count);
-    for (const int32_t probe : probes) {
-      const int32_t group = first + (probe - first) / plan.coarse * plan.coarse;
-      for (int32_t page = group; page < std::min(group + plan.coarse, end); ++page) pages.push_back(page);
-    }
-  } else {
-    for (int32_t page = first; page < end; ++page) pages.push_back(page);
+void Selection::forget(int32_t from_position) {
+  const int32_t place = std::max(0, from_position);  // no token lies behind its position
+  for (Lane& lane : lanes_) {
+    lane.index->forget(place);
+    if (lane.weights.empty()) continue;
+    const size_t keep =
+        std::min(lane.weights.size(), size_t(place / kPage * kPage / selector_->plan.estimate));
+    lane.mean_keys.resize(keep * size_t(shape_.key_dim));
+    lane.mean_values.resize(keep * size_t(shape_.value_dim));
+    lane.mean_positions.resize(keep);
+    lane.weights.resize(keep);
   }
-  if (pages.size() <= count) return pages;
-  std::vector<float> scores(pages.size());
-  look(rows, pages, scores);
-  keep_best(pages, scores, count);
-  return pages;
 }
 
-}  // namespace
+bool Selection::book(int64_t pages) {
+  if (pages <= booked_pages_) return true;
+  const int64_t bytes = bytes_for(*selector_, shape_, pages);  // in steps, and for all layers at once
+  if (booked_.bytes() == 0) {
+    auto booked = ledger_.reserve(Tag::kv, bytes);
+    if (!booked.ok()) return false;
+    booked_ = std::move(booked).value();
+  } else if (!booked_.resize(bytes).ok()) {
+    return false;
+  }
+  booked_pages_ = pages + pages / 8 + 16;
+  return true;
+}
 
 std::span<const std::span<const KvPageView>> Selection::choose(
-    Ops& ops, size_t first, std::span<const std::span<const KvPageView>> lanes, Rows query,
-    const AttendSpec& spec) {
-  CHECK(query.count() == 1 && first + lanes.size() <= lanes_.size(), "a selection for one query");
+    Ops& ops, int32_t layer, std::span<const std::span<const KvPageView>> lanes, Rows query,
+    const AttendSpec& spec, const KvNotes& notes) {
+  CHECK(lanes.size() == size_t(shape_.kv_heads), "a selection of another layer");
   if (spec.window > 0) return lanes;  // it reads few already
   const SelectPlan& plan = selector_->plan;
-  const auto own = std::span(lanes_).subspan(first, lanes.size());
-  const bool looks = plan.pages > 0 && selector_->shape(key_dim_).rows > 0;
-  if (looks || plan.estimate > 0) {
-    if (!remember(ops, own, lanes, spec)) return lanes;
-  }
+  const bool chooses = query.count() == 1 ? plan.written : plan.prompts > 0;
+  if (!chooses && !plan.watches) return lanes;
+  size_t most = 0;
+  for (const auto& lane : lanes) most = std::max(most, lane.size());
+  if (!book(int64_t(most))) return lanes;
+  const auto own = std::span(lanes_).subspan(size_t(layer) * lanes.size(), lanes.size());
   const size_t group = size_t(spec.heads / spec.kv_heads) * size_t(spec.key_dim);
-  std::vector<float> queries(group * lanes.size());
+  std::vector<float> queries(size_t(query.count()) * group * lanes.size());
   ops.store(query, queries);
   ops.parallel(int64_t(lanes.size()), [&](int64_t i) {
+    std::vector<float> of_lane;
+    for (size_t row = 0; row < size_t(query.count()); ++row) {
+      const auto from = queries.begin() + ptrdiff_t((row * lanes.size() + size_t(i)) * group);
+      of_lane.insert(of_lane.end(), from, from + ptrdiff_t(group));
+    }
+    const LaneTokens tokens{lanes[size_t(i)], spec, notes};
+    const LaneQueries asked{of_lane, group / size_t(spec.key_dim), size_t(spec.key_dim),
+                            tokens.count() - query.count()};
     Lane& lane = own[size_t(i)];
-    const auto all = lanes[size_t(i)];
-    const auto pages = int32_t(all.size());
-    const int32_t begin = std::min(plan.sinks, pages), end = std::max(begin, pages - 1 - plan.window);
-    std::vector<bool> read(all.size(), false);
-    std::fill(read.begin(), read.begin() + begin, true);
-    std::fill(read.begin() + end, read.end(), true);
-    const Look look{*selector_, spec, std::span<const float>(queries).subspan(size_t(i) * group, group)};
-    if (looks && size_t(end) <= lane.pages) {
-      for (const int32_t page : ranked(look, lane.rows, begin, end)) {
-        for (int32_t near = page - plan.near; near <= page + plan.near; ++near)
-          if (near >= 0 && near < pages) read[size_t(near)] = true;
-      }
-    }
-    lane.chosen.clear();
-    if (plan.estimate > 0 && std::find(read.begin(), read.end(), false) != read.end()) {
-      const size_t means = kPage / size_t(plan.estimate);
-      for (size_t t = 0; t < lane.weights.size(); ++t) {
-        lane.weights[t] = t / means < read.size() && read[t / means] ? -std::numeric_limits<float>::infinity()
-                                                                     : std::log(float(plan.estimate));
-      }
-      lane.chosen.push_back({.keys = std::as_bytes(std::span(lane.mean_keys)),
-                             .values = std::as_bytes(std::span(lane.mean_values)),
-                             .positions = lane.mean_positions,
-                             .weights = lane.weights,
-                             .codec = *codec_named("f16")});
-    }
-    for (size_t page = 0; page < all.size(); ++page)
-      if (read[page]) lane.chosen.push_back(all[page]);
+    if (query.count() > 1 && plan.watches) lane.index->watch(asked);
+    if (chooses) choose_one(lane, gathered_[size_t(i)], tokens, asked);
   });
-  chosen_.resize(lanes_.size());
+  if (!chooses) return lanes;
   for (size_t i = 0; i < lanes.size(); ++i) {
-    chosen_[first + i] = own[i].chosen;
-    of_ += int64_t(lanes[i].size());
-    read_ += int64_t(own[i].chosen.size());
+    chosen_[i] = own[i].chosen.empty() ? lanes[i] : own[i].chosen;
+    of_ += int64_t(lanes[i].size()) * kPage;
+    for (const KvPageView& page : chosen_[i])
+      if (page.codec == nullptr) read_ += int64_t(page.positions.size());
   }
-  return std::span(chosen_).subspan(first, lanes.size());
+  return chosen_;
+}
+
+void Selection::estimate(Lane& lane, const LaneTokens& tokens) const {
+  const int32_t each = selector_->plan.estimate;
+  std::vector<float> keys, values;
+  for (auto place = int32_t(lane.weights.size()) * each; place < tokens.full(); place += each) {
+    tokens.keys({place, place + each}, keys);
+    tokens.values({place, place + each}, values);
+    append_mean(keys, size_t(shape_.key_dim), lane.mean_keys);
+    append_mean(values, size_t(shape_.value_dim), lane.mean_values);
+    lane.mean_positions.push_back(tokens.position(place + each - 1));
+    lane.weights.push_back(0);
+  }
+}
+
+// The means of what none is read of.
+KvPageView Selection::stand_in(Lane& lane) const {
+  const int32_t each = selector_->plan.estimate;
+  std::fill(lane.weights.begin(), lane.weights.end(), std::log(float(each)));
+  for (const LaneStretch& one : lane.stretches) {
+    const size_t end = std::min(lane.weights.size(), size_t((one.end + each - 1) / each));
+    for (size_t group = size_t(one.first / each); group < end; ++group)
+      lane.weights[group] = -std::numeric_limits<float>::infinity();
+  }
+  return {.keys = std::as_bytes(std::span(lane.mean_keys)),
+          .values = std::as_bytes(std::span(lane.mean_values)),
+          .positions = lane.mean_positions,
+          .weights = lane.weights,
+          .codec = *codec_named("f16")};
+}
+
+// Leaves `chosen` empty when everything is read.
+void Selection::choose_one(Lane& lane, Gathered& gathered, const LaneTokens& tokens,
+                           const LaneQueries& queries) {
+  const SelectPlan& plan = selector_->plan;
+  lane.chosen.clear();
+  const int32_t known = std::min(lane.index->grow(tokens), tokens.full());
+  if (plan.estimate > 0) estimate(lane, tokens);
+  // Those from `end` on are read: what is not known, and the newest before the first query.
+  const int32_t all = tokens.count();
+  const int32_t begin = std::min(plan.sinks * kPage, all);
+  const int32_t end = std::clamp(std::min(known, (queries.first / kPage - plan.window) * kPage), begin, all);
+  if (end == begin) return;
+  lane.stretches = {{0, begin}, {end, all}};
+  lane.index->choose(queries, tokens, {begin, end}, lane.stretches);
+  for (LaneStretch& one : lane.stretches) {  // what is packed is read by pages
+    if (one.size() == 0) continue;
+    const int32_t first = one.first / kPage, last = (one.end - 1) / kPage;
+    if (tokens.pages[size_t(first)].pack != nullptr) one.first = first * kPage;
+    if (tokens.pages[size_t(last)].pack != nullptr) one.end = (last + 1) * kPage;
+  }
+  tidy(lane.stretches);
+  if (lane.stretches.size() == 1) return;
+  if (plan.estimate > 0) lane.chosen.push_back(stand_in(lane));
+  gathered.clear();
+  for (const LaneStretch& one : lane.stretches) {
+    for (int32_t page = one.first / kPage; page * kPage < one.end; ++page) {
+      const KvPageView& view = tokens.pages[size_t(page)];
+      const auto held = int32_t(view.positions.size());
+      const LaneStretch rows{std::max(0, one.first - page * kPage), std::min(held, one.end - page * kPage)};
+      if (rows.size() == held) {
+        lane.chosen.push_back(view);
+      } else {
+        gathered.add(view, rows);
+      }
+    }
+  }
+  if (!gathered.positions.empty())
+    lane.chosen.push_back({.keys = gathered.keys,
+                           .values = gathered.values,
+                           .positions = gathered.positions,
+                           .weights = gathered.weights});
 }
 
 }  // namespace varve

@@ -55,6 +55,9 @@ std::vector<Token> tokenize_prompt(const Tokenizer& tokenizer, std::string_view 
 // The text of tokens: decode() of each, without the space that encoding put before the first.
 std::string detokenize(const Tokenizer& tokenizer, std::span<const Token> tokens, bool show_special = false);
 
+// Whether a sentence or a line may end with this token: its punctuation says so, or it is a control token.
+bool ends_sentence(const Tokenizer& tokenizer, Token token);
+
 // Of every token's piece and the special ones: KV is saved by token, and is of no use where those differ.
 Hash256 tokenizer_hash(const Tokenizer& tokenizer);
 

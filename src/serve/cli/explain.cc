@@ -33,6 +33,12 @@ void print_kv(const Json& report, std::ostream& out) {
   if (!kv.is_object()) return;
   out << "attention state          " << kv["bytes"].dump() << " bytes of " << kv["pack"].dump() << ", "
       << kv["shared_bytes"].dump() << " of them found computed\n";
+  if (const Json& pages = kv["pages"]; pages.is_object()) {
+    out << "pages of 64 tokens       " << pages["rows"].dump() << " as rows, " << pages["packed"].dump()
+        << " packed, " << pages["on_disk"].dump() << " on the disk\n";
+  }
+  if (kv["read_share"].is_number())
+    out << "read by what selects     " << int(100 * kv["read_share"].as_double() + 0.5) << " %\n";
   print_number(kv, "tokens_saved", "tokens not read again    ", out);
   print_number(kv, "pauses", "pauses, state on disk    ", out);
 }

@@ -79,6 +79,7 @@ Result<TurnOptions> turn_options(Args& args) {
   if (const auto id = TRY(args.value("--activation"))) options.activation = TRY(CubeId::parse(*id));
   options.recall = !args.flag("--no-recall");
   options.remember = !args.flag("--no-remember");
+  options.excerpt = args.flag("--excerpt");
   TRY(sampling.validate());
   return options;
 }

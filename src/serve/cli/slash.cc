@@ -120,6 +120,10 @@ std::string why(const TurnReport& report) {
            std::to_string(captured->tokens) + " tokens reused" +
            (captured->trouble.empty() ? "" : "; its words were read: " + captured->trouble) + "\n";
   }
+  if (report.parts > 0) {
+    out += "excerpt  " + std::to_string(report.parts_read) + " of " + std::to_string(report.parts) +
+           " parts of your message were read\n";
+  }
   for (const Spliced& one : report.spliced) {
     out += "spliced  " + one.cube.text() + "  " + std::to_string(one.tokens) + " tokens, " +
            std::string(to_string(one.fidelity)) + "\n";
@@ -127,7 +131,11 @@ std::string why(const TurnReport& report) {
   if (usage.kv_bytes > 0) {
     out += "state    " + format_bytes(usage.kv_bytes) + " of " + std::string(usage.kv_pack) + ", " +
            format_bytes(usage.shared_bytes) + " of them found computed; " + std::to_string(usage.pauses) +
-           " pauses on disk\n";
+           " pauses on disk\n         " + std::to_string(usage.kv.rows) + " pages as rows, " +
+           std::to_string(usage.kv.packed) + " packed, " + std::to_string(usage.kv.on_disk) + " on the disk";
+    if (usage.kv.of > 0)
+      out += "; " + std::to_string(100 * usage.kv.read / usage.kv.of) + " % read by queries that select";
+    out += "\n";
   }
   if (report.turns_left_out > 0) {
     out += "left out the oldest " + std::to_string(report.turns_left_out) + " turns; they can be recalled\n";

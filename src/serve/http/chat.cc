@@ -103,6 +103,7 @@ Result<Chat> read_chat(Api& api, const Json& body, const Principal& who) {
   TRY(Fields(own)
           .boolean("remember", chat.options.remember)
           .boolean("recall", chat.options.recall)
+          .boolean("excerpt", chat.options.excerpt)
           .integer("recall_tokens", chat.options.recall_tokens, 0, 1 << 20)
           .text("session", chat.session, 128)
           .text("activation", activation, 32)

@@ -1,5 +1,6 @@
-// The tools that look at what memory was, and at what contradicts in it. Rules of spaces and rights are not
-// for a model to change: list_spaces only shows them.
+// The tools that look at what memory was, and at what contradicts in it, and the one that has the model read
+// memories ahead. Rules of spaces and rights are not for a model to change: list_spaces only shows them.
+#include "serve/home/capture_order.h"
 #include "serve/home/fields.h"
 #include "serve/home/govern.h"
 #include "serve/home/show.h"
@@ -58,6 +59,10 @@ Result<Json> list_spaces(const McpCaller& caller, const Json&) {
   for (const Space& space : TRY(caller.home.cubes().governance().spaces(caller.who)))
     spaces.push(space_json(space).set("own", space.owner == caller.who.name));
   return Json::object().set("spaces", std::move(spaces));
+}
+
+Result<Json> read_ahead(const McpCaller& caller, const Json& arguments) {
+  return capture_memories(caller.home, caller.who, arguments);
 }
 
 constexpr McpTool kTools[] = {
@@ -125,6 +130,23 @@ constexpr McpTool kTools[] = {
 "cubes":{"type":"integer"},"cap_bytes":{"type":"integer"}},"required":["space","own","role"]}}},
 "required":["spaces"]})",
      .run = list_spaces},
+    {.name = "capture",
+     .title = "Read ahead",
+     .description =
+         "Have the local model read some memories once and keep what it computed, so that conversations that "
+         "begin with them start to answer at once. For long memories that are used again and again.",
+     .input = R"({"type":"object","properties":{
+"memories":{"type":"array","minItems":1,"maxItems":1000,"items":{"type":"string"},
+"description":"Ids, in the order in which they are read"},
+"title":{"type":"string"},"space":{"type":"string","description":"By default the user's own"},
+"system":{"type":"string","description":"The system's words in the prompts that are to begin with it"},
+"fidelity":{"type":"string","enum":["exact","rerotated","patched"],"default":"exact",
+"description":"How far from reading the kept state may be"}},
+"required":["memories"],"additionalProperties":false})",
+     .output = R"({"type":"object","properties":{"id":{"type":"string"},"tokens":{"type":"integer"},
+"bytes":{"type":"integer"},"fidelity":{"type":"string"}},"required":["id","tokens","bytes","fidelity"]})",
+     .writes = true,
+     .run = read_ahead},
 };
 
 }  // namespace

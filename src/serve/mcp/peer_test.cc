@@ -176,5 +176,17 @@ TEST(Sessions, BelongToWhoBeganThemAndGiveWayToNewerOnes) {
   EXPECT_TRUE(sessions.end(third, {"bob"}));
 }
 
+TEST_F(Peer, ACaptureNeedsAModelThatReadsAndMemoriesThatAreThere) {
+  greet();
+  const Json none = call("capture", Json::object().set("memories", Json::array()));
+  EXPECT_EQ(none["isError"], Json(true));
+  EXPECT_NE(none.dump().find("1 to 1000 ids"), std::string::npos) << none.dump();
+  const Json noted = call("remember", Json::object().set("text", "The key is under the mat."))["structuredContent"];
+  const Json ids = Json::array().push(noted["id"]);
+  const Json made = call("capture", Json::object().set("memories", ids));
+  EXPECT_EQ(made["isError"], Json(true));
+  EXPECT_NE(made.dump().find("no model reads here"), std::string::npos) << made.dump();
+}
+
 }  // namespace
 }  // namespace varve

@@ -47,6 +47,9 @@ Json of_kv(const TurnReport& report) {
   out.set("pack", std::string(usage.kv_pack)).set("bytes", usage.kv_bytes);
   out.set("shared_bytes", usage.shared_bytes);
   out.set("tokens_saved", usage.reused_tokens + usage.spliced_tokens - usage.patched_tokens);
+  Json pages = Json::object().set("rows", usage.kv.rows).set("packed", usage.kv.packed);
+  out.set("pages", pages.set("on_disk", usage.kv.on_disk));
+  if (usage.kv.of > 0) out.set("read_share", double(usage.kv.read) / double(usage.kv.of));
   return out.set("pauses", usage.pauses).set("paused_ms", usage.paused_ms);
 }
 
@@ -77,6 +80,8 @@ Json to_json(const TurnReport& report, bool words) {
     counts.set("kept", kv.kept).set("dropped", kv.dropped).set("merged", kv.merged);
     out.set("kv_entries", std::move(counts));
   }
+  if (report.parts > 0)
+    out.set("excerpt", Json::object().set("parts_read", report.parts_read).set("parts", report.parts));
   if (report.captured) out.set("activation", of_captured(*report.captured, words));
   if (!report.spliced.empty()) out.set("spliced", of_spliced(report));
   if (report.usage.kv_bytes > 0) out.set("kv", of_kv(report));

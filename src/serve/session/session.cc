@@ -11,6 +11,7 @@
 #include "memory/plaintext/evidence.h"
 #include "memory/reflect/overlap.h"
 #include "serve/session/answer/plain_answer.h"
+#include "serve/session/excerpt.h"
 #include "serve/session/transcript.h"
 
 namespace varve {
@@ -18,6 +19,7 @@ namespace {
 
 constexpr size_t kQueryBytes = 4000;  // of a message that is searched for
 constexpr size_t kMessageBytes = 1 << 20;
+constexpr int32_t kSeams = 16;  // tokens by which a text in a prompt may be longer than alone
 
 class Stopwatch {
  public:
@@ -72,6 +74,7 @@ class Conversation : public Session {
     TurnReport report;
     int32_t first_turn = 0;
     Prompt prompt;
+    std::optional<std::string> shorter;  // what the model reads in place of the user's words
     std::optional<CubeId> user_cube, answer_cube;
     bool begins = false;  // this turn is the first of the conversation
   };
@@ -300,7 +303,7 @@ Result<Json> Conversation::messages(const Work& work) {
   }
   std::string newest = present(work.report.recalled, work.report.counted);
   if (!newest.empty()) newest += "\n\n";
-  all.push(message("user", newest.append(work.user)));
+  all.push(message("user", newest.append(work.shorter ? *work.shorter : work.user)));
   if (going_on(work)) {
     for (const Json& one : work.options.after.as_array()) all.push(one);
   }
@@ -316,7 +319,8 @@ void Conversation::trim_recalled(Work& work) const {
   if (recalled.empty() && prompter_->count(present(recalled, counted)) > most) counted.clear();
 }
 
-// What does not fit leaves in this order: recalled words, the oldest turns. The newest message never does.
+// What does not fit leaves in this order: recalled words, the oldest turns, parts of the newest message if
+// that was asked for.
 Status Conversation::write_prompt(Work& work) {
   const int32_t most = parts_.engine->context() - quarter(work.options.max_tokens);
   std::vector<Recalled>& recalled = work.report.recalled;
@@ -334,11 +338,18 @@ Status Conversation::write_prompt(Work& work) {
       work.first_turn += (transcript_.next_turn() - work.first_turn + 1) / 2;
     } else if (work.report.captured && !work.options.activation) {
       work.report.captured.reset();
+    } else if (work.options.excerpt && parts_.scorer != nullptr && !work.shorter) {
+      const int32_t room = most - (size - prompter_->count(work.user)) - kSeams;
+      Excerpt read = TRY(excerpt(*parts_.scorer, *parts_.engine->model().tokenizer(), work.user, room).with("reading a long message in parts"));
+      work.shorter = std::move(read.text);
+      work.report.parts_read = read.kept, work.report.parts = read.of;
     } else {
-      return Status(Code::invalid,
-                    "the message makes a prompt of " + std::to_string(size) + " tokens, and the context of " +
-                        std::to_string(parts_.engine->context()) + " has room for " + std::to_string(most) +
-                        " beside the answer: shorten it, or store it with 'remember'");
+      return Status(
+          Code::invalid,
+          "the message makes a prompt of " + std::to_string(size) + " tokens, and the context of " +
+              std::to_string(parts_.engine->context()) + " has room for " + std::to_string(most) +
+              " beside the answer: shorten it, let parts of it be read (--excerpt), or store it with "
+              "'remember'");
     }
   }
   work.report.turns_left_out = work.first_turn;

@@ -27,6 +27,7 @@ struct TurnReport {  // for /why, `varve explain` and the API's `varve` object
   Usage usage;
   std::vector<Recalled> recalled;    // what the answer could see (without a model: what it says)
   std::optional<Captured> captured;  // memories that stand first in the prompt, computed earlier
+  int32_t parts_read = 0, parts = 0;  // of a message too long, when an excerpt of it was read
   std::vector<Spliced> spliced;      // memories whose state stands in the middle of the prompt
   std::string counted;               // over all memories, when the message asks for that; in words
   std::vector<Sampled> sampled;      // one a token, when logprobs were asked for
@@ -44,6 +45,7 @@ struct TurnOptions {
   SamplingOptions sampling;
   int32_t max_tokens = 512;
   bool recall = true, remember = true;
+  bool excerpt = false;        // a message too long for the context is read in part, see excerpt.h
   bool settle = true;          // wait for the afterthought; false: it goes on by itself
   int32_t recall_tokens = -1;  // at most; -1: the recipe's; never more than a quarter of the context
   std::vector<std::string> stop;
@@ -87,6 +89,7 @@ struct SessionParts {  // what a session works with; all of it outlives the sess
   const Clock& clock = system_clock();
   int32_t recall_tokens = 1000;
   Habits* habits = nullptr;  // null: nothing is captured by itself
+  Scorer* scorer = nullptr;  // null: no excerpts
 };
 Result<std::shared_ptr<Session>> open_session(const SessionParts& parts, const Principal& who,
                                               const std::string& id);

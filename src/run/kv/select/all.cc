@@ -14,10 +14,21 @@ Result<SelectPlan> read_plan(const Spec& spec, SelectPlan plan) {
           .read("estimate", plan.estimate, 0, 64)
           .read("near", plan.near, 0, 64)
           .read("coarse", plan.coarse, 0, 1024)
+          .read("prompts", plan.prompts, 0, 1)
           .done());
   if (plan.estimate > 0 && 64 % plan.estimate != 0)
     return Status(Code::invalid, "select: estimate divides 64 (0: nothing is estimated)");
+  if (plan.estimate > 0 && plan.parts)
+    return Status(Code::invalid, "select=" + spec.name + " reads parts of pages and estimates nothing");
   return plan;
+}
+
+Spec take_options(Spec& spec, std::initializer_list<const char*> names) {
+  Spec own{spec.name, {}};
+  for (const char* name : names) {
+    if (auto found = spec.options.extract(name)) own.options.insert(std::move(found));
+  }
+  return own;
 }
 }  // namespace kv_select
 

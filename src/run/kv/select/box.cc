@@ -3,12 +3,12 @@
 // its negative part times the least. `rows` boxes a page make it tighter.
 #include <algorithm>
 
-#include "run/kv/select.h"
+#include "run/kv/select/rows.h"
 
 namespace varve::kv_select {
 namespace {
 
-class Box : public KvSelector {
+class Box : public RowSelector {
  public:
   explicit Box(int32_t rows) : rows_(rows) {}
   Shape shape(int32_t key_dim) const override { return {rows_, 2 * key_dim}; }
@@ -41,8 +41,7 @@ class Box : public KvSelector {
 
 Made box(const Spec& spec) {
   Spec rest = spec;
-  Spec own{spec.name, {}};
-  if (auto found = rest.options.extract("rows")) own.options.insert(std::move(found));
+  const Spec own = take_options(rest, {"rows"});
   int32_t rows = 1;
   TRY(OptionReader(own).read("rows", rows, 1, 16).done());
   const SelectPlan plan = TRY(read_plan(rest));

@@ -20,6 +20,15 @@ std::vector<Token> tokenize_prompt(const Tokenizer& tokenizer, std::string_view 
   return as_prompt(tokenizer, std::move(tokens));
 }
 
+bool ends_sentence(const Tokenizer& tokenizer, Token token) {
+  const std::string_view piece = tokenizer.piece(token);
+  if (piece.empty()) return tokenizer.is_control(token);
+  for (const std::string_view end : {".", "!", "?", "\n", "\u3002", "\uff01", "\uff1f"}) {
+    if (piece.size() >= end.size() && piece.substr(piece.size() - end.size()) == end) return true;
+  }
+  return false;
+}
+
 std::string detokenize(const Tokenizer& tokenizer, std::span<const Token> tokens, bool show_special) {
   std::string text;
   bool first = tokenizer.special().space_prefix;
