@@ -141,7 +141,9 @@ TEST_F(Activation, over_http_a_recipe_and_a_capture_hold_as_well) {
   EXPECT_GT(told["kv"]["pages"]["rows"].as_int(), 0) << told.dump();
   server.end(SIGTERM);
 
+  const std::string key = server.key;
   server = Serving(folder / "home", {"--model", model});
+  server.key = key;  // it is shown once
   const Json note = server.json("POST", "/v1/memories", Json::object().set("text", long_words()));
   const Json ids = Json::array().push(note["id"]);
   const Json made_cube = server.json("POST", "/v1/captures", Json::object().set("memories", ids));
@@ -164,6 +166,25 @@ TEST_F(Activation, over_http_a_recipe_and_a_capture_hold_as_well) {
   const std::string cube = "/v1/memories/" + made_cube["id"].as_string();
   EXPECT_EQ(server.ask("GET", cube).status, 404);
   server.end(SIGTERM);
+}
+
+TEST_F(Activation, a_message_too_long_is_read_in_part_if_that_was_asked_for) {
+  std::string words;
+  for (int i = 0; i < 6; ++i) words += long_words();
+  words += "How many boats?";
+  const std::vector<std::string> chat{"chat", "--json",    "--model", model,           "-n",
+                                      "8",    "--context", "512",     "--temperature", "0"};
+  const Child::End refused = run(chat, words + "\n");
+  EXPECT_NE(refused.out.find("--excerpt"), std::string::npos) << refused.out << refused.err;
+  std::vector<std::string> some = chat;
+  some.push_back("--excerpt");
+  const Child::End end = run(some, words + "\n");
+  const auto report = parse_json(end.out.substr(0, end.out.find('\n')));
+  ASSERT_TRUE(report.ok()) << end.out << end.err;
+  EXPECT_GT((*report)["excerpt"]["parts_read"].as_int(), 0) << end.out;
+  EXPECT_GT((*report)["excerpt"]["parts"].as_int(), (*report)["excerpt"]["parts_read"].as_int()) << end.out;
+  EXPECT_LE((*report)["prompt_tokens"].as_int(), 512) << end.out;
+  EXPECT_NE(run({"recall", "boats"}).out.find("The harbour has 39 boats"), std::string::npos);
 }
 
 }  // namespace

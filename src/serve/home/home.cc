@@ -312,6 +312,10 @@ Result<std::shared_ptr<Session>> Wired::session(const Principal& who, const std:
   std::erase_if(sessions_, [](const auto& one) { return one.second.expired(); });
   std::weak_ptr<Session>& place = sessions_[{who.whole(), id}];
   if (auto open = place.lock()) return open;
+  if (engine_ != nullptr && scorer_ == nullptr) {  // the model came after recall
+    auto made = make_likelihood_scorer(*engine_);  // none without a tokenizer
+    if (made.ok()) scorer_ = std::move(made).value();
+  }
   const SessionParts parts{*cubes_,  *recall_,     thinking(), engine_.get(), clock_, options_.recall_tokens,
                            &habits_, scorer_.get()};
   std::shared_ptr<Session> session = TRY(open_session(parts, who, id));

@@ -44,7 +44,7 @@ TEST(Excerpts, KeepThePartsThatAnswerInTheirOrderAndTheQuestionWhole) {
   for (int i : {103, 105, 303, 305})
     EXPECT_NE(made->text.find("Line " + std::to_string(i) + " speaks of ships.\n"), std::string::npos) << i;
   EXPECT_LT(made->text.find("Line 103"), made->text.find("Line 303"));
-  EXPECT_EQ(made->text.find("[...]\n"), 0u);
+  EXPECT_NE(made->text.find("[...]\n"), std::string::npos);
   EXPECT_EQ(made->text.substr(made->text.size() - 20), "Where are the ships?");
 }
 
