@@ -1,7 +1,9 @@
 // Tokens a second of llama.cpp over a context that is already there: its KV cells are marked as used and
 // filled with numbers, as `varve bench generate depth=N` fills its own. Uses llama.cpp's own insides, of
 // c392e50 or near it.
-//   driver MODEL VOCABULARY DEPTH TOKENS THREADS f16|q8_0 FLASH(0|1) ROUNDS
+// With PROMPT, that many tokens are read before, and timed apart.
+//   driver MODEL VOCABULARY DEPTH TOKENS THREADS f16|q8_0 FLASH(0|1) ROUNDS [PROMPT]
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -12,7 +14,8 @@
 #include "llama.h"
 
 int main(int argc, char** argv) {
-  if (argc != 9) return 1;
+  if (argc != 9 && argc != 10) return 1;
+  const int prompt = argc == 10 ? atoi(argv[9]) : 0;
   const int vocabulary = atoi(argv[2]), depth = atoi(argv[3]), tokens = atoi(argv[4]);
   const bool q8 = strcmp(argv[6], "q8_0") == 0;
   llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
@@ -27,7 +30,7 @@ int main(int argc, char** argv) {
   llama_model* model = llama_model_load_from_file(argv[1], of_model);
   if (model == nullptr) return fprintf(stderr, "no model\n"), 1;
   llama_context_params how = llama_context_default_params();
-  how.n_ctx = depth + tokens + 64;
+  how.n_ctx = depth + prompt + tokens + 64;
   how.n_threads = how.n_threads_batch = atoi(argv[5]);
   how.type_k = how.type_v = q8 ? GGML_TYPE_Q8_0 : GGML_TYPE_F16;
   how.flash_attn = atoi(argv[7]) != 0;
@@ -42,7 +45,15 @@ int main(int argc, char** argv) {
     llama_kv_cache_clear(context);
     for (int i = 0; i < depth; ++i) kv.cells[size_t(i)].pos = i, kv.cells[size_t(i)].seq_id.insert(0);
     kv.head = kv.used = uint32_t(depth);
-    std::chrono::steady_clock::time_point begin;
+    std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
+    std::vector<llama_token> text;
+    for (int i = 0; i < prompt; ++i) text.push_back((i * 7 + 1) % vocabulary);
+    for (int done = 0; done < prompt; done += 512) {
+      if (llama_decode(context, llama_batch_get_one(&text[size_t(done)], std::min(512, prompt - done))) != 0)
+        return fprintf(stderr, "decode failed\n"), 1;
+    }
+    const std::chrono::duration<double> read = std::chrono::steady_clock::now() - begin;
+    if (prompt > 0) printf("prompt %d: %.2f tokens/s\n", prompt, prompt / read.count());
     for (int i = -2; i < tokens; ++i) {  // two to warm up
       if (i == 0) begin = std::chrono::steady_clock::now();
       llama_token token = (i + 7) % vocabulary;

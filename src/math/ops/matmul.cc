@@ -10,6 +10,7 @@ namespace varve {
 namespace {
 
 constexpr int32_t kGroup = 8;             // weight rows in flight
+constexpr int32_t kStreamed = 64;         // of one row of x
 constexpr int32_t kTile = 512;            // columns of a tile: whole panels, and whole blocks of every codec
 constexpr int32_t kChunkRows = 64;        // rows of x that share a decoded tile
 constexpr int64_t kWorthATask = 1 << 20;  // in multiplications, where decoding a weight counts as 16
@@ -64,7 +65,9 @@ void stream(const Job& job, Tile& tile, int32_t first, int32_t rows) {
   }
 }
 
-void product(const Job& job, int32_t first, int32_t rows) {  // of up to kGroup weight rows
+static_assert(kStreamed <= kGroup * kChunkRows);
+
+void product(const Job& job, int32_t first, int32_t rows) {  // of up to kGroup weight rows, or kStreamed
   Tile tile;
   std::fill_n(tile.sums, rows * job.x.count(), Lanes{});
   if (job.x.count() == 1 && job.w.codec->format()) {
@@ -119,10 +122,11 @@ void Ops::matmul(Rows x, const Matrix& w, Rows y, bool add) {
     const int64_t worth = kWorthATask / (std::max<int64_t>(w.cols, 1) * kGroup * (16 + count)) + 1;
     const auto per_task = int32_t(std::max<int64_t>(worth, groups / (16 * pool_.threads())));
     pool_.run((groups + per_task - 1) / per_task, [&](int64_t task) {
-      const auto begin = int32_t(task) * per_task;
-      for (int32_t group = begin; group < std::min(begin + per_task, groups); ++group) {
-        product(job, group * kGroup, std::min(kGroup, w.rows - group * kGroup));
-      }
+      const auto begin = int32_t(task) * per_task * kGroup;
+      const int32_t end = std::min(begin + per_task * kGroup, w.rows);
+      const int32_t at_a_time = job.x.count() == 1 ? kStreamed : kGroup;
+      for (int32_t row = begin; row < end; row += at_a_time)
+        product(job, row, std::min(at_a_time, end - row));
     });
   }
 }

@@ -61,75 +61,114 @@ __m512i doubled() {
   return _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
 }
 
-__m256i nibbles(const uint8_t* from) {
-  const __m128i v = load128(from);
-  return _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(v, 4), v), _mm256_set1_epi8(15));
-}
 alignas(16) const uint8_t kIq4Levels[16] = {1,   24,  45,  63,  79,  93,  106, 118,
                                             129, 141, 153, 166, 181, 197, 217, 241};  // kIq4Values + 128
 
+// Of two blocks: low nibbles of the first, its high ones, then those of the second.
+__m512i nibbles(const uint8_t* one, const uint8_t* other) {
+  const __m512i both =
+      _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(load128(one)), 0xff00, load128(other));
+  const __m512i down = _mm512_maskz_set1_epi16(0xff00ff00, 4);
+  return _mm512_and_si512(_mm512_srlv_epi16(both, down), _mm512_set1_epi8(15));
+}
+__m512i add_fifth(__m512i q, const uint8_t* one, const uint8_t* other) {
+  const __mmask64 high = uint64_t(load32(other)) << 32 | load32(one);
+  return _mm512_mask_add_epi8(q, high, q, _mm512_set1_epi8(16));
+}
+
 struct ReadQ8_0 {
   static constexpr Format format = Format::q8_0;
-  static __m256i quants(const uint8_t* block) {
-    return _mm256_xor_si256(load256(block + offsetof(BlockQ8_0, q)), _mm256_set1_epi8(-128));
+  static __m512i quants(const uint8_t* one, const uint8_t* other) {
+    constexpr size_t at = offsetof(BlockQ8_0, q);
+    return _mm512_xor_si512(halves(load256(one + at), load256(other + at)), _mm512_set1_epi8(-128));
   }
 };
 struct ReadQ4_0 {
   static constexpr Format format = Format::q4_0;
-  static __m256i quants(const uint8_t* block) { return nibbles(block + offsetof(BlockQ4_0, q)); }
+  static __m512i quants(const uint8_t* one, const uint8_t* other) {
+    return nibbles(one + offsetof(BlockQ4_0, q), other + offsetof(BlockQ4_0, q));
+  }
 };
 struct ReadQ4_1 {
   static constexpr Format format = Format::q4_1;
-  static __m256i quants(const uint8_t* block) { return nibbles(block + offsetof(BlockQ4_1, q)); }
+  static __m512i quants(const uint8_t* one, const uint8_t* other) {
+    return nibbles(one + offsetof(BlockQ4_1, q), other + offsetof(BlockQ4_1, q));
+  }
 };
-__m256i add_fifth(__m256i q, uint32_t high) {
-  return _mm256_mask_add_epi8(q, high, q, _mm256_set1_epi8(16));
-}
 struct ReadQ5_0 {
   static constexpr Format format = Format::q5_0;
-  static __m256i quants(const uint8_t* block) {
-    return add_fifth(nibbles(block + offsetof(BlockQ5_0, q)), load32(block + offsetof(BlockQ5_0, high)));
+  static __m512i quants(const uint8_t* one, const uint8_t* other) {
+    constexpr size_t at = offsetof(BlockQ5_0, high);
+    return add_fifth(nibbles(one + offsetof(BlockQ5_0, q), other + offsetof(BlockQ5_0, q)), one + at,
+                     other + at);
   }
 };
 struct ReadQ5_1 {
   static constexpr Format format = Format::q5_1;
-  static __m256i quants(const uint8_t* block) {
-    return add_fifth(nibbles(block + offsetof(BlockQ5_1, q)), load32(block + offsetof(BlockQ5_1, high)));
+  static __m512i quants(const uint8_t* one, const uint8_t* other) {
+    constexpr size_t at = offsetof(BlockQ5_1, high);
+    return add_fifth(nibbles(one + offsetof(BlockQ5_1, q), other + offsetof(BlockQ5_1, q)), one + at,
+                     other + at);
   }
 };
 struct ReadIq4Nl {
   static constexpr Format format = Format::iq4_nl;
-  static __m256i quants(const uint8_t* block) {
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load128(kIq4Levels)),
-                               nibbles(block + offsetof(BlockIq4Nl, q)));
+  static __m512i quants(const uint8_t* one, const uint8_t* other) {
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load128(kIq4Levels)),
+                               nibbles(one + offsetof(BlockIq4Nl, q), other + offsetof(BlockIq4Nl, q)));
   }
 };
+
+// The first half of each of 8 blocks, twice: f16 number `index` of their heads, as floats. Two loads cover
+// the heads of blocks as short as those of 4 bits.
+template <int step>
+constexpr bool kShort = 3 * step / 2 + 1 < 32;
+template <int step>
+__m512 short_heads(const uint8_t* from, int index) {
+  alignas(64) static constexpr uint16_t kAt[32] = {
+      0,  0,  step / 2,      step / 2,      step,      step,      3 * step / 2,      3 * step / 2,
+      32, 32, 32 + step / 2, 32 + step / 2, 32 + step, 32 + step, 32 + 3 * step / 2, 32 + 3 * step / 2};
+  const __m512i at = _mm512_add_epi16(_mm512_load_si512(kAt), _mm512_set1_epi16(short(index)));
+  const __m512i words =
+      _mm512_permutex2var_epi16(_mm512_loadu_si512(from), at, _mm512_loadu_si512(from + 4 * step));
+  return _mm512_cvtph_ps(_mm512_castsi512_si256(words));
+}
 
 template <class Read>
 void panel_of_32s(const uint8_t* from, size_t values, WeightPanel& out) {
   constexpr FormatShape shape = kShapes[size_t(Read::format)];
   constexpr int step = shape.bytes;
   const size_t blocks = values / 32;
-  const __m256i at = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(step));
-  const __m256i heads =  // the first four bytes of each block: d, and m or something else
-      _mm256_mmask_i32gather_epi32(_mm256_setzero_si256(), __mmask8((1u << blocks) - 1), at, from, 1);
-  const auto floats = [](__m256i words) {
-    const __m512 eight = _mm512_castps256_ps512(_mm256_cvtph_ps(_mm256_cvtepi32_epi16(words)));
-    return _mm512_permutexvar_ps(doubled(), eight);
-  };
-  if constexpr (shape.offset >= 0) {
-    set_scales(out, floats(heads), shape.offset);
+  __m512 scale, least = _mm512_setzero_ps();
+  if (kShort<step> && blocks == 8) {
+    scale = short_heads<step>(from, 0);
+    if constexpr (shape.offset < 0) least = short_heads<step>(from, 1);
   } else {
-    _mm512_store_ps(out.scale, floats(heads));
+    const __m256i at = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(step));
+    const __m256i heads =  // the first four bytes of each block: d, and m or something else
+        _mm256_mmask_i32gather_epi32(_mm256_setzero_si256(), __mmask8((1u << blocks) - 1), at, from, 1);
+    const auto floats = [](__m256i words) {
+      const __m512 eight = _mm512_castps256_ps512(_mm256_cvtph_ps(_mm256_cvtepi32_epi16(words)));
+      return _mm512_permutexvar_ps(doubled(), eight);
+    };
+    scale = floats(heads);
+    if constexpr (shape.offset < 0) least = floats(_mm256_srli_epi32(heads, 16));
+  }
+  if constexpr (shape.offset >= 0) {
+    set_scales(out, scale, shape.offset);
+  } else {
     const auto there = __mmask16((1u << 2 * blocks) - 1);
-    const __m512 negated =
-        _mm512_maskz_xor_ps(there, floats(_mm256_srli_epi32(heads, 16)), _mm512_set1_ps(-0.f));
-    _mm512_store_ps(out.min, negated);
+    _mm512_store_ps(out.scale, scale);
+    _mm512_store_ps(out.min, _mm512_maskz_xor_ps(there, least, _mm512_set1_ps(-0.f)));
   }
   for (size_t i = 0; i < 8; i += 2, from += 2 * step) {  // stored as they will be loaded: 64 bytes at once
-    const __m256i first = i < blocks ? Read::quants(from) : _mm256_setzero_si256();
-    const __m256i second = i + 1 < blocks ? Read::quants(from + step) : _mm256_setzero_si256();
-    store(out.q + 32 * i, halves(first, second));
+    __m512i q = _mm512_setzero_si512();
+    if (i + 1 < blocks) {
+      q = Read::quants(from, from + step);
+    } else if (i < blocks) {
+      q = _mm512_zextsi256_si512(_mm512_castsi512_si256(Read::quants(from, from)));
+    }
+    store(out.q + 32 * i, q);
   }
 }
 
