@@ -4,7 +4,7 @@
 
 #include <ostream>
 
-#include "serve/cli/budget.h"
+#include "serve/cli/machine/budget.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
 #include "serve/cli/slash.h"

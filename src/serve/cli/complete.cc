@@ -3,7 +3,7 @@
 
 #include <ostream>
 
-#include "serve/cli/budget.h"
+#include "serve/cli/machine/budget.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
 #include "serve/cli/terminal/terminal.h"

@@ -1,6 +1,6 @@
 // varve budget, and --plan: the bytes of a running process, and how a model that does not fit in them
 // streams.
-#include "serve/cli/budget.h"
+#include "serve/cli/machine/budget.h"
 
 #include <cstdio>
 #include <ostream>
