@@ -7,8 +7,8 @@
 
 namespace varve {
 
-// Turns row i of rows [n][dim], keys of one head, by `by[i]` positions as `spec` says. What the keys hold of its
-// attention_factor stays.
+// Turns row i of rows [n][dim], keys of one head, by `by[i]` positions as `spec` says; the attention_factor
+// that is in them already stays as it is.
 void turn_rows(const RopeSpec& spec, int32_t dim, std::span<const int32_t> by, std::span<float> rows);
 
 }  // namespace varve

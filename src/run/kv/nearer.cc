@@ -11,17 +11,7 @@ std::span<const std::span<const KvPageView>> Nearer::move(Ops& ops, const KvPosi
                                                           std::span<const std::span<const KvPageView>> lanes,
                                                           int32_t newest, const AttendSpec& how) {
   if (positions.trained == 0 || newest < positions.trained || how.window > 0 || how.alibi > 0) return lanes;
-  lanes_.resize(lanes.size());
-  bool holes = false;
-  for (size_t i = 0; i < lanes.size(); ++i) {
-    auto& read = lanes_[i].read;
-    read.clear();
-    for (const KvPageView& page : lanes[i])
-      if (page.codec == nullptr) read.insert(read.end(), page.positions.begin(), page.positions.end());
-    if (!std::is_sorted(read.begin(), read.end())) std::sort(read.begin(), read.end());
-    holes |= !read.empty() && int64_t(read.front()) + int64_t(read.size()) <= int64_t(newest);
-  }
-  if (!holes || !book(lanes, how)) return lanes;
+  if (!look(lanes, newest) || !book(lanes, how)) return lanes;
   moved_.resize(lanes.size());
   ops.parallel(int64_t(lanes.size()), [&](int64_t i) {
     Lane& lane = lanes_[size_t(i)];
@@ -41,6 +31,21 @@ std::span<const std::span<const KvPageView>> Nearer::move(Ops& ops, const KvPosi
     moved_[size_t(i)] = lane.views;
   });
   return moved_;
+}
+
+// Notes which positions are read; whether there are holes between them.
+bool Nearer::look(std::span<const std::span<const KvPageView>> lanes, int32_t newest) {
+  lanes_.resize(lanes.size());
+  bool holes = false;
+  for (size_t i = 0; i < lanes.size(); ++i) {
+    auto& read = lanes_[i].read;
+    read.clear();
+    for (const KvPageView& page : lanes[i])
+      if (page.codec == nullptr) read.insert(read.end(), page.positions.begin(), page.positions.end());
+    if (!std::is_sorted(read.begin(), read.end())) std::sort(read.begin(), read.end());
+    holes |= !read.empty() && int64_t(read.front()) + int64_t(read.size()) <= int64_t(newest);
+  }
+  return holes;
 }
 
 // The newest run of what is read stays; before it there are no holes. What stands for tokens that are not

@@ -42,6 +42,7 @@ class Nearer {
     std::vector<Copy> copies;
     std::vector<KvPageView> views;
   };
+  bool look(std::span<const std::span<const KvPageView>> lanes, int32_t newest);
   static int32_t place(const Lane& lane, const KvPositions& positions, int32_t position, bool stands_in);
   static void copy(const RopeSpec& rope, const AttendSpec& how, const KvPageView& page, Copy& to,
                    KvPageView& view);

@@ -87,6 +87,24 @@ Status run_slash(Chat& chat, const std::string& line) {
   return Status(Code::invalid, "there is no /" + name + "; /help lists what there is");
 }
 
+namespace {
+
+// Where attention state lies.
+std::string told_state(const Usage& usage) {
+  if (usage.kv_bytes == 0) return "";
+  std::string out;
+  out += "state    " + format_bytes(usage.kv_bytes) + " of " + std::string(usage.kv_pack) + ", " +
+         format_bytes(usage.shared_bytes) + " of them found computed; " + std::to_string(usage.pauses) +
+         " pauses on disk\n         " + std::to_string(usage.kv.rows) + " pages as rows, " +
+         std::to_string(usage.kv.packed) + " packed, " + std::to_string(usage.kv.on_disk) + " on the disk";
+  if (usage.kv.of > 0)
+    out += "; " + std::to_string(100 * usage.kv.read / usage.kv.of) + " % read by queries that select";
+  out += "\n";
+  return out;
+}
+
+}  // namespace
+
 std::string why(const TurnReport& report) {
   std::string out;
   for (const Recalled& one : report.recalled) {
@@ -128,15 +146,7 @@ std::string why(const TurnReport& report) {
     out += "spliced  " + one.cube.text() + "  " + std::to_string(one.tokens) + " tokens, " +
            std::string(to_string(one.fidelity)) + "\n";
   }
-  if (usage.kv_bytes > 0) {
-    out += "state    " + format_bytes(usage.kv_bytes) + " of " + std::string(usage.kv_pack) + ", " +
-           format_bytes(usage.shared_bytes) + " of them found computed; " + std::to_string(usage.pauses) +
-           " pauses on disk\n         " + std::to_string(usage.kv.rows) + " pages as rows, " +
-           std::to_string(usage.kv.packed) + " packed, " + std::to_string(usage.kv.on_disk) + " on the disk";
-    if (usage.kv.of > 0)
-      out += "; " + std::to_string(100 * usage.kv.read / usage.kv.of) + " % read by queries that select";
-    out += "\n";
-  }
+  out += told_state(usage);
   if (report.turns_left_out > 0) {
     out += "left out the oldest " + std::to_string(report.turns_left_out) + " turns; they can be recalled\n";
   }

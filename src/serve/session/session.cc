@@ -340,7 +340,8 @@ Status Conversation::write_prompt(Work& work) {
       work.report.captured.reset();
     } else if (work.options.excerpt && parts_.scorer != nullptr && !work.shorter) {
       const int32_t room = most - (size - prompter_->count(work.user)) - kSeams;
-      Excerpt read = TRY(excerpt(*parts_.scorer, *parts_.engine->model().tokenizer(), work.user, room).with("reading a long message in parts"));
+      Excerpt read = TRY(excerpt(*parts_.scorer, *parts_.engine->model().tokenizer(), work.user, room)
+                             .with("reading a long message in parts"));
       work.shorter = std::move(read.text);
       work.report.parts_read = read.kept, work.report.parts = read.of;
     } else {
