@@ -114,12 +114,15 @@ class Writer {
   uint64_t words_ = 0;
 };
 
+Result<std::unique_ptr<File>> open_past_cache(const std::string& path) {
+  auto file = posix_env().open(path, Open::direct);
+  return file.ok() ? std::move(file) : posix_env().open(path, Open::read);
+}
+
 // Rounds of a few tokens, and between them the disk alone: its rate changes from second to second.
 Status stream_tokens(Writer& writer, Streaming& streaming, const std::string& path, std::span<std::byte> room,
                      int tokens, Run& run) {
-  auto file = posix_env().open(path, Open::direct);
-  if (!file.ok()) file = posix_env().open(path, Open::read);
-  const std::unique_ptr<File> disk = TRY(std::move(file));
+  const std::unique_ptr<File> disk = TRY(open_past_cache(path));
   const StreamPlan plan = streaming.plan();
   std::vector<double> rates;
   double seconds = 0;
@@ -162,6 +165,10 @@ Status generate(const std::string& path, int64_t budget, int tokens, Run& run) {
     const auto begin = Clock::now();
     for (int i = 0; i < tokens + tokens % 2; ++i) TRY(writer->step());
     run.tokens_per_s = (tokens + tokens % 2) / since(begin);
+    Buffer some = TRY(Buffer::make(ledger, Tag::io, 48 * kMiB));
+    const std::unique_ptr<File> file = TRY(open_past_cache(path));
+    const DiskRate rate = TRY(measure_disk(*file, some.bytes()));
+    run.disk = TRY(measure_reads(*file, rate, some.bytes(), 1));
   }
   run.words = writer->words(), run.peak = peak_resident_bytes(), run.ok = true;
   return {};
@@ -247,12 +254,15 @@ Status at_budget(const Settings& set, const std::string& path, int64_t budget, c
 
 Result<std::vector<Measure>> curve(const Settings& set, const std::string& path) {
   bool enforced = false;
+  forget_cached(path);
   const Run whole =
       TRY(run_in_cell(0, enforced, [&](Run& one) { return generate(path, 0, set.tokens, one); }));
   if (!whole.ok) return Status(Code::internal, "the whole model does not run");
   const auto file = int64_t(std::filesystem::file_size(path));
   std::vector<Measure> all{{"all weights in memory", whole.tokens_per_s, "tokens/s", "", 0},
-                           {"bytes of the model", double(file) / 1e6, "MB", "", 0}};
+                           {"bytes of the model", double(file) / 1e6, "MB", "", 0},
+                           {"to the first token, nothing cached", double(file) / 1e9 / whole.first, "GB/s",
+                            "the disk alone", whole.disk / 1e9}};
   if (set.at > 0) {
     TRY(at_budget(set, path, set.at * kMiB, whole, all));
     return all;

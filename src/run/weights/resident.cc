@@ -1,7 +1,10 @@
 // All weights in one booked buffer, read once. pin() costs nothing.
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <map>
+#include <mutex>
+#include <thread>
 
 #include "core/budget/buffer.h"
 #include "run/weights/weight_store.h"
@@ -9,8 +12,9 @@
 namespace varve {
 namespace {
 
-constexpr int64_t kAlign = 64;            // a cache line, and the widest vector
-constexpr int64_t kReadBytes = 16 << 20;  // large enough for any disk, small enough to fail early
+constexpr int64_t kAlign = 64;           // a cache line, and the widest vector
+constexpr int64_t kReadBytes = 4 << 20;  // large enough for any disk, small enough to fail early
+constexpr int kReaders = 4;
 
 int64_t aligned(int64_t bytes) {
   return (bytes + kAlign - 1) / kAlign * kAlign;
@@ -69,19 +73,47 @@ class ResidentWeights : public WeightStore {
   void hint(std::span<const WeightId>) const override {}
   int64_t resident_bytes() const override { return bytes_.size(); }
 
+  // Several at once: one reader waits for the disk, then for its pages, and never for both.
   Status read(const File& file) {
-    for (WeightId id = 0; id < entries_.size(); ++id) {
-      const WeightEntry& entry = entries_[id];
-      for (int64_t done = 0; done < entry.bytes; done += kReadBytes) {
-        const size_t count = size_t(std::min(kReadBytes, entry.bytes - done));
-        auto part = bytes_.bytes().subspan(size_t(starts_[id] + done), count);
-        TRY(file.read(entry.offset + done, part).with("reading " + entry.role));
+    const std::vector<Piece> pieces = cut();
+    std::atomic<size_t> next = 0;
+    std::mutex mutex;
+    Status problem;
+    const auto work = [&] {
+      for (size_t i; (i = next++) < pieces.size();) {
+        const Piece& piece = pieces[i];
+        Status done = file.read(piece.offset, bytes_.bytes().subspan(piece.at, piece.bytes))
+                          .with("reading " + entries_[piece.id].role);
+        if (done.ok()) continue;
+        std::lock_guard lock(mutex);
+        if (problem.ok()) problem = std::move(done);
+        return;
       }
-    }
-    return {};
+    };
+    std::vector<std::thread> others;
+    for (int i = 1; i < kReaders; ++i) others.emplace_back(work);
+    work();
+    for (std::thread& one : others) one.join();
+    return problem;
   }
 
  private:
+  struct Piece {
+    WeightId id;
+    int64_t offset;
+    size_t at, bytes;
+  };
+  std::vector<Piece> cut() const {
+    std::vector<Piece> pieces;
+    for (WeightId id = 0; id < entries_.size(); ++id) {
+      const WeightEntry& entry = entries_[id];
+      for (int64_t done = 0; done < entry.bytes; done += kReadBytes)
+        pieces.push_back({id, entry.offset + done, size_t(starts_[id] + done),
+                          size_t(std::min(kReadBytes, entry.bytes - done))});
+    }
+    return pieces;
+  }
+
   std::vector<WeightEntry> entries_;
   Buffer bytes_;
   std::vector<int64_t> starts_;
