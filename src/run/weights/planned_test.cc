@@ -228,5 +228,34 @@ TEST_F(PlannedWeights, ABudgetBelowTheFloorIsRefusedWithTheFloor) {
   EXPECT_EQ(open(posix_env()).code(), Code::corrupt);
 }
 
+TEST_F(PlannedWeights, ScalesThatAreNoNumbersAreStreamedAsTheyAreAndUnknownTypesAreNamed) {
+  constexpr uint32_t kQ8 = 8, kIq1 = 19;
+  const int64_t bytes = int64_t(kRows) * kCols / 32 * 34;
+  std::vector<std::byte> blocks(static_cast<size_t>(bytes), std::byte{0x11});
+  constexpr uint16_t kScales[] = {0x7E00, 0x0001, 0xFC00, 0x8001};  // NaN, denormal, -infinity, -denormal
+  for (size_t i = 0; i * 34 < blocks.size(); ++i) std::memcpy(&blocks[i * 34], &kScales[i % 4], 2);
+  for (const uint32_t type : {kQ8, kIq1}) {
+    GgufWriter writer;
+    writer.set("general.architecture", "llama");
+    const int64_t own = type == kQ8 ? bytes : int64_t(kRows) * kCols / 256 * 50;
+    writer.add("blk.0.attn_q.weight", type, {kCols, kRows}, std::span(blocks).first(size_t(own)));
+    ASSERT_TRUE(writer.write(posix_env(), path_).ok());
+    const auto mapping = posix_env().map(path_).value();
+    const Gguf gguf = Gguf::parse(mapping->bytes()).value();
+    auto store = open_planned_weights(posix_env(), path_, gguf, ledger_);
+    if (type == kIq1) {
+      const Status refused = std::move(store).status();
+      EXPECT_EQ(refused.code(), Code::unsupported);
+      EXPECT_NE(refused.message().find("attn_q.weight is stored as iq1_s"), refused.message().npos)
+          << refused.message();
+      continue;
+    }
+    ASSERT_TRUE(store.ok()) << std::move(store).status().text();
+    const WeightPin pin = (*store)->pin_from(0, 0).value();
+    EXPECT_EQ(std::memcmp((*pin).bytes.data(), blocks.data(), (*pin).bytes.size()), 0);
+    EXPECT_GT((*store)->streaming()->plan().tokens_per_second(), 0);
+  }
+}
+
 }  // namespace
 }  // namespace varve
