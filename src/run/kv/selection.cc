@@ -190,7 +190,10 @@ std::span<const std::span<const KvPageView>> Selection::choose(
     const LaneQueries asked{of_lane, group / size_t(spec.key_dim), size_t(spec.key_dim),
                             tokens.count() - query.count()};
     Lane& lane = own[size_t(i)];
-    if (query.count() > 1 && plan.watches) lane.index->watch(asked);
+    if (query.count() > 1 && plan.watches) {  // and looks for it now: the first written token does not wait
+      lane.index->watch(asked);
+      lane.index->grow(tokens);
+    }
     if (chooses) choose_one(lane, gathered_[size_t(i)], tokens, asked);
   });
   if (!chooses) return lanes;
