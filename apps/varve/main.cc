@@ -31,7 +31,7 @@ Result<int> run_eval(Args& args, Console&) {
 }
 constexpr Command kMore[] = {
     {"bench", "speed and bytes, beside a baseline of the same run",
-     "varve bench [--list] [--json] [NAME...] [key=value...]\n", run_bench},
+     "varve bench [--list] [--json] [--model FILE] [NAME...] [key=value...]\n", run_bench},
     {"eval", "quality, beside a baseline of the same run",
      "varve eval [--list] [--json] [NAME...] [key=value...]\n", run_eval},
 };

@@ -1,8 +1,10 @@
-// generate: a model reads a prompt and writes tokens, without an engine around it. Writing a token reads
-// every weight once; the figure beside it is what the memory gives at the same time. With depth=N tokens lie
-// before the prompt that nobody computed: only their number matters to the time.
+// generate: a model reads a prompt and writes tokens, without an engine around it. The figures beside it are
+// what the machine would allow at the same time: writing a token reads every weight and the KV once, reading
+// one takes two operations a weight and those of attention. With depth=N tokens lie before the prompt that
+// nobody computed: only their number matters to the time. depth=N+M measures both.
 #include <unistd.h>
 
+#include <charconv>
 #include <filesystem>
 #include <thread>
 
@@ -20,6 +22,7 @@ struct Settings {
   std::string file;   // where random ones are written and left
   KvRecipe kv;
   int depth = 0;
+  std::vector<int> depths{0};
   std::vector<std::string> weights{"q8_0", "q4_k"};
   bool exact = false;
   int prompt = 512, tokens = 64, rounds = 3, chunk = 512, batch = 1;
@@ -32,7 +35,7 @@ Result<Settings> read_settings(Spec options) {
     auto found = options.options.extract(key);
     if (found) value = found.mapped();
   };
-  std::string weights, precision = "fast";
+  std::string weights, precision = "fast", depths;
   text("model", set.model);
   text("file", set.file);
   std::string kv;  // words with + between them: pack=q8_0+select=box/pages=64
@@ -43,6 +46,17 @@ Result<Settings> read_settings(Spec options) {
   set.shape.context = 1 << 18;
   text("weights", weights);
   text("precision", precision);
+  text("depth", depths);
+  if (!depths.empty()) set.depths.clear();
+  for (size_t at = 0; at < depths.size();) {
+    const size_t end = std::min(depths.find('+', at), depths.size());
+    int depth = -1;
+    const auto read = std::from_chars(depths.data() + at, depths.data() + end, depth);
+    if (read.ptr != depths.data() + end || depth < 0 || depth > 1 << 20)
+      return Status(Code::invalid, "depth is numbers up to 1048576 with + between them");
+    set.depths.push_back(depth);
+    at = end + 1;
+  }
   if (!weights.empty()) set.weights = {weights};
   if (precision != "fast" && precision != "exact") return Status(Code::invalid, "precision is fast or exact");
   set.exact = precision == "exact";
@@ -54,7 +68,6 @@ Result<Settings> read_settings(Spec options) {
           .read("kv_heads", set.shape.kv_heads, 1, 1024)
           .read("vocabulary", set.shape.vocabulary, 1, 1 << 20)
           .read("prompt", set.prompt, 1, 1 << 20)
-          .read("depth", set.depth, 0, 1 << 20)
           .read("tokens", set.tokens, 1, 1 << 20)
           .read("rounds", set.rounds, 1, 1000)
           .read("chunk", set.chunk, 1, 65536)
@@ -98,6 +111,12 @@ class Runner {
       }
     }
     return {};
+  }
+  // What the KV holds once prompt and tokens are there, of all that advance together.
+  int64_t kv_bytes() const {
+    int64_t bytes = 0;
+    for (const auto& kv : kv_) bytes += kv->bytes();
+    return bytes;
   }
   Status write_token() {
     ops_.reading(false);
@@ -171,22 +190,35 @@ Result<Buffer> probe(Ledger& ledger, int64_t bytes) {
   return buffer;
 }
 
-Status measure(const Settings& set, const std::string& path, const std::string& name,
-               std::vector<Measure>& out) {
-  Ledger ledger(int64_t(1) << 40);
-  ThreadPool pool(set.threads);
-  Result<std::shared_ptr<const Model>> opened = Status(Code::internal, "not opened yet");
-  const double open_seconds = seconds([&] { opened = open_model(posix_env(), path, ledger); });
-  const auto model = TRY(std::move(opened));
+// Of a token that is read behind `before` others: two for each weight of a layer and for each value that
+// attention looks at.
+double operations_a_token(const Model& model, double before) {
+  double values = 0;
+  for (const WeightEntry& entry : model.weights().entries()) {
+    if (entry.role != "token_embd" && entry.role != "output" && entry.rows > 1)
+      values += double(entry.rows) * entry.cols * entry.stack;
+  }
+  const ModelShape& shape = model.shape();
+  values += before * shape.layers * shape.heads * (shape.kv.key_dim + shape.kv.value_dim);
+  return 2 * values;
+}
+
+double operations_rate(ThreadPool& pool, bool exact) {
+  return !exact && std::string_view(kernels().isa) == "amx" ? tile_rate(pool) : product_rate(pool);
+}
+
+Status measure_at(const Settings& set, const std::shared_ptr<const Model>& model, const std::string& name,
+                  ThreadPool& pool, Ledger& ledger, std::vector<Measure>& out) {
   const int64_t bytes = bytes_a_token(model->weights());
   auto runner = TRY(Runner::make(model, set, ledger, pool));
   const int64_t peak = ledger.peak();
   const Buffer to_read = TRY(probe(ledger, bytes));
-  std::vector<double> prefill, decode, memory;
+  std::vector<double> prefill, decode, memory, operations;
   for (int round = 0; round < set.rounds; ++round) {
     TRY(runner->restart());
     Status status;
     memory.push_back(read_rate(pool, to_read.bytes()));
+    operations.push_back(operations_rate(pool, set.exact));
     prefill.push_back(set.batch * set.prompt / seconds([&] { status = runner->read_prompt(); }));
     TRY(std::move(status));
     decode.push_back(set.tokens / seconds([&] {
@@ -195,15 +227,43 @@ Status measure(const Settings& set, const std::string& path, const std::string& 
     TRY(std::move(status));
     memory.push_back(read_rate(pool, to_read.bytes()));
   }
-  out.push_back({.name = name + " prompt", .value = median(prefill), .unit = "tokens/s"});
-  out.push_back({.name = name + " write", .value = median(decode) * set.batch, .unit = "tokens/s"});
+  const double rate = median(memory), a_token = operations_a_token(*model, set.depth + set.prompt / 2.0);
+  out.push_back({.name = name + " prompt",
+                 .value = median(prefill),
+                 .unit = "tokens/s",
+                 .baseline_name = "all operations at their peak",
+                 .baseline = median(operations) * 1e9 / a_token});
+  out.push_back({.name = name + " write",
+                 .value = median(decode) * set.batch,
+                 .unit = "tokens/s",
+                 .baseline_name = "all bytes at the memory's rate",
+                 .baseline = rate * 1e9 * set.batch / double(bytes + runner->kv_bytes())});
   out.push_back({.name = name + " weights read",
                  .value = median(decode) * double(bytes) / 1e9,
                  .unit = "GB/s",
                  .baseline_name = "memory read",
-                 .baseline = median(memory)});
-  out.push_back({.name = name + " open", .value = open_seconds, .unit = "s"});
+                 .baseline = rate});
+  out.push_back({.name = name + " operations",
+                 .value = median(prefill) * a_token / 1e9,
+                 .unit = "Gop/s",
+                 .baseline_name = "peak",
+                 .baseline = median(operations)});
   out.push_back({.name = name + " booked at most", .value = double(peak) / (1 << 20), .unit = "MiB"});
+  return {};
+}
+
+Status measure(Settings set, const std::string& path, const std::string& name, std::vector<Measure>& out) {
+  ThreadPool pool(set.threads);
+  Ledger ledger(int64_t(1) << 40);
+  Result<std::shared_ptr<const Model>> opened = Status(Code::internal, "not opened yet");
+  const double open_seconds = seconds([&] { opened = open_model(posix_env(), path, ledger); });
+  const auto model = TRY(std::move(opened));
+  out.push_back({.name = name + " open", .value = open_seconds, .unit = "s"});
+  for (int depth : set.depths) {
+    set.depth = depth;
+    const std::string where = set.depths.size() > 1 ? name + " at " + std::to_string(depth) : name;
+    TRY(measure_at(set, model, where, pool, ledger, out));
+  }
   return {};
 }
 

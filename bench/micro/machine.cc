@@ -45,7 +45,7 @@ double product_rate(ThreadPool& pool) {
 }
 
 double tile_rate(ThreadPool& pool) {
-  constexpr size_t kSize = 32, kDepth = 8, kRounds = 4000;
+  constexpr size_t kSize = 64, kDepth = 16, kRounds = 500;
   constexpr size_t kValues = kSize / kTileSize * kDepth * kTileValues;
   const int64_t tasks = 4 * pool.threads();
   const double time = seconds([&] {

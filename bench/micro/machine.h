@@ -27,8 +27,7 @@ inline double median(std::vector<double> values) {
 double read_rate(ThreadPool& pool, std::span<const std::byte> bytes);
 // Gop/s of f32 products (2 operations each) whose operands stay in the first-level cache.
 double product_rate(ThreadPool& pool);
-// Gop/s of packed bf16 products whose factors stay in the first-level cache: the matrix unit, where there is
-// one.
+// Gop/s of packed bf16 products whose factors stay near the core: the matrix unit, where there is one.
 double tile_rate(ThreadPool& pool);
 
 }  // namespace varve::bench
