@@ -49,12 +49,13 @@ constexpr Row kRows[] = {
     {"q2_k+gptq", "q2_k"},
     {"tq2_0+search", "tq2_0"},
     {"tq2_0+gptq", "tq2_0"},
-    {"target=4.5bpw", "q4_k"},
+    {"target=4.5bpw:measured=0", "q4_k"},
+    {"target=4.5bpw:measured=0+gptq", "q4_k"},
     {"target=4.5bpw+gptq", "q4_k"},
-    {"target=4.5bpw:measured=1+gptq", "q4_k"},
+    {"smooth+q3_k", "q3_k"},
     {"target=3.4375bpw+gptq", "q3_k"},
-    {"target=3.4375bpw:measured=1+gptq", "q3_k"},
-    {"target=2.75bpw:measured=1+gptq", "q2_k"},
+    {"target=2.75bpw+gptq", "q2_k"},
+    {"flap:share=0.33+q4_k+gptq", "q3_k"},
 };
 
 struct Options {

@@ -1,7 +1,7 @@
-// Which number format each weight gets under a limit of bytes, by the allocator. What a format loses is
-// either the error of the weight's products over the calibration inputs, relative to them (as CPTQuant's
-// Taylor term and SliM-LLM's salience, a weight at a time); or that error scaled by what it was measured to
-// do to the model's answers on the text, one weight at a time (as Tyr-the-Pruner and MixDQ measure).
+// Which number format each weight gets under a limit of bytes, by the allocator. What a format loses is the
+// error of the weight's products over the calibration inputs, relative to them (CPTQuant's Taylor term, a
+// weight at a time), or that error scaled by what it was measured to do to the model's answers on the text,
+// one weight at a time (MixDQ).
 #pragma once
 
 #include "learn/compress/calibration.h"

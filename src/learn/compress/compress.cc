@@ -69,13 +69,18 @@ class Work {
     return json.dump();
   }
 
+  bool measures() const {
+    return recipe_.target && recipe_.target->measured.value_or(!options_.calibrate.empty());
+  }
+
   Status calibrate() {
     if (options_.calibrate.empty()) {
       if (recipe_.sight == Sight::gram)
         return Status(Code::invalid, "'" + recipe_.text + "' needs a text to calibrate by: --calibrate TEXT");
       return {};
     }
-    if (recipe_.sight == Sight::gram || (recipe_.target && recipe_.target->measured)) TRY(open_reader());
+    if (recipe_.sight == Sight::nothing && !recipe_.target) return {};
+    if (recipe_.sight == Sight::gram || measures()) TRY(open_reader());
     const std::string path = product_->work("seen");
     if (TRY(env_.exists(path))) {
       draft_->calibrate(TRY(load_seen(env_, path)));
@@ -115,7 +120,7 @@ class Work {
                                 ? recipe_.target->bytes
                                 : int64_t(recipe_.target->bits * double(report_.elements) / 8);
       Chooser chooser{*draft_, product_->work("choice"), model_.get(), &text_, progress_};
-      TRY(chooser.choose(limit, recipe_.target->measured));
+      TRY(chooser.choose(limit, measures()));
     }
     return {};
   }

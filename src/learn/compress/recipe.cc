@@ -18,9 +18,9 @@ Result<CompressTarget> parse_target(const Spec& spec) {
   if (error != std::errc() || !(amount > 0 && amount < 1e15)) return bad_target(text);
   const std::string_view unit(end, size_t(text.data() + text.size() - end));
   CompressTarget target;
-  int by = 0;
+  int by = -1;
   TRY(OptionReader(spec).read("measured", by, 0, 1).done());
-  target.measured = by == 1;
+  if (by >= 0) target.measured = by == 1;
   constexpr std::pair<std::string_view, int64_t> kUnits[] = {
       {"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
   if (unit == "bpw") {
@@ -89,8 +89,6 @@ Result<CompressRecipe> parse_compress_recipe(std::string_view text) {
     TRY(add_word(word, recipe));
     at = end + 1;
   }
-  if (recipe.target)
-    recipe.sight = std::max(recipe.sight, recipe.target->measured ? Sight::moments : Sight::nothing);
   return recipe;
 }
 

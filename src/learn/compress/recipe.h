@@ -11,8 +11,9 @@ namespace varve {
 struct CompressTarget {
   double bits = 0;    // a weight, of the original's count; or
   int64_t bytes = 0;  // of all tensors
-  bool measured =
-      false;  // loss by what a format does to the model's answers; else by what it does to a product
+  // Loss by what a format does to the model's answers, else by what it does to a product; unset: the first
+  // where there is a text.
+  std::optional<bool> measured;
 };
 struct CompressRecipe {
   std::string text;

@@ -135,7 +135,8 @@ constexpr std::string_view kMerge =
 constexpr std::string_view kCompress =
     "varve compress --model FILE.gguf --to RECIPE [--calibrate TEXT] -o OUT.gguf\n\n"
     "  RECIPE: words with '+' between: a number format (q4_k) or a target (target=4.5bpw, target=120MiB;\n"
-    "  target=3.5bpw:measured=1 measures what each weight loses), and methods of 'varve list' in order:\n"
+    "  target=3.5bpw:measured=0 does not measure what each weight loses), and methods of 'varve list' in "
+    "order:\n"
     "  q3_k+gptq, q4_0:scale=search, smooth+q4_k+search. The same command goes on where another was cut "
     "off.\n\n"
     "  --calibrate TEXT   a text of the kind that the model will read: plain, or lines as for 'varve learn'\n"

@@ -78,6 +78,8 @@ Result<int> run_compress(Args& args, Console& console) {
     return Status(Code::invalid,
                   "name the model, what it is to become and the file to write: --model, --to, -o");
   const CompressRecipe recipe = TRY(parse_compress_recipe(to));
+  if (!options.calibrate.empty() && recipe.sight == Sight::nothing && !recipe.target)
+    console.err << "'" << to << "' does not look at the text; '" << to << "+gptq' would\n";
   Ledger ledger(budget - kFloor, kFloor);
   ThreadPool pool(threads > 0 ? threads : int(std::max(1u, std::thread::hardware_concurrency())));
   Progress progress(json, console.err);
