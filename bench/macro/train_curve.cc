@@ -3,6 +3,7 @@
 // start=FILE: what it begins with, for a trainer that begins alike.
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <thread>
 
 #include "bench/bench.h"
@@ -64,6 +65,19 @@ class InOrder : public Batches {
   int32_t length_, sequences_;
 };
 
+// Means of `window` steps each.
+std::vector<Measure> windows(std::span<const double> losses, size_t window) {
+  std::vector<Measure> all;
+  for (size_t first = 0; first < losses.size(); first += window) {
+    const size_t end = std::min(losses.size(), first + window);
+    const double sum = std::accumulate(losses.begin() + long(first), losses.begin() + long(end), 0.0);
+    all.push_back({.name = "mean loss of steps " + std::to_string(first + 1) + " to " + std::to_string(end),
+                   .value = sum / double(end - first),
+                   .unit = "nats"});
+  }
+  return all;
+}
+
 }  // namespace
 
 Result<std::vector<Measure>> train_curve(const Spec& options) {
@@ -115,16 +129,7 @@ Result<std::vector<Measure>> train_curve(const Spec& options) {
     losses.push_back(TRY(std::move(progress)).loss);
     rates.push_back(double(batches.rows()) / time);
   }
-  std::vector<Measure> all;
-  const int window = std::max(1, steps / shown);
-  for (int first = 0; first < steps; first += window) {
-    const int end = std::min(steps, first + window);
-    double sum = 0;
-    for (int i = first; i < end; ++i) sum += losses[size_t(i)];
-    all.push_back({.name = "mean loss of steps " + std::to_string(first + 1) + " to " + std::to_string(end),
-                   .value = sum / (end - first),
-                   .unit = "nats"});
-  }
+  std::vector<Measure> all = windows(losses, size_t(std::max(1, steps / shown)));
   all.push_back({.name = "speed, median of the steps", .value = median(rates), .unit = "tokens/s"});
   return all;
 }

@@ -28,6 +28,7 @@ int counted(FaultPlan& plan, int error, Call call) {
     case Fault::none: return call();
     case Fault::no_space:
     case Fault::short_write: return SQLITE_FULL;
+    case Fault::short_read:
     case Fault::io_error: return error;
     case Fault::after: break;
   }
@@ -47,6 +48,7 @@ int write_file(sqlite3_file* file, const void* from, int bytes, sqlite3_int64 at
     case Fault::none: return write(bytes);
     case Fault::short_write: write(bytes / 2); return SQLITE_FULL;
     case Fault::no_space: return SQLITE_FULL;
+    case Fault::short_read:
     case Fault::io_error: return SQLITE_IOERR_WRITE;
     case Fault::after: break;
   }
