@@ -265,17 +265,33 @@ TEST_F(Program, a_full_disk_is_one_clear_error_and_loses_nothing) {
   EXPECT_EQ(run({"doctor"}).exit_code, 0);
 }
 
-TEST_F(Program, a_model_that_cannot_fit_is_refused_at_once_and_runs_with_the_budget_that_it_asks_for) {
+TEST_F(Program, a_model_that_does_not_fit_streams_and_below_the_least_is_told_what_would_do) {
   const std::string model = tiny({.layers = 4, .width = 512, .heads = 8, .kv_heads = 8, .hidden = 2048});
   const int64_t size = int64_t(std::filesystem::file_size(model));
   ASSERT_GT(size, 50ll << 20);
-  const Child::End end = run({"chat", "--model", model, "--budget", "64MiB"}, "hi");
-  expect_refused(end, 6, "the budget is 64.00 MiB");
-  const size_t at = end.err.find("at least ");
-  ASSERT_NE(at, std::string::npos) << end.err;
-  const std::string enough = end.err.substr(at + 9, end.err.find("MiB", at) - at - 6);
-  const Child::End after = run({"chat", "--model", model, "--budget", enough, "-n", "4"}, "hi");
-  EXPECT_EQ(after.exit_code, 0) << enough << ": " << after.err;
+  const auto chat = [&](const std::string& budget) {
+    return run({"chat", "--model", model, "--budget", budget, "-n", "4"}, "hi");
+  };
+  // The number behind the first `words` of an error.
+  const auto asked = [](const Child::End& end, std::string_view words) {
+    const size_t at = end.err.find(words);
+    EXPECT_NE(at, std::string::npos) << end.err;
+    return at == std::string::npos
+               ? ""
+               : end.err.substr(at + words.size(), end.err.find("MiB", at) + 3 - at - words.size());
+  };
+  const Child::End streamed = chat("64MiB");
+  EXPECT_EQ(streamed.exit_code, 0) << streamed.err;
+  EXPECT_NE(streamed.err.find("a token stream"), std::string::npos) << streamed.err;
+  const Child::End nothing = chat("8MiB");
+  EXPECT_NE(nothing.exit_code, 0);
+  const std::string least = asked(nothing, "at least --budget ");
+  const Child::End refused = chat(least);
+  expect_refused(refused, 6, "the budget is " + least.substr(0, least.size() - 3) + ".00 MiB");
+  const std::string enough = asked(refused, "raise --budget to at least ");
+  const Child::End whole = chat(enough);
+  EXPECT_EQ(whole.exit_code, 0) << enough << ": " << whole.err;
+  EXPECT_EQ(whole.err.find("a token stream"), std::string::npos) << whole.err;
 }
 
 TEST_F(Program, holds_its_budget_over_a_chat_of_200_turns) {
