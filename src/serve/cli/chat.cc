@@ -4,8 +4,8 @@
 
 #include <ostream>
 
-#include "serve/cli/machine/budget.h"
 #include "serve/cli/builtin.h"
+#include "serve/cli/machine/budget.h"
 #include "serve/cli/options.h"
 #include "serve/cli/slash.h"
 #include "serve/cli/terminal/terminal.h"

@@ -3,8 +3,8 @@
 
 #include <ostream>
 
-#include "serve/cli/machine/budget.h"
 #include "serve/cli/builtin.h"
+#include "serve/cli/machine/budget.h"
 #include "serve/cli/options.h"
 #include "serve/cli/terminal/terminal.h"
 #include "serve/home/control.h"
