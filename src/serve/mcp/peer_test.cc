@@ -181,7 +181,8 @@ TEST_F(Peer, ACaptureNeedsAModelThatReadsAndMemoriesThatAreThere) {
   const Json none = call("capture", Json::object().set("memories", Json::array()));
   EXPECT_EQ(none["isError"], Json(true));
   EXPECT_NE(none.dump().find("1 to 1000 ids"), std::string::npos) << none.dump();
-  const Json noted = call("remember", Json::object().set("text", "The key is under the mat."))["structuredContent"];
+  const Json noted =
+      call("remember", Json::object().set("text", "The key is under the mat."))["structuredContent"];
   const Json ids = Json::array().push(noted["id"]);
   const Json made = call("capture", Json::object().set("memories", ids));
   EXPECT_EQ(made["isError"], Json(true));

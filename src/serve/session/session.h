@@ -25,12 +25,12 @@ struct TurnReport {  // for /why, `varve explain` and the API's `varve` object
   std::string answer;
   Finish finish = Finish::stop;
   Usage usage;
-  std::vector<Recalled> recalled;    // what the answer could see (without a model: what it says)
-  std::optional<Captured> captured;  // memories that stand first in the prompt, computed earlier
+  std::vector<Recalled> recalled;     // what the answer could see (without a model: what it says)
+  std::optional<Captured> captured;   // memories that stand first in the prompt, computed earlier
   int32_t parts_read = 0, parts = 0;  // of a message too long, when an excerpt of it was read
-  std::vector<Spliced> spliced;      // memories whose state stands in the middle of the prompt
-  std::string counted;               // over all memories, when the message asks for that; in words
-  std::vector<Sampled> sampled;      // one a token, when logprobs were asked for
+  std::vector<Spliced> spliced;       // memories whose state stands in the middle of the prompt
+  std::string counted;                // over all memories, when the message asks for that; in words
+  std::vector<Sampled> sampled;       // one a token, when logprobs were asked for
   std::vector<std::pair<std::string, double>> stage_ms;
   int64_t peak_bytes = 0;             // of the process, measured by the system
   int32_t turn = 0;                   // place in the conversation, from 0
