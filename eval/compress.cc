@@ -47,6 +47,8 @@ constexpr Row kRows[] = {
     {"q3_k+gptq", "q3_k"},
     {"q2_k+search", "q2_k"},
     {"q2_k+gptq", "q2_k"},
+    {"q3_k+omniquant", "q3_k+gptq"},
+    {"q2_k+omniquant", "q2_k+gptq"},
     {"tq2_0+search", "tq2_0"},
     {"tq2_0+gptq", "tq2_0"},
     {"target=4.5bpw:measured=0", "q4_k"},

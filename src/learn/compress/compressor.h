@@ -62,8 +62,8 @@ class Compressor {
   // Rows [first, ...) of a weight that rounds, and what was seen of its input, on their way.
   virtual void change(const Weight&, int32_t /*first*/, std::span<float> /*rows*/) const {}
   virtual void change(const Weight&, Seen&) const {}
-  // Null: this method does not round, or not this weight.
-  virtual Result<std::unique_ptr<Rounder>> rounder(const Weight&, const Seen&, Ops&, Ledger&) const {
+  // Null: this method does not round, or not this weight. A rounder may keep what was seen.
+  virtual Result<std::unique_ptr<Rounder>> rounder(const Weight&, Seen&, Ops&, Ledger&) const {
     return std::unique_ptr<Rounder>();
   }
   // When every weight has its bytes.

@@ -48,5 +48,15 @@ TEST_F(Method, gptq_rounds_so_that_what_was_seen_loses_less_than_by_any_other) {
   EXPECT_LT(gptq, loss("q4_0"));
 }
 
+TEST_F(Method, omniquant_loses_less_than_gptq_from_which_it_begins) {
+  wide();
+  const auto loss = [&](const std::string& recipe) {
+    EXPECT_TRUE(run(recipe, folder / (recipe + ".gguf")).ok());
+    return divergence(folder / (recipe + ".gguf"));
+  };
+  EXPECT_LT(loss("q2_k+omniquant"), 0.95 * loss("q2_k+gptq"));
+  EXPECT_LT(loss("q4_0+omniquant"), loss("q4_0+gptq"));
+}
+
 }  // namespace
 }  // namespace varve

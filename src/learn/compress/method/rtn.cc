@@ -18,7 +18,7 @@ class ToNearest : public Rounder {
 
 class Rtn : public Compressor {
  public:
-  Result<std::unique_ptr<Rounder>> rounder(const Weight& weight, const Seen&, Ops&, Ledger&) const override {
+  Result<std::unique_ptr<Rounder>> rounder(const Weight& weight, Seen&, Ops&, Ledger&) const override {
     return std::unique_ptr<Rounder>(new ToNearest(*weight.codec));
   }
 };

@@ -43,8 +43,7 @@ class Search : public Compressor {
  public:
   explicit Search(bool looks) : looks_(looks) {}
   Sight sight() const override { return looks_ ? Sight::moments : Sight::nothing; }
-  Result<std::unique_ptr<Rounder>> rounder(const Weight& weight, const Seen& seen, Ops&,
-                                           Ledger&) const override {
+  Result<std::unique_ptr<Rounder>> rounder(const Weight& weight, Seen& seen, Ops&, Ledger&) const override {
     const Grid* grid = grid_of(*weight.codec);
     if (grid == nullptr) return std::unique_ptr<Rounder>();
     std::vector<float> importance(size_t(weight.cols()), 1.f);
