@@ -64,8 +64,7 @@ Result<Options> read(Spec given) {
 // What a query reads of other caches before its own; and the query, for whoever wants to see it.
 struct Watch {
   virtual ~Watch() = default;
-  virtual void query(Ops& ops, int32_t layer, Rows query, const AttendSpec& how,
-                     std::span<const std::span<const KvPageView>> own) = 0;
+  virtual void query(Ops& ops, int32_t layer, Rows query, const AttendSpec& how, KvLanes own) = 0;
 };
 
 class Watched : public KvCache {
@@ -77,9 +76,8 @@ class Watched : public KvCache {
   Status append(Ops& ops, int32_t layer, Rows keys, Rows values, std::span<const int32_t> at) override {
     return of_->append(ops, layer, keys, values, at);
   }
-  std::span<const std::span<const KvPageView>> lanes(int32_t layer) override { return of_->lanes(layer); }
-  std::span<const std::span<const KvPageView>> reads(Ops& ops, int32_t layer, Rows queries,
-                                                     const AttendSpec& how) override {
+  KvLanes lanes(int32_t layer) override { return of_->lanes(layer); }
+  Result<KvLanes> reads(Ops& ops, int32_t layer, Rows queries, const AttendSpec& how) override {
     by_.query(ops, layer, queries, how, of_->lanes(layer));
     return of_->reads(ops, layer, queries, how);
   }
@@ -202,8 +200,7 @@ class Compare : public Watch {
     left_ = options.queries * kv.layers;
   }
 
-  void query(Ops& ops, int32_t layer, Rows query, const AttendSpec& given,
-             std::span<const std::span<const KvPageView>> own) override {
+  void query(Ops& ops, int32_t layer, Rows query, const AttendSpec& given, KvLanes own) override {
     if (left_ <= 0) return;
     if (query.count() == 1) --left_;
     AttendSpec how = given;
@@ -220,7 +217,7 @@ class Compare : public Watch {
       lanes.emplace_back(pages[head]);
     }
     if (query.count() > 1) {  // whoever watches prompts sees this one
-      for (Try& one : tries_) one.selection->choose(ops, layer, lanes, query, how, {});
+      for (Try& one : tries_) CHECK(one.selection->choose(ops, layer, lanes, query, how, {}).ok(), "no disk");
       return;
     }
     const std::vector<int32_t> position{0};
@@ -229,9 +226,10 @@ class Compare : public Watch {
     std::vector<float> exact(size_t(full_.width())), got(exact.size());
     ops.store(full_, exact);
     for (Try& one : tries_) {
-      one.selection->choose(ops, layer, lanes, query, how, {});  // what is new is remembered
+      CHECK(one.selection->choose(ops, layer, lanes, query, how, {}).ok(),
+            "no disk");  // what is new is remembered
       one.seconds.push_back(bench::seconds([&] {
-        const AttendSegment few{0, 1, position, one.selection->choose(ops, layer, lanes, query, how, {})};
+        const AttendSegment few{0, 1, position, *one.selection->choose(ops, layer, lanes, query, how, {})};
         ops.attend(how, query, {&few, 1}, some_);
       }));
       ops.store(some_, got);

@@ -92,7 +92,7 @@ class Run {
     return {};
   }
 
-  void token() {
+  Status token() {
     const AttendSpec how{.heads = set_.heads,
                          .kv_heads = set_.kv_heads,
                          .key_dim = set_.dim,
@@ -102,11 +102,12 @@ class Run {
     const std::vector<int32_t> position{kv_->tokens()};
     for (int32_t layer = 0; layer < set_.layers; ++layer) {
       const size_t lane = size_t(layer) * size_t(set_.kv_heads);
-      const auto lanes = copied_.empty() ? kv_->reads(ops_, layer, queries_, how)
-                                         : std::span(copied_).subspan(lane, size_t(set_.kv_heads));
+      const KvLanes lanes = copied_.empty() ? TRY(kv_->reads(ops_, layer, queries_, how))
+                                            : std::span(copied_).subspan(lane, size_t(set_.kv_heads));
       const AttendSegment segment{0, 1, position, lanes};
       ops_.attend(how, queries_, {&segment, 1}, out_);
     }
+    return {};
   }
 
   int64_t bytes() const {  // that full attention reads
@@ -153,10 +154,12 @@ Status measure(const Settings& set, const std::string& pack, int tokens, std::ve
   Buffer probe = TRY(Buffer::make(ledger, Tag::scratch, std::max<int64_t>(bytes, 256 << 20)));
   std::fill(probe.bytes().begin(), probe.bytes().end(), std::byte{1});
   std::vector<double> taken, memory;
-  run.token();
+  TRY(run.token());
   for (int round = 0; round < set.rounds; ++round) {
     memory.push_back(read_rate(pool, probe.bytes()));
-    taken.push_back(seconds([&] { run.token(); }));
+    Status status;
+    taken.push_back(seconds([&] { status = run.token(); }));
+    TRY(std::move(status));
   }
   const std::string name = pack + (set.contiguous == 1 ? " in one stretch" : "") +
                            (set.select == "all" ? "" : " " + set.select) + ", " + std::to_string(tokens) +

@@ -2,8 +2,9 @@
 // speed of its last tenth beside those of its first, and whether the model still predicts. A model file with
 // a tokenizer reads prose of the world; one without, and a random one, any tokens.
 //
-// Options: model=FILE (default: a random one), kv=RECIPE, tokens=200000, threads=0, nearer=0: what is read
-// beyond the trained length stays as far away as it lies.
+// Options: model=FILE (default: a random one), kv=RECIPE, tokens=20000 (200000 is what it is for), threads=0,
+// nearer=0: what is read beyond the trained length stays as far away as it lies. A recipe with ram_tokens
+// writes to the temporary folder.
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 #include "learn/world/world.h"
 #include "run/engine/capacity.h"
 #include "run/kv/kv_pool.h"
+#include "run/kv/kv_swap.h"
 
 namespace varve::bench {
 namespace {
@@ -27,7 +29,7 @@ constexpr int kTenths = 10;
 
 struct Settings {
   std::string model, kv = "policy=streaming budget_tokens=512";
-  int tokens = 200000, threads = 0, nearer = 1;
+  int tokens = 20000, threads = 0, nearer = 1;
   LlamaShape shape{.layers = 4,
                    .width = 256,
                    .hidden = 768,
@@ -78,7 +80,7 @@ class Text {
 
 struct Tenth {
   double seconds = 0, cpu_seconds = 0, nats = 0;
-  int64_t tokens = 0, resident_bytes = 0, kv_bytes = 0;
+  int64_t tokens = 0, resident_bytes = 0, kv_bytes = 0, kept = 0, read = 0, fetched = 0;
 };
 
 class Stream {
@@ -93,6 +95,10 @@ class Stream {
     const KvRecipe recipe = TRY(parse_kv_recipe(set.kv));
     const auto pool_of = TRY(make_kv_pool(ledger, of.shape().kv, recipe));
     if (set.nearer != 0) pool_of->positions = positions_of(of);
+    if (recipe.ram_tokens > 0) {
+      const std::string folder = std::filesystem::temp_directory_path().string() + "/varve-stream-pages";
+      pool_of->disk = TRY(KvSwap::open(posix_env(), folder, int64_t(1) << 40));
+    }
     stream->kv_ = TRY(make_kv_cache(pool_of));
     TRY(stream->kv_->reserve(set.tokens));
     return stream;
@@ -103,11 +109,15 @@ class Stream {
     Tenth tenth;
     const auto start = Clock::now();
     const std::clock_t cpu_start = std::clock();
+    const KvCounts before = kv_->counts();
     for (; tenth.tokens < tokens; tenth.tokens += kPageTokens) TRY(page(tenth));
     tenth.seconds = std::chrono::duration<double>(Clock::now() - start).count();
     tenth.cpu_seconds = double(std::clock() - cpu_start) / CLOCKS_PER_SEC;
     tenth.resident_bytes = resident_bytes();
     tenth.kv_bytes = kv_->bytes();
+    const KvCounts after = kv_->counts();
+    tenth.kept = after.kept, tenth.read = after.read - before.read,
+    tenth.fetched = after.fetched - before.fetched;
     return tenth;
   }
 
@@ -163,7 +173,7 @@ Result<std::vector<Measure>> run(const Settings& set, const std::string& file) {
   const Tenth &first = tenths.front(), &last = tenths.back();
   const auto speed = [](const Tenth& of) { return double(of.tokens) / of.seconds; };
   const auto perplexity = [](const Tenth& of) { return std::exp(of.nats / double(of.tokens)); };
-  return std::vector<Measure>{
+  std::vector<Measure> all{
       {"the last tenth of " + std::to_string(set.tokens) + " tokens", speed(last), "tokens/s", "the first",
        speed(first)},
       {"the same by the processor's own time", double(last.tokens) / last.cpu_seconds, "tokens/s",
@@ -173,6 +183,18 @@ Result<std::vector<Measure>> run(const Settings& set, const std::string& file) {
       {"KV booked after the last tenth", double(last.kv_bytes) / 1e6, "MB", "after the first",
        double(first.kv_bytes) / 1e6},
       {"perplexity of the last tenth", perplexity(last), "", "of the first", perplexity(first)}};
+  // The work of a token: what it reads of each lane, which is all that is kept where nothing selects.
+  const auto lanes = double(model->shape().kv.layers * model->shape().kv.kv_heads);
+  const auto entries = [&](const Tenth& of) {
+    return of.read > 0 ? double(of.read) * kPageTokens / double(of.tokens) / lanes : double(of.kept) / lanes;
+  };
+  all.push_back(
+      {"entries of a lane read at the end", entries(last), "", "after the first tenth", entries(first)});
+  if (last.fetched > 0)
+    all.push_back({"pages of a lane that came back, a page of tokens",
+                   double(last.fetched) * kPageTokens / double(last.tokens) / lanes, "", "in the first tenth",
+                   double(first.fetched) * kPageTokens / double(first.tokens) / lanes});
+  return all;
 }
 
 }  // namespace

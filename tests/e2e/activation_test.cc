@@ -68,6 +68,12 @@ TEST_F(Activation, pages_are_counted_where_they_lie) {
   const Json tiered = turn("pack=f16 ram_tokens=128");
   EXPECT_GT(tiered["kv"]["pages"]["on_disk"].as_int(), 0) << tiered.dump();
   EXPECT_EQ(tiered["answer"], turn("pack=f16")["answer"]) << "the disk changed an answer";
+  EXPECT_EQ(tiered["kv"]["pages"]["fetched"].as_int(), 0) << "where nothing selects all of it comes in turn";
+  const std::string few = "select=box:pages=1,window=1";
+  const Json chosen = turn(few + " ram_tokens=128");
+  EXPECT_GT(chosen["kv"]["pages"]["on_disk"].as_int(), 0) << chosen.dump();
+  EXPECT_GT(chosen["kv"]["pages"]["fetched"].as_int(), 0) << chosen.dump();
+  EXPECT_EQ(chosen["answer"], turn(few)["answer"]) << "the disk changed an answer";
   EXPECT_NE(run({"explain"}).out.find(" on the disk"), std::string::npos);
 }
 
@@ -127,6 +133,18 @@ TEST_F(Activation, a_story_grows_past_what_the_model_was_trained_for) {
   const Child::End end = run(streamed);
   EXPECT_EQ(end.exit_code, 0) << end.err;
   EXPECT_GT(end.out.size(), 1500u) << end.out;
+  // What its queries choose comes back from the disk, where most of it lies.
+  const std::string select = "select=box:pages=1,window=1,sinks=1,prompts=1";
+  std::vector<std::string> told;
+  for (const char* ram : {"64", "1024"}) {
+    std::vector<std::string> chosen = words;
+    chosen.insert(chosen.end(), {"--kv", select + " ram_tokens=" + ram});
+    const Child::End some = run(chosen);
+    EXPECT_EQ(some.exit_code, 0) << some.err;
+    told.push_back(some.out);
+  }
+  EXPECT_GT(told[0].size(), 1500u);
+  EXPECT_EQ(told[0], told[1]) << "the disk changed an answer";
 }
 
 TEST_F(Activation, over_http_a_recipe_and_a_capture_hold_as_well) {

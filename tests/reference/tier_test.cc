@@ -67,6 +67,43 @@ TEST_P(Tier, SaysWhatItWouldInRam) {
   EXPECT_EQ(tiered->stats().paused_bytes, 0) << "nothing is left on the disk";
 }
 
+// What a selector chooses comes back from the disk: the words are those that it says in RAM, and the bytes do
+// not grow with the sequence but for what the selector remembers.
+TEST_P(Tier, SaysWhatItsSelectorSaysInRam) {
+  for (const std::string& name : kv_selectors().names()) {
+    const std::string recipe = "select=" + name + ":pages=1,window=1";
+    if (!parse_kv_recipe(recipe + " ram_tokens=128").ok()) continue;
+    // Prompts that select have the bits of how they are cut, at full pages where those go to the disk.
+    for (const auto& [ram, disk] :
+         {std::pair{recipe, recipe + " ram_tokens=128"},
+          std::pair{recipe + ",prompts=1 ram_tokens=2048", recipe + ",prompts=1 ram_tokens=128"}}) {
+      std::vector<Token> in_ram;
+      {
+        auto all = engine(ram);
+        in_ram = say(*all, 900, 30, 5);
+      }
+      auto tiered = engine(disk);
+      EXPECT_EQ(say(*tiered, 900, 30, 5), in_ram) << disk;
+      EXPECT_EQ(tiered->stats().paused_bytes, 0);
+    }
+  }
+}
+
+TEST_P(Tier, WhatIsChosenFitsWhereEverythingDoesNot) {
+  const KvShape shape{.layers = GetParam(), .kv_heads = 2, .key_dim = 16, .value_dim = 16};
+  const std::string few = "select=box:pages=1,window=1,prompts=1 ram_tokens=128";
+  const int64_t bytes = kv_bytes_for(shape, parse_kv_recipe(few).value(), 1930);
+  EXPECT_LT(bytes, kv_bytes_for(shape, parse_kv_recipe("pack=f16").value(), 1930) / 2);
+  int64_t beside = 0;
+  {
+    auto all = engine("pack=f16");
+    beside = ledger->used();
+  }
+  auto small = engine(few, beside + bytes + 60000);
+  EXPECT_EQ(say(*small, 1900, 20, 3).size(), 20u);
+  EXPECT_LE(ledger->peak(), ledger->limit());
+}
+
 TEST_P(Tier, ABudgetHoldsMoreTokensThanItHasBytesFor) {
   if (GetParam() < 4) return;
   const KvShape shape{.layers = GetParam(), .kv_heads = 2, .key_dim = 16, .value_dim = 16};

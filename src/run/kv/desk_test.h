@@ -73,7 +73,9 @@ class Desk {
     how.codec = &kv.codec();
     std::vector<int32_t> positions;
     for (int32_t i = 0; i < rows; ++i) positions.push_back(kv.tokens() - rows + i);
-    const AttendSegment segment{0, rows, positions, kv.reads(ops, layer, q, how)};
+    auto read = kv.reads(ops, layer, q, how);
+    CHECK(read.ok(), "what a query reads");
+    const AttendSegment segment{0, rows, positions, *read};
     ops.attend(how, q, {&segment, 1}, out);
     std::vector<float> got(query.size());
     ops.store(out, got);

@@ -206,14 +206,13 @@ void PagedKv::refresh(PagedLane& lane, size_t first_page) {
   lane_views_[size_t(&lane - lanes_.data())] = lane.views;
 }
 
-std::span<const std::span<const KvPageView>> PagedKv::lanes(int32_t layer) {
+KvLanes PagedKv::lanes(int32_t layer) {
   return std::span(lane_views_).subspan(size_t(layer) * pool_->shape.kv_heads, layer_lanes(layer).size());
 }
 
-std::span<const std::span<const KvPageView>> PagedKv::reads(Ops& ops, int32_t layer, Rows queries,
-                                                            const AttendSpec& how) {
+Result<KvLanes> PagedKv::reads(Ops& ops, int32_t layer, Rows queries, const AttendSpec& how) {
   const auto all = lanes(layer);
-  const auto read = selection_ ? selection_->choose(ops, layer, all, queries, how, notes_) : all;
+  const KvLanes read = selection_ ? TRY(selection_->choose(ops, layer, all, queries, how, notes_)) : all;
   return nearer_.move(ops, pool_->positions, layer, read, all[0].back().positions.back(), how);
 }
 

@@ -46,6 +46,7 @@ struct KvSnapshot {
 struct KvCounts {
   int64_t kept = 0, dropped = 0, merged = 0;
   int64_t rows = 0, packed = 0, on_disk = 0;  // pages that hold any: in RAM as rows, packed; elsewhere
+  int64_t fetched = 0;                        // pages that came back from the disk because a query chose them
   int64_t read = 0, of = 0;  // entries that queries read which selected, and those that they chose from
 };
 
@@ -62,12 +63,13 @@ class KvCache {
   // positions.
   virtual Status append(Ops& ops, int32_t layer, Rows keys, Rows values,
                         std::span<const int32_t> positions) = 0;
-  // One list of pages a KV head; valid until the next call that changes the cache.
-  virtual std::span<const std::span<const KvPageView>> lanes(int32_t layer) = 0;
+  // All pages; those that lie on the disk have positions alone. Valid until the next call that changes the
+  // cache.
+  virtual KvLanes lanes(int32_t layer) = 0;
   // The pages that these queries, whose tokens are the newest, are to read: fewer than lanes() where the
-  // recipe selects, which it does for one row, and for more if it says so. Valid until the next call.
-  virtual std::span<const std::span<const KvPageView>> reads(Ops& ops, int32_t layer, Rows queries,
-                                                             const AttendSpec& how) = 0;
+  // recipe selects, which it does for one row, and for more if it says so. Valid until the next call. Fails
+  // where the disk does, or returns other bytes than were written.
+  virtual Result<KvLanes> reads(Ops& ops, int32_t layer, Rows queries, const AttendSpec& how) = 0;
   virtual const Codec& codec() const = 0;  // of rows
   // What attending from these positions, the newest appended to the layer, is to count for the policy;
   // without lanes when it asks for nothing. Valid as long as lanes().

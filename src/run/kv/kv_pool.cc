@@ -90,9 +90,9 @@ int64_t KvPool::booked_bytes() const {
   return bytes;
 }
 
-std::unique_ptr<Selection> make_selection(const KvPool& pool) {
+std::unique_ptr<Selection> make_selection(const KvPool& pool, KvPageSource* source) {
   if (pool.methods.selector == nullptr) return nullptr;
-  return std::make_unique<Selection>(pool.methods.selector, pool.ledger(), pool.shape);
+  return std::make_unique<Selection>(pool.methods.selector, pool.ledger(), pool.shape, source);
 }
 
 Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shape, const KvRecipe& recipe) {

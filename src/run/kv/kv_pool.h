@@ -49,6 +49,10 @@ inline int64_t kv_notes_bytes(const KvNeeds& needs, int64_t pages, int64_t token
   return (sums ? pages * kPageTokens * int64_t(sizeof(float)) : 0) +
          (needs.surprise ? tokens * int64_t(sizeof(float)) : 0) + (needs.sentences ? tokens : 0);
 }
+// Likewise of a cache with a part on the disk, whose positions stay.
+inline int64_t kv_tier_notes_bytes(const KvNeeds& needs, int64_t tokens) {
+  return kv_notes_bytes(needs, 0, tokens) + tokens * int64_t(sizeof(int32_t));
+}
 
 // Policy and allotter of a recipe.
 struct KvMethods {
@@ -124,9 +128,18 @@ inline KvPageLayout kv_packed_layout(const KvShape& shape, const PagePack& pack)
   return {.key_row = (pack.key_bytes(shape.key_dim) + kPageTokens - 1) / kPageTokens,
           .value_row = (pack.value_bytes(shape.value_dim) + kPageTokens - 1) / kPageTokens};
 }
-std::unique_ptr<Selection> make_selection(const KvPool& pool);  // null: a query reads all
+// How a sequence of so many blocks lies in RAM where the newest `ram_tokens` stay there: pages of all lanes.
+// Older ones are staged, two layers of them, where anybody reads all, and returned where queries select.
+struct KvTierPages {
+  int64_t hot = 0, staged = 0, returned = 0;
+};
+KvTierPages kv_tier_pages(const KvShape& shape, const KvSelector* selector, int32_t ram_tokens,
+                          int64_t blocks);
+int64_t kv_most_returned(const KvSelector* selector);  // pages of a lane
+// Null: a query reads all. `source`: of pages that lie elsewhere.
+std::unique_ptr<Selection> make_selection(const KvPool& pool, KvPageSource* source = nullptr);
 std::unique_ptr<KvCache> make_packed_kv(std::shared_ptr<KvPool> pool, const KvSnapshot& from);
-// A cache of a pool with a disk: see kv_tiered.cc.
+// A cache of a pool with a disk: see tier/kv_tiered.cc.
 std::unique_ptr<KvCache> make_tiered_kv(std::shared_ptr<KvPool> pool, const KvSnapshot& from);
 
 }  // namespace varve

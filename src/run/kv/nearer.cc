@@ -6,10 +6,8 @@
 
 namespace varve {
 
-std::span<const std::span<const KvPageView>> Nearer::move(Ops& ops, const KvPositions& positions,
-                                                          int32_t layer,
-                                                          std::span<const std::span<const KvPageView>> lanes,
-                                                          int32_t newest, const AttendSpec& how) {
+KvLanes Nearer::move(Ops& ops, const KvPositions& positions, int32_t layer, KvLanes lanes, int32_t newest,
+                     const AttendSpec& how) {
   if (positions.trained == 0 || newest < positions.trained || how.window > 0 || how.alibi > 0) return lanes;
   if (!look(lanes, newest) || !book(lanes, how)) return lanes;
   moved_.resize(lanes.size());
@@ -34,7 +32,7 @@ std::span<const std::span<const KvPageView>> Nearer::move(Ops& ops, const KvPosi
 }
 
 // Notes which positions are read; whether there are holes between them.
-bool Nearer::look(std::span<const std::span<const KvPageView>> lanes, int32_t newest) {
+bool Nearer::look(KvLanes lanes, int32_t newest) {
   lanes_.resize(lanes.size());
   bool holes = false;
   for (size_t i = 0; i < lanes.size(); ++i) {
@@ -84,7 +82,7 @@ void Nearer::copy(const RopeSpec& rope, const AttendSpec& how, const KvPageView&
   view.codec = &codec;
 }
 
-bool Nearer::book(std::span<const std::span<const KvPageView>> lanes, const AttendSpec& how) {
+bool Nearer::book(KvLanes lanes, const AttendSpec& how) {
   int64_t bytes = 0;
   for (const auto& lane : lanes) {
     for (const KvPageView& page : lane)

@@ -13,6 +13,7 @@
 #include "core/budget/ledger.h"
 #include "math/ops/ops.h"
 #include "run/kv/policy.h"
+#include "run/kv/select.h"
 
 namespace varve {
 
@@ -27,9 +28,8 @@ class Nearer {
   explicit Nearer(Ledger& ledger) : ledger_(ledger) {}
   // `lanes`: what is read of each KV head by queries of which the newest stands at `newest`. Valid until the
   // next call. Where the ledger has no room for the copy, they are `lanes`.
-  std::span<const std::span<const KvPageView>> move(Ops& ops, const KvPositions& positions, int32_t layer,
-                                                    std::span<const std::span<const KvPageView>> lanes,
-                                                    int32_t newest, const AttendSpec& how);
+  KvLanes move(Ops& ops, const KvPositions& positions, int32_t layer, KvLanes lanes, int32_t newest,
+               const AttendSpec& how);
   int64_t bytes() const { return booked_.bytes(); }
 
  private:
@@ -42,11 +42,11 @@ class Nearer {
     std::vector<Copy> copies;
     std::vector<KvPageView> views;
   };
-  bool look(std::span<const std::span<const KvPageView>> lanes, int32_t newest);
+  bool look(KvLanes lanes, int32_t newest);
   static int32_t place(const Lane& lane, const KvPositions& positions, int32_t position, bool stands_in);
   static void copy(const RopeSpec& rope, const AttendSpec& how, const KvPageView& page, Copy& to,
                    KvPageView& view);
-  bool book(std::span<const std::span<const KvPageView>> lanes, const AttendSpec& how);
+  bool book(KvLanes lanes, const AttendSpec& how);
 
   Ledger& ledger_;
   std::vector<Lane> lanes_;

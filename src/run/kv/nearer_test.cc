@@ -94,7 +94,7 @@ TEST(Nearer, WhatIsSelectedIsReadSideBySidePackedOrNot) {
     AttendSpec how = kHow;
     how.codec = &other->codec();
     std::vector<int32_t> read;
-    for (const KvPageView& page : other->reads(plain.ops, 1, q, how)[0])
+    for (const KvPageView& page : (*other->reads(plain.ops, 1, q, how))[0])
       read.insert(read.end(), page.positions.begin(), page.positions.end());
     plain.scratch.release(mark);
     ASSERT_LT(read.size(), size_t(kTrained));

@@ -33,9 +33,8 @@ class PackedKv : public KvCache {
   int64_t bytes() const override;
   Status reserve(int32_t more_tokens) override;
   Status append(Ops& ops, int32_t layer, Rows keys, Rows values, std::span<const int32_t> positions) override;
-  std::span<const std::span<const KvPageView>> lanes(int32_t layer) override;
-  std::span<const std::span<const KvPageView>> reads(Ops& ops, int32_t layer, Rows queries,
-                                                     const AttendSpec& how) override;
+  KvLanes lanes(int32_t layer) override;
+  Result<KvLanes> reads(Ops& ops, int32_t layer, Rows queries, const AttendSpec& how) override;
   const Codec& codec() const override { return pool_->codec; }
   AttendScores scores(int32_t, std::span<const int32_t>) override { return {}; }
   const KvNeeds& needs() const override { return pool_->methods.needs; }
@@ -228,15 +227,14 @@ void PackedKv::refresh(Lane& lane, size_t first_page) {
   lane_views_[size_t(&lane - lanes_.data())] = lane.views;
 }
 
-std::span<const std::span<const KvPageView>> PackedKv::lanes(int32_t layer) {
+KvLanes PackedKv::lanes(int32_t layer) {
   const auto heads = size_t(pool_->shape.kv_heads);
   return std::span(lane_views_).subspan(size_t(layer) * heads, heads);
 }
 
-std::span<const std::span<const KvPageView>> PackedKv::reads(Ops& ops, int32_t layer, Rows queries,
-                                                             const AttendSpec& how) {
+Result<KvLanes> PackedKv::reads(Ops& ops, int32_t layer, Rows queries, const AttendSpec& how) {
   const auto all = lanes(layer);
-  const auto read = selection_ ? selection_->choose(ops, layer, all, queries, how, notes_) : all;
+  const KvLanes read = selection_ ? TRY(selection_->choose(ops, layer, all, queries, how, notes_)) : all;
   return nearer_.move(ops, pool_->positions, layer, read, all[0].back().positions.back(), how);
 }
 

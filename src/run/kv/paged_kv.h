@@ -31,9 +31,8 @@ class PagedKv : public KvCache {
   int64_t bytes() const override;
   Status reserve(int32_t more_tokens) override;
   Status append(Ops& ops, int32_t layer, Rows keys, Rows values, std::span<const int32_t> positions) override;
-  std::span<const std::span<const KvPageView>> lanes(int32_t layer) override;
-  std::span<const std::span<const KvPageView>> reads(Ops& ops, int32_t layer, Rows queries,
-                                                     const AttendSpec& how) override;
+  KvLanes lanes(int32_t layer) override;
+  Result<KvLanes> reads(Ops& ops, int32_t layer, Rows queries, const AttendSpec& how) override;
   const Codec& codec() const override { return pool_->codec; }
   AttendScores scores(int32_t layer, std::span<const int32_t> positions) override;
   const KvNeeds& needs() const override { return pool_->methods.needs; }

@@ -108,11 +108,16 @@ Status read_ram(const Pairs& pairs, KvRecipe& recipe) {
   Spec ram{"", {}};
   if (auto found = pairs.find("ram_tokens"); found != pairs.end()) ram.options.insert(*found);
   TRY(OptionReader(ram).read("ram_tokens", recipe.ram_tokens, kPageTokens, 1 << 30).done());
-  const bool rows = codec_named(recipe.pack).ok();
-  if (recipe.ram_tokens == 0 || (recipe.policy == "full" && recipe.select == "all" && rows)) return {};
-  return Status(Code::invalid,
-                "ram_tokens keeps all tokens as they are, older ones on the disk: leave it out, or "
-                "say policy=full select=all and a pack of rows");
+  if (recipe.ram_tokens == 0) return {};
+  if (recipe.policy != "full" || !codec_named(recipe.pack).ok())
+    return Status(Code::invalid,
+                  "ram_tokens keeps all tokens as they are, older ones on the disk: leave it out, or "
+                  "say policy=full and a pack of rows");
+  const KvMethods methods = TRY(make_kv_methods(recipe));
+  if (methods.selector == nullptr || !methods.selector->plan.looks) return {};
+  return Status(Code::invalid, "select=" + recipe.select +
+                                   " looks at every key for every query, and with ram_tokens most lie on the "
+                                   "disk; use select=box, or another that remembers pages");
 }
 
 Status read_allot(const Pairs& pairs, KvRecipe& recipe) {
@@ -184,6 +189,7 @@ std::optional<int64_t> kv_most_read(const KvRecipe& recipe, int32_t rows) {
   if (methods->selector == nullptr) return std::nullopt;
   const SelectPlan& plan = methods->selector->plan;
   if (plan.prompts == 0 || !plan.written) return std::nullopt;
+  if (recipe.ram_tokens > 0) rows = std::min(rows, kPageTokens);  // pages go when they are full
   const int64_t pages = plan.sinks + plan.window + int64_t(plan.pages) * (1 + 2 * plan.near) + 2;
   return pages * kPageTokens + rows;
 }
@@ -201,6 +207,22 @@ Result<KvRecipe> parse_kv_recipe(std::string_view text) {
   return recipe;
 }
 
+int64_t kv_most_returned(const KvSelector* selector) {
+  if (selector == nullptr) return 0;
+  const SelectPlan& plan = selector->plan;  // and one that is read in part
+  return plan.sinks + plan.window + int64_t(plan.pages) * (1 + 2 * plan.near) + 1;
+}
+
+KvTierPages kv_tier_pages(const KvShape& shape, const KvSelector* selector, int32_t ram_tokens,
+                          int64_t blocks) {
+  const int64_t ram = kv_pages_for(ram_tokens), cold = std::max<int64_t>(0, blocks - ram);
+  const int64_t lanes = int64_t(shape.layers) * shape.kv_heads;
+  const bool selects = selector != nullptr && selector->plan.prompts > 0 && selector->plan.written;
+  return {.hot = lanes * std::min(blocks, ram + 1),
+          .staged = selects ? 0 : 2 * shape.kv_heads * cold,
+          .returned = lanes * std::min(cold, kv_most_returned(selector))};
+}
+
 int64_t kv_bytes_for(const KvShape& shape, const KvRecipe& recipe, int32_t tokens) {
   const auto methods = make_kv_methods(recipe);
   CHECK(methods.ok(), "a KV recipe that nobody parsed");
@@ -215,11 +237,13 @@ int64_t kv_bytes_for(const KvShape& shape, const KvRecipe& recipe, int32_t token
     return lanes * (pages.rows * each + pages.packed * kv_packed_layout(shape, *methods->pack).bytes()) +
            kv_notes_bytes(needs, 0, tokens) + remembered;
   }
-  int64_t pages = lanes * kv_most_pages(recipe.budget_tokens, methods->allotter != nullptr, tokens);
-  if (recipe.ram_tokens > 0) {  // those that stay, and two layers of the others
-    const int64_t all = kv_pages_for(tokens), ram = kv_pages_for(recipe.ram_tokens);
-    pages = (std::min(all, ram + 1) * shape.layers + 2 * std::max<int64_t>(0, all - ram)) * shape.kv_heads;
+  if (recipe.ram_tokens > 0) {
+    const KvTierPages pages =
+        kv_tier_pages(shape, methods->selector.get(), recipe.ram_tokens, kv_pages_for(tokens));
+    return (pages.hot + pages.staged + pages.returned) * each + kv_tier_notes_bytes(needs, tokens) +
+           remembered;
   }
+  const int64_t pages = lanes * kv_most_pages(recipe.budget_tokens, methods->allotter != nullptr, tokens);
   return pages * each + kv_notes_bytes(needs, pages, tokens) + remembered;
 }
 

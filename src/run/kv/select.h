@@ -16,6 +16,17 @@
 
 namespace varve {
 
+using KvLanes = std::span<const std::span<const KvPageView>>;  // one list of pages a KV head of a layer
+
+// Where pages come from that are not in RAM: their views in a list have positions, and no keys or values.
+class KvPageSource {
+ public:
+  virtual ~KvPageSource() = default;
+  // A page of the list of this KV head of the layer that is read now; heads on any thread. The view is valid
+  // until the next query if it stays, else until another page is brought for this head.
+  virtual Result<KvPageView> bring(size_t head, int32_t page, bool stays) = 0;
+};
+
 // How much a query reads of each lane. The newest page, which is not full, is read besides.
 struct SelectPlan {
   int32_t pages = 64;     // the best of the rest, or as many tokens
@@ -28,6 +39,7 @@ struct SelectPlan {
   bool written = true;    // whether a written token selects
   bool parts = false;     // whether pages may be read in part
   bool watches = false;   // whether queries of prompts are shown
+  bool looks = false;     // whether choosing looks at the keys themselves, all of them
   bool surprise = false;  // what must be told of tokens: see KvNotes
   bool sentences = false;
 };
@@ -87,8 +99,9 @@ class LaneIndex {
   // What to read of `among`; any order, overlaps do no harm.
   virtual void choose(const LaneQueries& queries, const LaneTokens& lane, LaneStretch among,
                       std::vector<LaneStretch>& out) = 0;
-  virtual void watch(const LaneQueries&) {}     // those of a prompt, if the plan watches
-  virtual void forget(int32_t from_place) = 0;  // tokens at and after it are gone, or others
+  virtual void watch(const LaneQueries&) {}  // those of a prompt, if the plan watches
+  // Tokens at and after it are gone, or others. Returns how many it still knows.
+  virtual int32_t forget(int32_t from_place) = 0;
 };
 
 class KvSelector {

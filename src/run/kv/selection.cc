@@ -92,6 +92,7 @@ std::vector<float> LaneQueries::pooled() const {
 
 struct Selection::Lane {
   std::unique_ptr<LaneIndex> index;
+  int32_t known = 0;  // tokens, by the index
   // Of groups of `estimate` tokens, from the first on.
   std::vector<uint16_t> mean_keys, mean_values;
   std::vector<int32_t> mean_positions;
@@ -117,13 +118,16 @@ struct Selection::Gathered {
   }
 };
 
-Selection::Selection(std::shared_ptr<const KvSelector> selector, Ledger& ledger, const KvShape& shape)
+Selection::Selection(std::shared_ptr<const KvSelector> selector, Ledger& ledger, const KvShape& shape,
+                     KvPageSource* source)
     : selector_(std::move(selector)),
       ledger_(ledger),
       shape_(shape),
+      source_(source),
       lanes_(size_t(shape.layers) * size_t(shape.kv_heads)),
       gathered_(size_t(shape.kv_heads)),
-      chosen_(size_t(shape.kv_heads)) {
+      chosen_(size_t(shape.kv_heads)),
+      failed_(size_t(shape.kv_heads)) {
   for (Lane& lane : lanes_) lane.index = selector_->index(shape.key_dim);
 }
 Selection::~Selection() = default;
@@ -140,7 +144,7 @@ int64_t Selection::bytes_for(const KvSelector& selector, const KvShape& shape, i
 void Selection::forget(int32_t from_position) {
   const int32_t place = std::max(0, from_position);  // no token lies behind its position
   for (Lane& lane : lanes_) {
-    lane.index->forget(place);
+    lane.known = std::min(lane.known, lane.index->forget(place));
     if (lane.weights.empty()) continue;
     const size_t keep =
         std::min(lane.weights.size(), size_t(place / kPage * kPage / selector_->plan.estimate));
@@ -165,17 +169,21 @@ bool Selection::book(int64_t pages) {
   return true;
 }
 
-std::span<const std::span<const KvPageView>> Selection::choose(
-    Ops& ops, int32_t layer, std::span<const std::span<const KvPageView>> lanes, Rows query,
-    const AttendSpec& spec, const KvNotes& notes) {
+bool Selection::chooses(int32_t rows) const {
+  return rows == 1 ? selector_->plan.written : selector_->plan.prompts > 0;
+}
+
+Result<KvLanes> Selection::choose(Ops& ops, int32_t layer, KvLanes lanes, Rows query, const AttendSpec& spec,
+                                  const KvNotes& notes) {
   CHECK(lanes.size() == size_t(shape_.kv_heads), "a selection of another layer");
   if (spec.window > 0) return lanes;  // it reads few already
-  const SelectPlan& plan = selector_->plan;
-  const bool chooses = query.count() == 1 ? plan.written : plan.prompts > 0;
-  if (!chooses && !plan.watches) return lanes;
+  const bool chooses = this->chooses(query.count()), watches = query.count() > 1 && selector_->plan.watches;
+  // What goes to the disk is learnt while it is in RAM.
+  if (!chooses && !watches && source_ == nullptr) return lanes;
   size_t most = 0;
   for (const auto& lane : lanes) most = std::max(most, lane.size());
-  if (!book(int64_t(most))) return lanes;
+  const bool booked = book(int64_t(most));
+  if (!booked && (source_ == nullptr || !chooses)) return lanes;
   const auto own = std::span(lanes_).subspan(size_t(layer) * lanes.size(), lanes.size());
   const size_t group = size_t(spec.heads / spec.kv_heads) * size_t(spec.key_dim);
   std::vector<float> queries(size_t(query.count()) * group * lanes.size());
@@ -190,12 +198,16 @@ std::span<const std::span<const KvPageView>> Selection::choose(
     const LaneQueries asked{of_lane, group / size_t(spec.key_dim), size_t(spec.key_dim),
                             tokens.count() - query.count()};
     Lane& lane = own[size_t(i)];
-    if (query.count() > 1 && plan.watches) {  // and looks for it now: the first written token does not wait
-      lane.index->watch(asked);
-      lane.index->grow(tokens);
-    }
-    if (chooses) choose_one(lane, gathered_[size_t(i)], tokens, asked);
+    lane.chosen.clear();
+    lane.stretches = {{0, tokens.count()}};
+    Status& status = failed_[size_t(i)] = Status();
+    if (watches) lane.index->watch(asked);
+    // A prompt's tokens are learnt now, so that the first written token does not wait.
+    if (booked) status = learn(lane, size_t(i), tokens);
+    if (booked && chooses && status.ok()) choose_one(lane, tokens, asked);
+    if (chooses && status.ok()) status = read(lane, size_t(i), tokens);
   });
+  for (Status& one : failed_) TRY(std::move(one));
   if (!chooses) return lanes;
   for (size_t i = 0; i < lanes.size(); ++i) {
     chosen_[i] = own[i].chosen.empty() ? lanes[i] : own[i].chosen;
@@ -203,7 +215,29 @@ std::span<const std::span<const KvPageView>> Selection::choose(
     for (const KvPageView& page : chosen_[i])
       if (page.codec == nullptr) read_ += int64_t(page.positions.size());
   }
-  return chosen_;
+  return KvLanes(chosen_);
+}
+
+Result<KvPageView> Selection::page(size_t head, const LaneTokens& tokens, int32_t page, bool stays) const {
+  const KvPageView& view = tokens.pages[size_t(page)];
+  return view.keys.empty() ? source_->bring(head, page, stays) : view;
+}
+
+// Full pages that the index and the means have not seen yet.
+Status Selection::learn(Lane& lane, size_t head, const LaneTokens& tokens) const {
+  int32_t known = lane.known;
+  if (const int32_t each = selector_->plan.estimate; each > 0)
+    known = std::min(known, int32_t(lane.weights.size()) * each);
+  std::vector<KvPageView> here;
+  for (int32_t one = known / kPage; one < tokens.full() / kPage; ++one) {
+    if (!tokens.pages[size_t(one)].keys.empty()) continue;
+    if (here.empty()) here.assign(tokens.pages.begin(), tokens.pages.end());
+    here[size_t(one)] = TRY(page(head, tokens, one, true));
+  }
+  const LaneTokens full{here.empty() ? tokens.pages : here, tokens.spec, tokens.notes};
+  lane.known = std::min(lane.index->grow(full), full.full());
+  if (selector_->plan.estimate > 0) estimate(lane, full);
+  return {};
 }
 
 void Selection::estimate(Lane& lane, const LaneTokens& tokens) const {
@@ -235,17 +269,14 @@ KvPageView Selection::stand_in(Lane& lane) const {
           .codec = *codec_named("f16")};
 }
 
-// Leaves `chosen` empty when everything is read.
-void Selection::choose_one(Lane& lane, Gathered& gathered, const LaneTokens& tokens,
-                           const LaneQueries& queries) {
+// What to read, in order; all of it when nothing is left to choose from.
+void Selection::choose_one(Lane& lane, const LaneTokens& tokens, const LaneQueries& queries) const {
   const SelectPlan& plan = selector_->plan;
-  lane.chosen.clear();
-  const int32_t known = std::min(lane.index->grow(tokens), tokens.full());
-  if (plan.estimate > 0) estimate(lane, tokens);
   // Those from `end` on are read: what is not known, and the newest before the first query.
   const int32_t all = tokens.count();
   const int32_t begin = std::min(plan.sinks * kPage, all);
-  const int32_t end = std::clamp(std::min(known, (queries.first / kPage - plan.window) * kPage), begin, all);
+  const int32_t end =
+      std::clamp(std::min(lane.known, (queries.first / kPage - plan.window) * kPage), begin, all);
   if (end == begin) return;
   lane.stretches = {{0, begin}, {end, all}};
   lane.index->choose(queries, tokens, {begin, end}, lane.stretches);
@@ -256,19 +287,22 @@ void Selection::choose_one(Lane& lane, Gathered& gathered, const LaneTokens& tok
     if (tokens.pages[size_t(last)].pack != nullptr) one.end = (last + 1) * kPage;
   }
   tidy(lane.stretches);
-  if (lane.stretches.size() == 1) return;
-  if (plan.estimate > 0) lane.chosen.push_back(stand_in(lane));
+}
+
+// Leaves `chosen` empty when everything is read and lies in RAM.
+Status Selection::read(Lane& lane, size_t head, const LaneTokens& tokens) {
+  const bool all = lane.stretches.size() == 1 && lane.stretches[0].size() == tokens.count();
+  if (all && source_ == nullptr) return {};
+  if (!all && selector_->plan.estimate > 0) lane.chosen.push_back(stand_in(lane));
+  Gathered& gathered = gathered_[head];
   gathered.clear();
   for (const LaneStretch& one : lane.stretches) {
-    for (int32_t page = one.first / kPage; page * kPage < one.end; ++page) {
-      const KvPageView& view = tokens.pages[size_t(page)];
-      const auto held = int32_t(view.positions.size());
-      const LaneStretch rows{std::max(0, one.first - page * kPage), std::min(held, one.end - page * kPage)};
-      if (rows.size() == held) {
-        lane.chosen.push_back(view);
-      } else {
-        gathered.add(view, rows);
-      }
+    for (int32_t at = one.first / kPage; at * kPage < one.end; ++at) {
+      const auto held = int32_t(tokens.pages[size_t(at)].positions.size());
+      const LaneStretch rows{std::max(0, one.first - at * kPage), std::min(held, one.end - at * kPage)};
+      const bool whole = rows.size() == held;
+      const KvPageView view = TRY(page(head, tokens, at, whole));
+      whole ? lane.chosen.push_back(view) : gathered.add(view, rows);
     }
   }
   if (!gathered.positions.empty())
@@ -276,6 +310,7 @@ void Selection::choose_one(Lane& lane, Gathered& gathered, const LaneTokens& tok
                            .values = gathered.values,
                            .positions = gathered.positions,
                            .weights = gathered.weights});
+  return {};
 }
 
 }  // namespace varve

@@ -35,7 +35,8 @@ void print_kv(const Json& report, std::ostream& out) {
       << kv["shared_bytes"].dump() << " of them found computed\n";
   if (const Json& pages = kv["pages"]; pages.is_object()) {
     out << "pages of 64 tokens       " << pages["rows"].dump() << " as rows, " << pages["packed"].dump()
-        << " packed, " << pages["on_disk"].dump() << " on the disk\n";
+        << " packed, " << pages["on_disk"].dump() << " on the disk, " << pages["fetched"].dump()
+        << " times one of them came back\n";
   }
   if (kv["read_share"].is_number())
     out << "read by what selects     " << int(100 * kv["read_share"].as_double() + 0.5) << " %\n";

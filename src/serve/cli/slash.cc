@@ -96,7 +96,8 @@ std::string told_state(const Usage& usage) {
   out += "state    " + format_bytes(usage.kv_bytes) + " of " + std::string(usage.kv_pack) + ", " +
          format_bytes(usage.shared_bytes) + " of them found computed; " + std::to_string(usage.pauses) +
          " pauses on disk\n         " + std::to_string(usage.kv.rows) + " pages as rows, " +
-         std::to_string(usage.kv.packed) + " packed, " + std::to_string(usage.kv.on_disk) + " on the disk";
+         std::to_string(usage.kv.packed) + " packed, " + std::to_string(usage.kv.on_disk) + " on the disk, " +
+         std::to_string(usage.kv.fetched) + " times one of them came back";
   if (usage.kv.of > 0)
     out += "; " + std::to_string(100 * usage.kv.read / usage.kv.of) + " % read by queries that select";
   out += "\n";

@@ -48,7 +48,7 @@ Json of_kv(const TurnReport& report) {
   out.set("shared_bytes", usage.shared_bytes);
   out.set("tokens_saved", usage.reused_tokens + usage.spliced_tokens - usage.patched_tokens);
   Json pages = Json::object().set("rows", usage.kv.rows).set("packed", usage.kv.packed);
-  out.set("pages", pages.set("on_disk", usage.kv.on_disk));
+  out.set("pages", pages.set("on_disk", usage.kv.on_disk).set("fetched", usage.kv.fetched));
   if (usage.kv.of > 0) out.set("read_share", double(usage.kv.read) / double(usage.kv.of));
   return out.set("pauses", usage.pauses).set("paused_ms", usage.paused_ms);
 }

@@ -17,7 +17,7 @@ class AnchorIndex : public LaneIndex {
  public:
   AnchorIndex(const SelectPlan& plan, float apart) : plan_(plan), apart_(apart) {}
   int32_t grow(const LaneTokens& lane) override { return lane.full(); }
-  void forget(int32_t) override {}
+  int32_t forget(int32_t from_place) override { return from_place; }
 
   void choose(const LaneQueries& queries, const LaneTokens& lane, LaneStretch among,
               std::vector<LaneStretch>& out) override {
@@ -100,7 +100,8 @@ Made anchor(const Spec& spec) {
   const Spec own = take_options(rest, {"apart"});
   double apart = 12;
   TRY(OptionReader(own).read("apart", apart, 0.0, 1000.0).done());
-  SelectPlan plan = TRY(read_plan(rest, {.pages = 256, .prompts = 1, .written = false, .parts = true}));
+  SelectPlan plan =
+      TRY(read_plan(rest, {.pages = 256, .prompts = 1, .written = false, .parts = true, .looks = true}));
   plan.prompts = 1;
   std::unique_ptr<KvSelector> made(new Anchor(float(apart)));
   made->plan = plan;

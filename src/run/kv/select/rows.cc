@@ -66,12 +66,13 @@ class RowIndex : public LaneIndex {
     }
   }
 
-  void forget(int32_t from_place) override {
+  int32_t forget(int32_t from_place) override {
     // Whether a unit ended where it did may depend on what followed.
     while (!ends_.empty() && ends_.back() >= from_place + (of_.units.kind == Units::Kind::pages ? 1 : 0))
       ends_.pop_back();
     seen_ = std::min(seen_, known());
     rows_.resize(ends_.size() * size_t(shape_.rows * shape_.width));
+    return shape_.rows == 0 ? from_place : known();
   }
 
  private:

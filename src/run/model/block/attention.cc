@@ -95,7 +95,7 @@ Status DecoderBlock::attend(Step& step, Rows queries, Rows keys, Rows values, Ro
     how.codec = &segment.kv->codec();  // one pool, one codec
     segments.push_back(
         {segment.first, segment.rows, positions,
-         segment.kv->reads(step.ops, kv_layer, queries.slice(segment.first, segment.rows), how),
+         TRY(segment.kv->reads(step.ops, kv_layer, queries.slice(segment.first, segment.rows), how)),
          segment.kv->scores(kv_layer, positions)});
   }
   step.ops.attend(how, queries, segments, out);
