@@ -7,6 +7,7 @@
 
 #include "learn/compress/draft.h"
 #include "learn/data/feed.h"
+#include "run/model/stack_delta.h"
 
 namespace varve {
 namespace {
@@ -60,9 +61,16 @@ class Watcher : public Delta {  // of one input
   mutable int64_t rows_ = 0;
 };
 
+class StackWatcher : public StackDelta {  // of the inputs of a layer's experts
+ public:
+  const Delta* of(int32_t matrix) const override { return watchers[size_t(matrix)]; }
+  std::vector<const Watcher*> watchers;
+};
+
 class Watchers : public Adapter {
  public:
   const Delta* on(WeightId id) const override {
+    if (const auto found = stacks_.find(id); found != stacks_.end()) return &found->second;
     const auto found = of_.find(id);
     return found == of_.end() ? nullptr : found->second;
   }
@@ -71,14 +79,15 @@ class Watchers : public Adapter {
     for (WeightId id = 0; id < entries.size(); ++id) {
       const std::string input = input_of(entries[id].role);
       const bool head = input == "output", own = entries[id].role.starts_with("blk.");
-      if (entries[id].rows == 1 || entries[id].stack > 1 || !(head || own) || by_input_.contains(input))
+      if (entries[id].rows == 1 || !(head || own) || by_input_.contains(input)) continue;
+      if (entries[id].stack > 1) {
+        if (input == entries[id].role) TRY(watch_stack(entries[id], id, ops, look, ledger));
         continue;
+      }
       if (!look.inputs.empty() && !look.inputs.contains(input)) continue;
       // Inputs that several read are watched where the one reads them that names them.
       if (own && input != entries[id].role) continue;
-      watchers_.emplace_back(ops, entries[id].cols);
-      by_input_[input] = &watchers_.back();
-      if (look.gram) TRY(watchers_.back().ask_for_gram(ledger));
+      TRY(add(input, entries[id].cols, ops, look, ledger));
       if (!head) of_[id] = &watchers_.back();
     }
     return {};
@@ -94,8 +103,24 @@ class Watchers : public Adapter {
   }
 
  private:
+  Status add(const std::string& input, int32_t cols, TrainOps& ops, const Look& look, Ledger& ledger) {
+    watchers_.emplace_back(ops, cols);
+    by_input_[input] = &watchers_.back();
+    return look.gram ? watchers_.back().ask_for_gram(ledger) : Status();
+  }
+  Status watch_stack(const WeightEntry& entry, WeightId id, TrainOps& ops, const Look& look, Ledger& ledger) {
+    StackWatcher& stack = stacks_[id];
+    for (int32_t i = 0; i < entry.stack; ++i) {
+      const std::string input = input_of(entry.role, i);
+      const bool wanted = look.inputs.empty() || look.inputs.contains(input);
+      if (wanted) TRY(add(input, entry.cols, ops, look, ledger));
+      stack.watchers.push_back(wanted ? &watchers_.back() : nullptr);
+    }
+    return {};
+  }
   std::deque<Watcher> watchers_;
   std::map<WeightId, const Watcher*> of_;
+  std::map<WeightId, StackWatcher> stacks_;
   std::map<std::string, Watcher*> by_input_;
 };
 

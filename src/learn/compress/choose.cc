@@ -23,10 +23,14 @@ Result<Errors> errors_of(const Draft& draft, const Weight& weight, std::span<con
   Errors errors;
   errors.of.resize(formats.size());
   const auto cols = size_t(weight.cols());
-  const Seen seen = TRY(draft.seen(weight));
-  const std::vector<float> importance = seen.rows > 0 ? seen.square : std::vector<float>(cols, 1.f);
+  const int32_t rows_each = weight.rows() / weight.from.stack;
+  std::vector<float> importance;
   const auto weighed = [&](size_t i, double value) { return double(importance[i % cols]) * value * value; };
-  TRY(draft.each(weight, [&](int32_t, std::span<const float> rows) -> Status {
+  TRY(draft.each(weight, [&](int32_t first, std::span<const float> rows) -> Status {
+    if (first % rows_each == 0) {  // another matrix of the stack
+      const Seen seen = TRY(draft.seen(weight, first / rows_each));
+      importance = seen.rows > 0 ? seen.square : std::vector<float>(cols, 1.f);
+    }
     for (size_t i = 0; i < rows.size(); ++i) errors.total += weighed(i, double(rows[i]));
     draft.ops().parallel(int64_t(formats.size()), [&](int64_t f) {
       const Codec& codec = *formats[size_t(f)];
@@ -103,6 +107,8 @@ std::vector<const Codec*> formats_for(const Weight& weight) {
 
 Result<Losses> find_losses(const Chooser& to, const std::vector<Weight*>& weights, bool measured) {
   Losses losses;
+  double typical = 0;
+  int counted = 0;
   std::optional<Answers> answers;
   if (measured) answers = TRY(Answers::make(*to.model, some_of(*to.text), to.draft.ops(), to.draft.ledger()));
   for (size_t i = 0; i < weights.size(); ++i) {
@@ -110,12 +116,19 @@ Result<Losses> find_losses(const Chooser& to, const std::vector<Weight*>& weight
     const auto formats = formats_for(weight);
     const Errors errors = TRY(errors_of(to.draft, weight, formats));
     double scale = errors.total > 0 ? 1 / errors.total : 0;
-    if (measured && errors.of[0] > 0 && !to.draft.input(weight).empty() && weight.kept_rows.empty() &&
-        weight.kept_cols.empty())
-      scale = TRY(divergence(to, weight, *formats[0], *answers)) / errors.of[0];
+    if (measured && errors.of[0] > 0 && !to.draft.input(weight).empty() && weight.from.stack == 1 &&
+        weight.kept_rows.empty() && weight.kept_cols.empty()) {
+      const double found = TRY(divergence(to, weight, *formats[0], *answers)) / errors.of[0];
+      if (scale > 0) typical += found / scale, ++counted;
+      scale = found;
+    }
     losses.emplace_back();
     for (const double error : errors.of) losses.back().push_back(error * scale);
     to.progress("deciding", int64_t(i) + 1, int64_t(weights.size()));
+  }
+  // Experts are not measured one by one: an error of theirs counts as others do in the mean.
+  for (size_t i = 0; counted > 0 && i < losses.size(); ++i) {
+    for (double& loss : losses[i]) loss *= weights[i]->from.stack > 1 ? typical / counted : 1;
   }
   return losses;
 }
@@ -159,6 +172,7 @@ Status Chooser::choose(int64_t limit, bool measured) {
       fixed += found == draft.vectors().end() ? weight.bytes() : int64_t(found->second.size()) * 4;
     }
   }
+  for (const Companion& one : draft.companions()) fixed += one.bytes();
   if (measured && model == nullptr)
     return Status(Code::invalid, "measured=1 needs a text to measure by: --calibrate TEXT");
   Losses losses;
@@ -180,7 +194,7 @@ Status Chooser::choose(int64_t limit, bool measured) {
   auto chosen = allocate(items, limit - fixed);
   if (!chosen.ok())
     return std::move(chosen).status().with("fitting the weights, beside " + std::to_string(fixed) +
-                                           " bytes of vectors");
+                                           " bytes of what else there is");
   for (size_t i = 0; i < weights.size(); ++i) weights[i]->codec = formats_for(*weights[i])[(*chosen)[i]];
   return {};
 }

@@ -46,7 +46,7 @@ class Work {
     TRY(product_->begin(*draft_).with("writing " + options_.out));
     TRY(copy_rest());
     TRY(write_weights());
-    for (const auto& method : draft_->methods()) TRY(method->finish(*draft_, *product_));
+    for (const auto& method : draft_->methods()) TRY(method->finish(*draft_, *product_, ledger_));
     TRY(product_->commit());
     return std::move(report_);
   }
@@ -135,6 +135,7 @@ class Work {
                                  std::string(weight.codec->name()), weight.rows(), weight.cols(),
                                  weight.bytes()});
     }
+    for (const Companion& one : draft_->companions()) report_.bytes += one.bytes();
     for (const auto& [role, values] : draft_->vectors())
       report_.bytes += draft_->find(role) == nullptr ? int64_t(values.size()) * 4 : 0;
   }
@@ -176,9 +177,9 @@ class Work {
       if (recipe_.sight == Sight::gram) counted = TRY(count_products(now, left));
       for (const size_t i : now) {
         const Weight& weight = draft_->weights()[i];
-        const bool own = counted.contains(draft_->input(weight));
-        Seen seen = TRY(own ? draft_->seen(weight, counted) : draft_->seen(weight));
-        TRY(write_weight(i, std::move(seen)).with("rounding " + weight.role()));
+        for (int32_t of = 0; of < weight.from.stack; ++of)
+          TRY(write_matrix(i, of, counted).with("rounding " + weight.role()));
+        TRY(product_->finish_weight(i));
         progress_("writing", ++done_, of_);
       }
     }
@@ -197,11 +198,16 @@ class Work {
     for (const size_t i : now) {
       const Weight& weight = draft_->weights()[i];
       const std::string input = draft_->input(weight);
-      const int64_t square = int64_t(weight.from.cols) * weight.from.cols * 4;
+      const int64_t squares = int64_t(weight.from.cols) * weight.from.cols * 4 * weight.from.stack;
+      if (weight.from.stack > 1 && squares > room) {  // too many experts: their moments must do
+        taken.push_back(i);
+        continue;
+      }
       if (!input.empty() && !look.inputs.contains(input)) {
-        full = full || (bytes > 0 && bytes + square > room);
-        if (!full)
-          look.inputs.insert(input), bytes += square, look.layers = std::max(look.layers, layer(i) + 1);
+        full = full || (bytes > 0 && bytes + squares > room);
+        for (int32_t of = 0; !full && of < weight.from.stack; ++of)
+          look.inputs.insert(draft_->input(weight, of));
+        if (!full) bytes += squares, look.layers = std::max(look.layers, layer(i) + 1);
       }
       (full && !look.inputs.contains(input) && !input.empty() ? later : taken).push_back(i);
     }
@@ -216,8 +222,10 @@ class Work {
     return role.starts_with("blk.") ? layer_of(role) : int32_t(draft_->spec().layers.size());
   }
 
-  Status write_weight(size_t i, Seen seen) {
+  Status write_matrix(size_t i, int32_t of_stack, const SeenByInput& counted) {
     const Weight& weight = draft_->weights()[i];
+    const bool own = counted.contains(draft_->input(weight, of_stack));
+    Seen seen = TRY(own ? draft_->seen(weight, counted, of_stack) : draft_->seen(weight, of_stack));
     std::unique_ptr<Rounder> rounder;
     const auto& methods = draft_->methods();
     for (auto method = methods.rbegin(); rounder == nullptr && method != methods.rend(); ++method)
@@ -227,7 +235,7 @@ class Work {
       rounder = TRY(TRY(compressors().make("rtn"))->rounder(weight, seen, ops_, ledger_));
     const int64_t row_bytes = weight.codec->bytes_for(weight.cols());
     Buffer encoded;
-    TRY(draft_->each(weight, [&](int32_t first, std::span<const float> rows) -> Status {
+    return draft_->each_of(weight, of_stack, [&](int32_t first, std::span<const float> rows) -> Status {
       const int64_t count = int64_t(rows.size()) / weight.cols();
       if (encoded.size() < count * row_bytes)
         encoded = TRY(Buffer::make(ledger_, Tag::io, count * row_bytes));
@@ -237,8 +245,7 @@ class Work {
                        encoded.bytes().subspan(size_t(row * row_bytes), size_t(some * row_bytes)));
       });
       return product_->write(i, first * row_bytes, encoded.bytes().first(size_t(count * row_bytes)));
-    }));
-    return product_->finish_weight(i);
+    });
   }
 
   Env& env_;

@@ -1,6 +1,7 @@
 // Recipes, targets, calibration, and what is refused.
 #include "learn/compress/compress.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "learn/compress/rig_test.h"
@@ -51,6 +52,22 @@ TEST_F(Compress, a_model_larger_than_its_room_becomes_the_same_file) {
   ASSERT_EQ(message(run("q4_0+gptq", folder / "a.gguf")), "");
   ASSERT_EQ(message(run("q4_0+gptq", folder / "b.gguf", posix_env(), true, int64_t(14) << 20)), "");
   EXPECT_EQ(bytes(folder / "a.gguf"), bytes(folder / "b.gguf"));
+}
+
+TEST_F(Compress, each_expert_is_calibrated_by_the_rows_that_it_gets) {
+  wide();
+  experts();
+  const auto loss = [&](const std::string& recipe, bool calibrate = true) {
+    const std::string out = folder / (recipe + (calibrate ? ".gguf" : ".blind.gguf"));
+    EXPECT_EQ(message(run(recipe, out, posix_env(), calibrate)), "");
+    return divergence(out);
+  };
+  const auto entries = open(base)->weights().entries();
+  EXPECT_TRUE(std::any_of(entries.begin(), entries.end(), [](auto& one) { return one.stack == 4; }));
+  const double gptq = loss("q2_k+gptq");
+  EXPECT_LT(gptq, 0.8 * loss("q2_k"));
+  EXPECT_LT(gptq, 0.9 * loss("q2_k+search"));
+  EXPECT_LE(run("target=5bpw+gptq", folder / "target.gguf")->bits(), 5.0);
 }
 
 TEST_F(Compress, a_target_is_met_and_nearly_used_up) {

@@ -11,7 +11,7 @@ std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));
 }
 
-// The tensors of the result: the draft's in their order, then vectors that are new.
+// The tensors of the result: the draft's in their order, then vectors that are new, then companions.
 Result<std::vector<GgufTensor>> tensors_of(const Draft& draft) {
   std::vector<GgufTensor> tensors;
   const Codec* f32 = TRY(codec_named("f32"));
@@ -36,6 +36,7 @@ Result<std::vector<GgufTensor>> tensors_of(const Draft& draft) {
   }
   for (const auto& [role, values] : vectors)
     TRY(add(role.ends_with(".bias") ? role : role + ".weight", *f32, {int64_t(values.size())}));
+  for (const Companion& one : draft.companions()) TRY(add(one.name, *one.codec, {one.cols, one.rows}));
   return tensors;
 }
 
@@ -72,6 +73,7 @@ Status CompressedFile::begin(const Draft& draft) {
   }
   file_bytes_ = at;
   offsets_.assign(places.begin(), places.begin() + ptrdiff_t(draft.weights().size()));
+  companion_offsets_.assign(places.end() - ptrdiff_t(draft.companions().size()), places.end());
   const bool again = TRY(env_.exists(work("model"))) && TRY(env_.exists(work("marks")));
   file_ = TRY(env_.open(work("model"), TRY(env_.exists(work("model"))) ? Open::write : Open::create));
   std::vector<std::byte> marks(draft.weights().size());
@@ -105,6 +107,10 @@ Status CompressedFile::begin(const Draft& draft) {
 
 Status CompressedFile::write(size_t weight, int64_t at, std::span<const std::byte> bytes) {
   return file_->write(offsets_[weight] + at, bytes);
+}
+
+Status CompressedFile::write_companion(size_t companion, int64_t at, std::span<const std::byte> bytes) {
+  return file_->write(companion_offsets_[companion] + at, bytes);
 }
 
 Status CompressedFile::read(size_t weight, int64_t at, std::span<std::byte> bytes) const {

@@ -19,6 +19,7 @@ class CompressedFile {
   Status begin(const Draft& draft);
   bool done(size_t weight) const { return done_[weight]; }
   Status write(size_t weight, int64_t at, std::span<const std::byte> bytes);  // `at` within the weight
+  Status write_companion(size_t companion, int64_t at, std::span<const std::byte> bytes);
   Status finish_weight(size_t weight);
   Status read(size_t weight, int64_t at, std::span<std::byte> bytes) const;
   int64_t tensor_bytes() const { return tensor_bytes_; }
@@ -30,7 +31,7 @@ class CompressedFile {
   Env& env_;
   std::string out_, folder_;
   std::unique_ptr<File> lock_, file_, marks_;
-  std::vector<int64_t> offsets_;  // of the draft's weights
+  std::vector<int64_t> offsets_, companion_offsets_;  // of the draft's weights and companions
   std::vector<bool> done_;
   int64_t tensor_bytes_ = 0, file_bytes_ = 0;
 };

@@ -66,8 +66,8 @@ class Compressor {
   virtual Result<std::unique_ptr<Rounder>> rounder(const Weight&, Seen&, Ops&, Ledger&) const {
     return std::unique_ptr<Rounder>();
   }
-  // When every weight has its bytes.
-  virtual Status finish(const Draft&, const CompressedFile&) { return {}; }
+  // When every weight has its bytes; again after an interruption.
+  virtual Status finish(const Draft&, CompressedFile&, Ledger&) { return {}; }
 };
 
 const Registry<Compressor>& compressors();

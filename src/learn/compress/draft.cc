@@ -45,8 +45,10 @@ const Codec& fitting(const Codec& wanted, int32_t cols) {
 }
 
 std::string input_of(std::string_view role) {
-  for (const auto& [from, to] :
-       {std::pair{".attn_k", ".attn_q"}, {".attn_v", ".attn_q"}, {".ffn_gate", ".ffn_up"}}) {
+  for (const auto& [from, to] : {std::pair{".attn_k", ".attn_q"},
+                                 {".attn_v", ".attn_q"},
+                                 {".ffn_gate", ".ffn_up"},
+                                 {".ffn_gate_exps", ".ffn_up_exps"}}) {
     if (role.ends_with(from)) return std::string(role.substr(0, role.rfind('.'))) + to;
   }
   return std::string(role == "token_embd" ? "output" : role);  // tied: the head is what is read with
@@ -68,6 +70,9 @@ Result<std::unique_ptr<Draft>> Draft::open(Env& env, const std::string& path, Op
   draft->metadata_ = gguf.metadata();
   const auto entries = TRY(list_weights(gguf).with("reading " + path));
   for (size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].role.find(".weight.") != std::string::npos)
+      return Status(Code::unsupported, path + " is compressed already, with " + entries[i].role +
+                                           " beside a weight: begin with what it was made from");
     draft->weights_.push_back({.from = entries[i],
                                .name = gguf.tensors()[i].name,
                                .codec = entries[i].codec,
@@ -97,8 +102,8 @@ Result<std::vector<float>> Draft::vector(std::string_view role) const {
   return Status(Code::not_found, path_ + " has no " + std::string(role));
 }
 
-std::string Draft::input(const Weight& weight) const {
-  if (weight.from.stack > 1) return "";
+std::string Draft::input(const Weight& weight, int32_t of_stack) const {
+  if (weight.from.stack > 1) return input_of(weight.role(), of_stack);
   if (weight.role() != "token_embd") return input_of(weight.role());
   for (const Weight& one : weights_) {
     if (one.role() == "output") return "";  // then the table is only looked up
@@ -106,9 +111,9 @@ std::string Draft::input(const Weight& weight) const {
   return "output";
 }
 
-Result<Seen> Draft::seen(const Weight& weight, const SeenByInput& counted) const {
+Result<Seen> Draft::seen(const Weight& weight, const SeenByInput& counted, int32_t of_stack) const {
   Seen seen;
-  const auto found = counted.find(input(weight));
+  const auto found = counted.find(input(weight, of_stack));
   if (found == counted.end() || found->second.rows == 0) return seen;
   const Seen& whole = found->second;
   std::vector<int32_t> kept = weight.kept_cols;
@@ -150,13 +155,18 @@ Status Draft::read(const Weight& weight, int32_t first, std::span<float> rows) c
   return {};
 }
 
-Status Draft::each(const Weight& weight,
-                   const std::function<Status(int32_t, std::span<const float>)>& take) const {
-  const int32_t at_once = int32_t(std::clamp<int64_t>(kPiece / 4 / weight.cols(), 1, weight.rows()));
+Status Draft::each(const Weight& weight, const TakeRows& take) const {
+  for (int32_t i = 0; i < weight.from.stack; ++i) TRY(each_of(weight, i, take));
+  return {};
+}
+
+Status Draft::each_of(const Weight& weight, int32_t of_stack, const TakeRows& take) const {
+  const int32_t rows = weight.rows() / weight.from.stack, begin = of_stack * rows, end = begin + rows;
+  const int32_t at_once = int32_t(std::clamp<int64_t>(kPiece / 4 / weight.cols(), 1, rows));
   Buffer room = TRY(Buffer::make(ledger_, Tag::io, int64_t(at_once) * weight.cols() * 4));
   auto* values = reinterpret_cast<float*>(room.bytes().data());
-  for (int32_t first = 0; first < weight.rows(); first += at_once) {
-    const auto count = size_t(std::min(at_once, weight.rows() - first)) * size_t(weight.cols());
+  for (int32_t first = begin; first < end; first += at_once) {
+    const auto count = size_t(std::min(at_once, end - first)) * size_t(weight.cols());
     TRY(read(weight, first, {values, count}).with("reading " + weight.role()));
     TRY(take(first, {values, count}));
   }

@@ -10,6 +10,14 @@
 
 namespace varve {
 
+// A matrix that the result has beside a weight: what is given back of its error (run/model/block).
+struct Companion {
+  std::string name;  // of the tensor
+  const Codec* codec = nullptr;
+  int32_t rows = 0, cols = 0;
+  int64_t bytes() const { return codec->bytes_for(int64_t(rows) * cols); }
+};
+
 class Draft {
  public:
   // invalid or unsupported: no model, or one of a family that is unknown here.
@@ -35,18 +43,27 @@ class Draft {
   }
   const std::map<std::string, std::vector<float>, std::less<>>& vectors() const { return vectors_; }
 
+  // Written by who added them, in Compressor::finish().
+  std::vector<Companion>& companions() { return companions_; }
+  const std::vector<Companion>& companions() const { return companions_; }
+
   // What calibration saw of the input of a weight, as the methods so far changed it. The gram is copied too
   // where `counted` has one.
-  Result<Seen> seen(const Weight& weight) const { return seen(weight, calibration_); }
-  Result<Seen> seen(const Weight& weight, const SeenByInput& counted) const;
+  Result<Seen> seen(const Weight& weight, int32_t of_stack = 0) const {
+    return seen(weight, calibration_, of_stack);
+  }
+  Result<Seen> seen(const Weight& weight, const SeenByInput& counted, int32_t of_stack = 0) const;
   void calibrate(SeenByInput seen) { calibration_ = std::move(seen); }
   bool calibrated() const { return !calibration_.empty(); }
-  std::string input(const Weight& weight) const;  // under which its input is counted; empty: it is not
+  // Under which its input is counted; empty: it is not. Each matrix of a stack has its own.
+  std::string input(const Weight& weight, int32_t of_stack = 0) const;
   // Rows [first, ...) as the methods so far changed them.
   Status read(const Weight& weight, int32_t first, std::span<float> rows) const;
-  // All of them, a piece at a time: `take` gets the first row's number and whole rows.
-  Status each(const Weight& weight,
-              const std::function<Status(int32_t first, std::span<const float> rows)>& take) const;
+  // All of them, or those of one matrix of a stack, a piece at a time: `take` gets the first row's number and
+  // whole rows.
+  using TakeRows = std::function<Status(int32_t first, std::span<const float> rows)>;
+  Status each(const Weight& weight, const TakeRows& take) const;
+  Status each_of(const Weight& weight, int32_t of_stack, const TakeRows& take) const;
 
   // Plans a method and puts it behind those so far.
   Status add(std::shared_ptr<Compressor> method);
@@ -68,10 +85,15 @@ class Draft {
   std::map<std::string, std::vector<float>, std::less<>> vectors_;
   SeenByInput calibration_;
   std::vector<std::shared_ptr<Compressor>> methods_;
+  std::vector<Companion> companions_;
 };
 
-// The role under which the input of this weight is counted: queries, keys and values read the same rows.
+// The role under which the input of this weight is counted: queries, keys and values read the same rows. Of a
+// stack of matrices: each has its own input, numbered.
 std::string input_of(std::string_view role);
+inline std::string input_of(std::string_view role, int32_t of_stack) {
+  return input_of(role) + "#" + std::to_string(of_stack);
+}
 // The layer of "blk.7.ffn_up"; -1: of none.
 int32_t layer_of(std::string_view role);
 

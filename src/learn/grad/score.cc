@@ -39,6 +39,11 @@ struct Builder {
   Status linear(const Map& map) {
     LinearOp op{.in = map.in, .out = map.out, .residual = map.residual, .first_back = map.first_back};
     op.leaf = TRY(source.leaf(at + map.role, map.rows, map.cols));
+    for (const char* beside : {".weight.more.1", ".weight.lora_a"}) {
+      if (source.has(at + map.role + beside))
+        return Status(Code::unsupported, "a compressed model with " + at + map.role + beside +
+                                             " cannot learn: begin with what it was made from");
+    }
     if (source.has(at + map.role + ".bias")) op.bias = TRY(source.vector(at + map.role + ".bias", map.rows));
     ops.push_back(make_op(std::move(op)));
     return {};

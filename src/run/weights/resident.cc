@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "core/budget/buffer.h"
-#include "run/weights/weight_store.h"
+#include "run/weights/stacked.h"
 
 namespace varve {
 namespace {
@@ -136,6 +136,14 @@ Result<std::unique_ptr<WeightStore>> open_resident_weights(Env& env, const std::
                                                            const Gguf& gguf, Ledger& ledger,
                                                            int64_t working_bytes) {
   auto entries = TRY(list_weights(gguf).with("listing the weights of " + path));
+  const bool stacked = std::any_of(entries.begin(), entries.end(), is_block);
+  return (stacked ? open_stacked_weights : open_resident_entries)(env, path, std::move(entries), ledger,
+                                                                  working_bytes);
+}
+
+Result<std::unique_ptr<WeightStore>> open_resident_entries(Env& env, const std::string& path,
+                                                           std::vector<WeightEntry> entries, Ledger& ledger,
+                                                           int64_t working_bytes) {
   int64_t total = 0;
   for (const WeightEntry& entry : entries) total += aligned(entry.bytes);
   Buffer bytes = TRY(book(ledger, total, working_bytes));

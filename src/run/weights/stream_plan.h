@@ -26,12 +26,18 @@ struct StreamPlan {
   bool direct = true;       // past the page cache
   std::string word;         // why not, when not
   double product_rate = 0;  // bytes of weights a second that one row passes
+  bool leaves_out = false;  // what does not stay is left out, not read: residual blocks (stacked.h)
 
-  int64_t streamed_bytes() const { return pass_bytes - resident_bytes; }
-  double read_seconds() const { return double(streamed_bytes()) / disk.bytes_per_second; }
+  int64_t streamed_bytes() const { return leaves_out ? 0 : pass_bytes - resident_bytes; }
+  double read_seconds() const {
+    return streamed_bytes() > 0 ? double(streamed_bytes()) / disk.bytes_per_second : 0;
+  }
   double compute_seconds() const { return product_rate > 0 ? double(pass_bytes) / product_rate : 0; }
   // Of one sequence: reading and computing overlap.
-  double tokens_per_second() const { return 1 / std::max(read_seconds(), compute_seconds()); }
+  double tokens_per_second() const {
+    const double longest = std::max(read_seconds(), compute_seconds());
+    return longest > 0 ? 1 / longest : 0;
+  }
 };
 
 struct StreamCounts {  // since the store was opened

@@ -20,6 +20,7 @@ Json of_plan(const StreamPlan& plan, const StreamCounts& counts) {
   out.set("direct", plan.direct).set("why_not_direct", plan.word);
   out.set("predicted_tokens_per_s", plan.tokens_per_second()).set("weights", std::move(groups));
   out.set("stay_now", counts.resident_bytes).set("read_so_far", counts.read_bytes);
+  out.set("left_out", plan.leaves_out ? plan.pass_bytes - plan.resident_bytes : 0);
   return out.set("waited_s", counts.waited_seconds);
 }
 

@@ -59,7 +59,8 @@ int64_t DecoderBlock::scratch_bytes(int32_t rows) const {
       Scratch::bytes_for(rows, spec.output_width());
   const int64_t network = spec.layers[size_t(layer_)].experts ? experts_scratch_bytes(spec, rows)
                                                               : dense_scratch_bytes(spec, rows);
-  return row + std::max(attention, (spec.parallel ? row : 0) + network);
+  return row + std::max(attention, (spec.parallel ? row : 0) + network) +
+         (weights_.rank > 0 ? Scratch::bytes_for(rows, weights_.rank) : 0);
 }
 
 }  // namespace varve

@@ -6,6 +6,7 @@
 
 #include "run/model/block/feed_forward.h"
 #include "run/model/block/project.h"
+#include "run/model/stack_delta.h"
 
 namespace varve {
 namespace {
@@ -92,15 +93,36 @@ Result<std::vector<Choice>> route(Step& step, const DecoderParts& parts, const L
   return choices;
 }
 
+struct Expert {
+  int32_t number;
+  std::span<const int32_t> rows;  // of the step, that it gets; ascending
+};
+
+// y = x w^T by one expert's matrix, and what the adapters of its rows' sequences add.
+Status pass(Step& step, const DecoderParts& parts, WeightId stack, const Expert& expert, Rows x, Rows y) {
+  TRY(multiply(step.ops, parts.store, stack, expert.number, x, y));
+  for (const Segment& segment : step.segments) {
+    if (segment.adapter == nullptr) continue;
+    const auto* deltas = dynamic_cast<const StackDelta*>(segment.adapter->on(stack));
+    const Delta* delta = deltas == nullptr ? nullptr : deltas->of(expert.number);
+    if (delta == nullptr) continue;
+    const auto first = std::lower_bound(expert.rows.begin(), expert.rows.end(), segment.first);
+    const auto end = std::lower_bound(first, expert.rows.end(), segment.first + segment.rows);
+    if (first == end) continue;
+    const int32_t at = int32_t(first - expert.rows.begin()), count = int32_t(end - first);
+    delta->add(step.ops, step.scratch, x.slice(at, count), y.slice(at, count), 1);
+  }
+  return {};
+}
+
 // wide: the gate's values, then the others.
-Status expert_in(Step& step, const DecoderParts& parts, const LayerWeights& weights, int32_t expert, Rows own,
-                 Rows wide) {
+Status expert_in(Step& step, const DecoderParts& parts, const LayerWeights& weights, const Expert& expert,
+                 Rows own, Rows wide) {
   const int32_t hidden = parts.spec.experts.hidden;
   const WeightId up = weights.expert_up.weight;
-  if (weights.expert_gate.empty()) return multiply(step.ops, parts.store, up, expert, own, wide);
-  const WeightId gate = weights.expert_gate.weight;
-  TRY(multiply(step.ops, parts.store, gate, expert, own, wide.columns(0, hidden)));
-  return multiply(step.ops, parts.store, up, expert, own, wide.columns(hidden, hidden));
+  if (weights.expert_gate.empty()) return pass(step, parts, up, expert, own, wide);
+  TRY(pass(step, parts, weights.expert_gate.weight, expert, own, wide.columns(0, hidden)));
+  return pass(step, parts, up, expert, own, wide.columns(hidden, hidden));
 }
 
 Status run_expert(Step& step, const DecoderParts& parts, const LayerWeights& weights, int32_t expert,
@@ -110,9 +132,10 @@ Status run_expert(Step& step, const DecoderParts& parts, const LayerWeights& wei
   Rows own = step.scratch.take(count, parts.spec.width);
   Rows wide = step.scratch.take(count, 2 * hidden);
   step.ops.gather_rows(rows, choice.rows, own);
-  TRY(expert_in(step, parts, weights, expert, own, wide));
+  const Expert one{expert, choice.rows};
+  TRY(expert_in(step, parts, weights, one, own, wide));
   step.ops.activate_times(parts.spec.activation, wide.columns(0, hidden), wide.columns(hidden, hidden));
-  TRY(multiply(step.ops, parts.store, weights.expert_down.weight, expert, wide.columns(0, hidden), own));
+  TRY(pass(step, parts, weights.expert_down.weight, one, wide.columns(0, hidden), own));
   step.ops.scatter_add(own, choice.rows, choice.weights, sum);
   step.scratch.release(mark);
   return {};

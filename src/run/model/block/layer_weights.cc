@@ -1,5 +1,6 @@
 #include "run/model/block/layer_weights.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace varve {
@@ -38,6 +39,17 @@ class Finder {
     Affine found;
     found.weight = TRY(need(role, {rows, cols}));
     found.bias = TRY(optional(role + ".bias", {1, rows}));
+    for (int i = 1;; ++i) {
+      const WeightId block = TRY(optional(role + ".weight.more." + std::to_string(i), {rows, cols}));
+      if (block == kNoWeight) break;
+      found.more.push_back(block);
+    }
+    if (const WeightId narrow = store_.find(role + ".weight.lora_a"); narrow != kNoWeight) {
+      const int32_t rank = store_.entries()[narrow].rows;
+      found.narrow = TRY(need(role + ".weight.lora_a", {rank, cols}));
+      found.wide = TRY(need(role + ".weight.lora_b", {rows, rank}));
+      rank_ = std::max(rank_, rank);
+    }
     return found;
   }
   Result<Affine> norm(const std::string& role, int32_t width) {
@@ -51,6 +63,7 @@ class Finder {
     found.weight = TRY(need(role, wanted));
     return found;
   }
+  int32_t rank() const { return rank_; }  // the most, so far
   bool has(const std::string& role) const { return store_.find(role) != kNoWeight; }
 
   // Layers beyond the spec's are for other purposes than the next token.
@@ -70,6 +83,7 @@ class Finder {
  private:
   const WeightStore& store_;
   std::vector<bool> used_;
+  int32_t rank_ = 0;
 };
 
 Status find_norms(const DecoderSpec& spec, const std::string& at, Finder& finder, LayerWeights& layer) {
@@ -151,6 +165,7 @@ Result<LayerWeights> find_layer(const DecoderSpec& spec, size_t index, Finder& f
   } else {
     TRY(find_dense(spec, at, finder, layer));
   }
+  layer.rank = finder.rank();
   return layer;
 }
 
@@ -181,6 +196,8 @@ std::vector<WeightId> LayerWeights::all() const {
                             &shared_down,
                             &shared_router}) {
     if (one->weight != kNoWeight) ids.push_back(one->weight);
+    ids.insert(ids.end(), one->more.begin(), one->more.end());
+    if (one->narrow != kNoWeight) ids.insert(ids.end(), {one->narrow, one->wide});
     if (one->bias != kNoWeight) ids.push_back(one->bias);
   }
   return ids;

@@ -11,6 +11,10 @@ namespace varve {
 
 struct Affine {  // a projection or a norm; either part may be absent
   WeightId weight = kNoWeight, bias = kNoWeight;
+  // What a compressed file gives back of its error: matrices of the same shape that are added, of which the
+  // store may leave some out, and a product of two narrow ones.
+  std::vector<WeightId> more = {};
+  WeightId narrow = kNoWeight, wide = kNoWeight;
   bool empty() const { return weight == kNoWeight; }
 };
 
@@ -22,6 +26,7 @@ struct LayerWeights {
   // Experts: stacks of matrices (without expert_gate, expert_up holds both), and one shared expert.
   Affine router, expert_gate, expert_up, expert_down;
   Affine shared_gate, shared_up, shared_down, shared_router;
+  int32_t rank = 0;  // the most rows of a `narrow`
 
   std::vector<WeightId> all() const;  // for WeightStore::hint
 };

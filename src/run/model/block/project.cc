@@ -7,12 +7,25 @@ Result<WeightPin> pin_if(const WeightStore& store, WeightId id) {
   return id == kNoWeight ? WeightPin() : store.pin(id);
 }
 
+Status add_parts(Step& step, const WeightStore& store, const Affine& affine, Rows x, Rows y) {
+  for (const WeightId block : affine.more) TRY(multiply(step.ops, store, block, 0, x, y, true));
+  if (affine.narrow == kNoWeight) return {};
+  const int64_t mark = step.scratch.mark();
+  Rows few = step.scratch.take(x.count(), store.entries()[affine.narrow].rows);
+  TRY(multiply(step.ops, store, affine.narrow, 0, x, few));
+  TRY(multiply(step.ops, store, affine.wide, 0, few, y, true));
+  step.scratch.release(mark);
+  return {};
+}
+
 }  // namespace
 
-Status multiply(Ops& ops, const WeightStore& store, WeightId weight, int32_t of_stack, Rows x, Rows y) {
+Status multiply(Ops& ops, const WeightStore& store, WeightId weight, int32_t of_stack, Rows x, Rows y,
+                bool add) {
   for (int32_t first = 0; first < y.width();) {
     const WeightPin part = TRY(store.pin_from(weight, first, of_stack));
-    ops.matmul(x, *part, y.columns(first, (*part).rows));
+    if ((*part).rows == 0) break;
+    ops.matmul(x, *part, y.columns(first, (*part).rows), add);
     first += (*part).rows;
   }
   return {};
@@ -35,6 +48,7 @@ Status look_up(Ops& ops, const WeightStore& store, WeightId table, std::span<con
 Status project(Step& step, const WeightStore& store, const Affine& affine, Rows x, Rows y) {
   const WeightPin bias = TRY(pin_if(store, affine.bias));
   TRY(multiply(step.ops, store, affine.weight, 0, x, y));
+  TRY(add_parts(step, store, affine, x, y));
   for (const Segment& segment : step.segments) {
     const Delta* delta = segment.adapter == nullptr ? nullptr : segment.adapter->on(affine.weight);
     if (delta == nullptr) continue;

@@ -6,8 +6,10 @@
 
 namespace varve {
 
-// y = x w^T, part by part where the store streams. of_stack: of a weight that is a stack of matrices.
-Status multiply(Ops& ops, const WeightStore& store, WeightId weight, int32_t of_stack, Rows x, Rows y);
+// y = x w^T (add: y += instead), part by part where the store streams; nothing where it has left the weight
+// out. of_stack: of a weight that is a stack of matrices.
+Status multiply(Ops& ops, const WeightStore& store, WeightId weight, int32_t of_stack, Rows x, Rows y,
+                bool add = false);
 // out[i] = row rows[i] of a table, those alone where the store streams.
 Status look_up(Ops& ops, const WeightStore& store, WeightId table, std::span<const int32_t> rows, Rows out);
 // y = x w^T + bias, and for each segment with an adapter: y += delta(x).

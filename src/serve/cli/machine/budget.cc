@@ -32,6 +32,12 @@ void print(const Json& report, std::ostream& out) {
   const Json& plan = report["streaming"];
   if (!plan.is_object()) return;
   const int64_t pass = plan["bytes_a_token"].as_int();
+  if (plan["disk_bytes_per_s"].as_double() <= 0) {  // nothing streams
+    out << "\n";
+    row(out, "residual blocks of weights", pass, percent(plan["stay"].as_int(), pass));
+    row(out, "  left out", plan["left_out"].as_int());
+    return;
+  }
   out << "\nweights\n";
   for (const Json& one : plan["weights"].as_array())
     row(out, "  " + one["roles"].as_string(), one["bytes"].as_int(),
@@ -76,6 +82,7 @@ void print_speed(Home& home, const Usage& usage, Console& console) {
   const Streaming* streaming = home.engine()->model().weights().streaming();
   if (streaming == nullptr) return;
   const StreamPlan plan = streaming->plan();
+  if (plan.leaves_out) return;
   const double measured = double(usage.generated_tokens - 1) * 1000 / usage.decode_ms;
   char line[160];
   std::snprintf(line, sizeof line, "%.2f tokens/s, the plan said %.2f; %s of weights stay, %s a token stream",
