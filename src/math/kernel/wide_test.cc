@@ -18,7 +18,8 @@ class Wide : public PerIsa {
   std::vector<double> seen(const std::vector<float>& x, size_t n) {
     std::vector<double> all(x.begin(), x.end());
     for (size_t row = 0; in_8_bits() && row < x.size() / n; ++row) {
-      const auto panels = quantized({x.begin() + long(row * n), x.begin() + long((row + 1) * n)});
+      std::vector<InputPanel> panels((n + kPanel - 1) / kPanel);
+      oracle_.quantize(&x[row * n], n, panels.data());
       for (size_t i = 0; i < n; ++i) {
         const InputPanel& panel = panels[i / kPanel];
         all[row * n + i] = double(panel.scale[i % kPanel / 16]) * panel.q[i % kPanel];
@@ -49,7 +50,7 @@ TEST_P(Wide, AgreesWithDoublesInAnyShape) {
       std::vector<float> decoded(w_rows * n), y = before, sum = before;
       table_->decode[format](w.data() + 1, w_rows * n, decoded.data());
       const auto inputs = packed(x, n);
-      const WideWeights weights{w.data() + 1, blocks * shape.bytes, w_rows, n};
+      const WeightRows weights{w.data() + 1, blocks * shape.bytes, w_rows, n};
       table_->multiply_wide[format](weights, inputs.data(), x_rows, y.data(), w_rows + 3, false);
       table_->multiply_wide[format](weights, inputs.data(), x_rows, sum.data(), w_rows + 3, true);
       for (size_t j = 0; j < x_rows; ++j) {

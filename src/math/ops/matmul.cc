@@ -1,6 +1,6 @@
-// y = x w^T. A few weight rows are decoded (exact) or unpacked to 8 bits (fast) a tile at a time and used for
-// all rows of x at hand. Each output has one Lanes that walks the columns in order, whatever the tiling: that
-// is what makes a row's bits independent of its company.
+// y = x w^T. Weight rows go straight from their bytes into the sums (fast, or one row of x), or a few are
+// decoded a tile at a time and used for all rows of x at hand. Each output has one Lanes that walks the
+// columns in order, whatever the tiling: that is what makes a row's bits independent of its company.
 #include <algorithm>
 
 #include "math/ops/ops.h"
@@ -26,10 +26,7 @@ struct Job {
 
 struct Tile {
   alignas(64) Lanes sums[kGroup * kChunkRows];
-  union {
-    alignas(64) float floats[kGroup * kTile];
-    WeightPanel panels[kGroup * kTile / kPanel];
-  };
+  alignas(64) float floats[kGroup * kTile];
 };
 
 void exact_tile(const Job& job, Tile& tile, int32_t first, int32_t rows, int32_t column, int32_t width) {
@@ -40,25 +37,13 @@ void exact_tile(const Job& job, Tile& tile, int32_t first, int32_t rows, int32_t
                     size_t(RowsAccess::stride(job.x)), size_t(job.x.count()), size_t(width), tile.sums);
 }
 
-void fast_tile(const Job& job, Tile& tile, int32_t first, int32_t rows, int32_t column, int32_t width) {
-  constexpr int32_t kPanels = kTile / int32_t(kPanel);
-  const auto unpack = kernels().unpack[size_t(*job.w.codec->format())];
-  for (int32_t i = 0; i < rows; ++i) {
-    const int64_t at = job.w.codec->bytes_for(int64_t(first + i) * job.w.cols + column);
-    unpack(job.w.bytes.data() + at, size_t(width), tile.panels + i * kPanels);
-  }
-  kernels().dot_panels(tile.panels, kPanels, size_t(rows), job.panels + column / int32_t(kPanel),
-                       size_t(job.panels_a_row), size_t(job.x.count()), (size_t(width) + kPanel - 1) / kPanel,
-                       tile.sums);
-}
-
-// One row of x: nothing to share, so the weights go straight from their bytes into the sums.
 void stream(const Job& job, Tile& tile, int32_t first, int32_t rows) {
   const auto format = size_t(*job.w.codec->format());
   const auto row_bytes = size_t(job.w.codec->bytes_for(job.w.cols));
   const std::byte* from = job.w.bytes.data() + size_t(first) * row_bytes;
   if (job.panels != nullptr) {
-    kernels().stream_panels[format](from, row_bytes, size_t(rows), job.panels, size_t(job.w.cols), tile.sums);
+    kernels().stream_panels[format]({from, row_bytes, size_t(rows), size_t(job.w.cols)}, job.panels,
+                                    size_t(job.panels_a_row), size_t(job.x.count()), tile.sums);
   } else {
     kernels().stream_f32[format](from, row_bytes, size_t(rows), RowsAccess::row(job.x, 0), size_t(job.w.cols),
                                  tile.sums);
@@ -70,12 +55,12 @@ static_assert(kStreamed <= kGroup * kChunkRows);
 void product(const Job& job, int32_t first, int32_t rows) {  // of up to kGroup weight rows, or kStreamed
   Tile tile;
   std::fill_n(tile.sums, rows * job.x.count(), Lanes{});
-  if (job.x.count() == 1 && job.w.codec->format()) {
+  if (job.panels != nullptr || (job.x.count() == 1 && job.w.codec->format())) {
     stream(job, tile, first, rows);
   } else {
     for (int32_t column = 0; column < job.w.cols; column += kTile) {
       const int32_t width = std::min(kTile, job.w.cols - column);
-      (job.panels != nullptr ? fast_tile : exact_tile)(job, tile, first, rows, column, width);
+      exact_tile(job, tile, first, rows, column, width);
     }
   }
   float out[kGroup * kChunkRows];
@@ -90,7 +75,7 @@ void product(const Job& job, int32_t first, int32_t rows) {  // of up to kGroup 
 }
 
 bool has_integer_kernel(const Codec& codec) {
-  return codec.format() && kernels().unpack[size_t(*codec.format())] != nullptr;
+  return codec.format() && kernels().stream_panels[size_t(*codec.format())] != nullptr;
 }
 
 }  // namespace

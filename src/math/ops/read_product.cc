@@ -22,7 +22,7 @@ void multiply(const Matrix& w, int32_t row, int32_t column, int32_t width, const
               bool add) {
   const auto row_bytes = size_t(w.codec->bytes_for(w.cols));
   const std::byte* from = w.bytes.data() + size_t(row) * row_bytes + size_t(w.codec->bytes_for(column));
-  const WideWeights some{from, row_bytes, size_t(std::min(kGroup, w.rows - row)), size_t(width)};
+  const WeightRows some{from, row_bytes, size_t(std::min(kGroup, w.rows - row)), size_t(width)};
   kernels().multiply_wide[size_t(*w.codec->format())](some, x, size_t(y.count()), RowsAccess::row(y, 0) + row,
                                                       size_t(RowsAccess::stride(y)), add);
 }

@@ -59,7 +59,7 @@ struct Bf16 {
 };
 
 template <class Source>
-void fill_left(const WideWeights& w, size_t at, uint16_t* left) {
+void fill_left(const WeightRows& w, size_t at, uint16_t* left) {
   const size_t values = least(kPanel, w.n - at);
   const auto* from = static_cast<const uint8_t*>(w.bytes) + at / kPanel * Source::bytes;
   // What is needed next: the panel behind this one, or that of the row with this place in the next 32.
@@ -120,7 +120,7 @@ void add_panel(const uint16_t* left, const WideInputs* x, size_t x_rows, bool fi
 }
 
 template <class Source>
-void multiply_wide(const WideWeights& w, const WideInputs* x, size_t x_rows, float* y, size_t stride,
+void multiply_wide(const WeightRows& w, const WideInputs* x, size_t x_rows, float* y, size_t stride,
                    bool add) {
   alignas(64) uint16_t left[2 * kSixteen];
   alignas(64) float sums[kWideWeights * kWideRows];

@@ -1,17 +1,8 @@
-// Blocks into panels and floats, and rows of them into sums.
+// Blocks into floats, and rows of them into sums.
 #include "math/kernel/avx2/readers.h"
 
 namespace varve {
 namespace {
-
-template <class Read>
-void unpack(const void* bytes, size_t values, WeightPanel* out) {
-  const auto* from = static_cast<const uint8_t*>(bytes);
-  for (size_t at = 0; at < values; at += kPanel, from += kPanelBytes<Read>, ++out) {
-    fetch_ahead(from, kPanelBytes<Read>);
-    Read::panel(from, values - at < kPanel ? values - at : kPanel, *out);
-  }
-}
 
 // Values 8 part .. 8 part + 7 as floats.
 template <Format format>
@@ -36,17 +27,18 @@ void decode(const void* bytes, size_t values, float* out) {
 }
 
 template <class Read>
-void stream_panels(const void* w, size_t w_bytes, size_t w_rows, const InputPanel* x, size_t n, Lanes* sums) {
-  for (size_t i = 0; i < w_rows; ++i) {
-    const auto* from = static_cast<const uint8_t*>(w) + i * w_bytes;
-    __m256 sum = get(sums[i]);
-    for (size_t at = 0; at < n; at += kPanel, from += kPanelBytes<Read>) {
+void stream_panels(const WeightRows& w, const InputPanel* x, size_t x_stride, size_t x_rows, Lanes* sums) {
+  for (size_t i = 0; i < w.rows; ++i, sums += x_rows) {
+    const auto* from = static_cast<const uint8_t*>(w.bytes) + i * w.row_bytes;
+    for (size_t at = 0; at < w.n; at += kPanel, from += kPanelBytes<Read>) {
       WeightPanel panel;
       fetch_ahead(from, kPanelBytes<Read>);
-      Read::panel(from, n - at < kPanel ? n - at : kPanel, panel);
-      sum = _mm256_add_ps(sum, panel_product(panel, x[at / kPanel]));
+      Read::panel(from, w.n - at < kPanel ? w.n - at : kPanel, panel);
+      for (size_t j = 0; j < x_rows; ++j) {
+        const __m256 product = panel_product(panel, x[j * x_stride + at / kPanel]);
+        set(sums[j], _mm256_add_ps(get(sums[j]), product));
+      }
     }
-    set(sums[i], sum);
   }
 }
 
@@ -155,7 +147,6 @@ void encode_f16(const float* x, size_t n, uint16_t* out) {
 template <class Read>
 void add(Kernels& table) {
   table.decode[size_t(Read::format)] = decode<Read>;
-  table.unpack[size_t(Read::format)] = unpack<Read>;
   table.stream_f32[size_t(Read::format)] = stream_f32<Read>;
   table.stream_panels[size_t(Read::format)] = stream_panels<Read>;
 }

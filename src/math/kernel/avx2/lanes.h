@@ -22,7 +22,8 @@ alignas(64) [[maybe_unused]] const int kOnes[16] = {-1, -1, -1, -1, -1, -1, -1, 
   _mm256_store_ps(reinterpret_cast<float*>(lanes.bytes), sum);
 }
 
-// The product of two panels, 8 partial sums, made apart from the sum of the row: see avx512/lanes.h. Products
+// The product of two panels, 8 partial sums, made apart from the sum of the row, so that a
+// long row is not one chain of dependent additions. Products
 // of 8 bits in twos would overflow 16 bits, so both sides are widened first.
 [[maybe_unused]] inline __m256 panel_product(const WeightPanel& w, const InputPanel& x) {
   alignas(32) float scale[16];

@@ -52,19 +52,6 @@ void dot_f32(const float* w, size_t w_stride, size_t w_rows, const float* x, siz
   for (; i < w_rows; ++i) dot_rows<1>(w + i * w_stride, w_stride, x, x_stride, x_rows, n, sums + i * x_rows);
 }
 
-void dot_panels(const WeightPanel* w, size_t w_stride, size_t w_rows, const InputPanel* x, size_t x_stride,
-                size_t x_rows, size_t panels, Lanes* sums) {
-  for (size_t j = 0; j < x_rows; ++j) {
-    for (size_t i = 0; i < w_rows; ++i) {
-      __m256 sum = get(sums[i * x_rows + j]);
-      for (size_t k = 0; k < panels; ++k) {
-        sum = _mm256_add_ps(sum, panel_product(w[i * w_stride + k], x[j * x_stride + k]));
-      }
-      set(sums[i * x_rows + j], sum);
-    }
-  }
-}
-
 __m128 fold(__m256 v) {
   return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
 }
@@ -153,7 +140,6 @@ void quantize_avx2(const float* x, size_t n, InputPanel* out) {
 
 void override_avx2_products(Kernels& table) {
   table.dot_f32 = dot_f32;
-  table.dot_panels = dot_panels;
   table.finish = finish;
   table.quantize = quantize_avx2;
   table.mix = mix;

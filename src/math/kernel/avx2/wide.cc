@@ -65,7 +65,7 @@ template <class Read>
 constexpr bool kSigned = kShapes[size_t(Read::format)].offset == 128;
 
 template <class Read>
-void fill(const uint8_t* from, const WideWeights& w, size_t rows, size_t values, Turned& out) {
+void fill(const uint8_t* from, const WeightRows& w, size_t rows, size_t values, Turned& out) {
   WeightPanel panel[kRows];
   for (size_t i = 0; i < kRows; ++i, from += w.row_bytes) {
     if (i >= rows) {
@@ -161,7 +161,7 @@ void add_panel(const Turned& w, const WideInputs* x, size_t x_rows, __m256* sums
 }
 
 template <class Read>
-void multiply_wide(const WideWeights& w, const WideInputs* inputs, size_t x_rows, float* y, size_t stride,
+void multiply_wide(const WeightRows& w, const WideInputs* inputs, size_t x_rows, float* y, size_t stride,
                    bool add) {
   Turned turned;
   __m256 sums[kWideRows];

@@ -1,19 +1,10 @@
-// Blocks into panels and floats, and rows of them into sums.
+// Blocks into floats, and rows of them into sums.
 #include "math/kernel/avx512/readers.h"
 
 namespace varve {
 namespace {
 
 // ---- blocks: whole rows
-
-template <class Read>
-void unpack(const void* bytes, size_t values, WeightPanel* out) {
-  const auto* from = static_cast<const uint8_t*>(bytes);
-  for (size_t at = 0; at < values; at += kPanel, from += kPanelBytes<Read>, ++out) {
-    fetch_ahead(from, kPanelBytes<Read>);
-    Read::panel(from, values - at < kPanel ? values - at : kPanel, *out);
-  }
-}
 
 template <class Read>
 void decode(const void* bytes, size_t values, float* out) {
@@ -24,37 +15,6 @@ void decode(const void* bytes, size_t values, float* out) {
     fetch_ahead(from, kPanelBytes<Read>);
     Read::panel(from, n, panel);
     for (size_t i = 0; i < n / 16; ++i) _mm512_storeu_ps(out + at + 16 * i, expand<Read::format>(panel, i));
-  }
-}
-
-// W rows that lie `apart` bytes from each other: where the bytes are the limit and not what is made of them,
-// W streams out of the memory are faster than one.
-template <class Read, size_t W>
-void stream_panels_of(const uint8_t* w, size_t apart, const InputPanel* x, size_t n, Lanes* sums,
-                      size_t sums_apart) {
-  __m512 sum[W];
-  for (size_t i = 0; i < W; ++i) sum[i] = get(sums[i * sums_apart]);
-  for (size_t at = 0; at < n; at += kPanel, w += kPanelBytes<Read>) {
-    for (size_t i = 0; i < W; ++i) {
-      const uint8_t* from = w + i * apart;
-      WeightPanel panel;
-      fetch_ahead(from, kPanelBytes<Read>);
-      Read::panel(from, n - at < kPanel ? n - at : kPanel, panel);
-      sum[i] = _mm512_add_ps(sum[i], panel_product(panel, x[at / kPanel]));
-    }
-  }
-  for (size_t i = 0; i < W; ++i) set(sums[i * sums_apart], sum[i]);
-}
-template <class Read>
-void stream_panels(const void* w, size_t w_bytes, size_t w_rows, const InputPanel* x, size_t n, Lanes* sums) {
-  constexpr size_t kStreams = kPanelBytes < Read >> 200 ? 4 : kPanelBytes < Read >> 140 ? 2 : 1;
-  const auto* from = static_cast<const uint8_t*>(w);
-  const size_t each = w_rows / kStreams;
-  for (size_t i = 0; i < each; ++i) {
-    stream_panels_of<Read, kStreams>(from + i * w_bytes, each * w_bytes, x, n, sums + i, each);
-  }
-  for (size_t i = each * kStreams; i < w_rows; ++i) {
-    stream_panels_of<Read, 1>(from + i * w_bytes, 0, x, n, sums + i, 1);
   }
 }
 
@@ -150,9 +110,7 @@ void encode_f16(const float* x, size_t n, uint16_t* out) {
 template <class Read>
 void add(Kernels& table) {
   table.decode[size_t(Read::format)] = decode<Read>;
-  table.unpack[size_t(Read::format)] = unpack<Read>;
   table.stream_f32[size_t(Read::format)] = stream_f32<Read>;
-  table.stream_panels[size_t(Read::format)] = stream_panels<Read>;
 }
 
 }  // namespace

@@ -61,20 +61,6 @@ void dot_f32(const float* w, size_t w_stride, size_t w_rows, const float* x, siz
   for (; i < w_rows; ++i) dot_rows<1>(w + i * w_stride, w_stride, x, x_stride, x_rows, n, sums + i * x_rows);
 }
 
-// Arithmetic and not loading is the limit here, so outputs are simply made one by one.
-void dot_panels(const WeightPanel* w, size_t w_stride, size_t w_rows, const InputPanel* x, size_t x_stride,
-                size_t x_rows, size_t panels, Lanes* sums) {
-  for (size_t j = 0; j < x_rows; ++j) {
-    for (size_t i = 0; i < w_rows; ++i) {
-      __m512 sum = get(sums[i * x_rows + j]);
-      for (size_t k = 0; k < panels; ++k) {
-        sum = _mm512_add_ps(sum, panel_product(w[i * w_stride + k], x[j * x_stride + k]));
-      }
-      set(sums[i * x_rows + j], sum);
-    }
-  }
-}
-
 // 16 sums at once, in a tree: lane i and i + 8, then i + 4, i + 2, i + 1. Each level packs two registers into
 // one; the order of loading makes the results come out in order.
 __m512 finish_16(const Lanes* sums) {
@@ -163,9 +149,7 @@ void quantize_avx512(const float* x, size_t n, InputPanel* out) {
 
 void override_avx512_products(Kernels& table) {
   table.dot_f32 = dot_f32;
-  table.dot_panels = dot_panels;
   table.finish = finish;
-  table.quantize = quantize_avx512;
   table.mix = mix;
 }
 

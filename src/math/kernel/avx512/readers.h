@@ -50,9 +50,15 @@ __m512 half_to_all(const uint8_t* from) {
 __m512 bytes_to_floats(__m128i unsigned_bytes) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(unsigned_bytes));
 }
-void set_scales(WeightPanel& out, __m512 scale, float offset) {
-  _mm512_store_ps(out.scale, scale);
-  _mm512_store_ps(out.min, _mm512_mul_ps(scale, _mm512_set1_ps(offset)));
+struct Scales {  // of 16 groups
+  __m512 scale, min;
+};
+Scales around(__m512 scale, float offset) {
+  return {scale, _mm512_mul_ps(scale, _mm512_set1_ps(offset))};
+}
+void keep(const Scales& scales, WeightPanel& out) {
+  _mm512_store_ps(out.scale, scales.scale);
+  _mm512_store_ps(out.min, scales.min);
 }
 
 // ---- blocks of 32: a reader gives the quants of one block
@@ -134,11 +140,10 @@ __m512 short_heads(const uint8_t* from, int index) {
   return _mm512_cvtph_ps(_mm512_castsi512_si256(words));
 }
 
-template <class Read>
-void panel_of_32s(const uint8_t* from, size_t values, WeightPanel& out) {
-  constexpr FormatShape shape = kShapes[size_t(Read::format)];
+template <Format format>
+Scales scales_of_32s(const uint8_t* from, size_t blocks) {
+  constexpr FormatShape shape = kShapes[size_t(format)];
   constexpr int step = shape.bytes;
-  const size_t blocks = values / 32;
   __m512 scale, least = _mm512_setzero_ps();
   if (kShort<step> && blocks == 8) {
     scale = short_heads<step>(from, 0);
@@ -154,13 +159,16 @@ void panel_of_32s(const uint8_t* from, size_t values, WeightPanel& out) {
     scale = floats(heads);
     if constexpr (shape.offset < 0) least = floats(_mm256_srli_epi32(heads, 16));
   }
-  if constexpr (shape.offset >= 0) {
-    set_scales(out, scale, shape.offset);
-  } else {
-    const auto there = __mmask16((1u << 2 * blocks) - 1);
-    _mm512_store_ps(out.scale, scale);
-    _mm512_store_ps(out.min, _mm512_maskz_xor_ps(there, least, _mm512_set1_ps(-0.f)));
-  }
+  if constexpr (shape.offset >= 0) return around(scale, shape.offset);
+  const auto there = __mmask16((1u << 2 * blocks) - 1);
+  return {scale, _mm512_maskz_xor_ps(there, least, _mm512_set1_ps(-0.f))};
+}
+
+template <class Read>
+void panel_of_32s(const uint8_t* from, size_t values, WeightPanel& out) {
+  constexpr int step = kShapes[size_t(Read::format)].bytes;
+  const size_t blocks = values / 32;
+  keep(scales_of_32s<Read::format>(from, blocks), out);
   for (size_t i = 0; i < 8; i += 2, from += 2 * step) {  // stored as they will be loaded: 64 bytes at once
     __m512i q = _mm512_setzero_si512();
     if (i + 1 < blocks) {
@@ -207,7 +215,7 @@ void nibbles_by_32(const uint8_t* from, uint8_t* q) {
 __m128i four_words(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   return _mm_set_epi64x(int64_t(uint64_t(d) << 32 | c), int64_t(uint64_t(b) << 32 | a));
 }
-void six_bit_scales(const uint8_t* packed, const uint8_t* d_and_m, WeightPanel& out) {
+Scales six_bit_scales(const uint8_t* packed, const uint8_t* d_and_m) {
   const uint32_t a = load32(packed), b = load32(packed + 4), c = load32(packed + 8);
   const __m128i bytes = four_words(a & 0x3f3f3f3f, (c & 0x0f0f0f0f) | (a >> 6 & 0x03030303) << 4,  // scales
                                    b & 0x3f3f3f3f, (c >> 4 & 0x0f0f0f0f) | (b >> 6 & 0x03030303) << 4);
@@ -216,27 +224,28 @@ void six_bit_scales(const uint8_t* packed, const uint8_t* d_and_m, WeightPanel& 
       _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1),
                             _mm512_castps128_ps512(_mm_cvtph_ps(heads)));
   const __m512 scaled = _mm512_mul_ps(factor, bytes_to_floats(bytes));
-  _mm512_store_ps(out.scale, _mm512_permutexvar_ps(doubled(), scaled));
   const __m512i upper = _mm512_add_epi32(doubled(), _mm512_set1_epi32(8));
-  _mm512_store_ps(out.min, _mm512_permutexvar_ps(upper, scaled));
+  return {_mm512_permutexvar_ps(doubled(), scaled), _mm512_permutexvar_ps(upper, scaled)};
 }
 
 struct ReadQ2K {
   static constexpr Format format = Format::q2_k;
-  static void panel(const uint8_t* block, WeightPanel& out) {
-    two_bits(block + offsetof(BlockQ2K, q), out.q);
+  static Scales scales(const uint8_t* block) {
     const __m128i packed = load128(block + offsetof(BlockQ2K, scales)), mask = _mm_set1_epi8(15);
-    _mm512_store_ps(out.scale, _mm512_mul_ps(half_to_all(block + offsetof(BlockQ2K, d)),
-                                             bytes_to_floats(_mm_and_si128(packed, mask))));
-    _mm512_store_ps(out.min, _mm512_mul_ps(half_to_all(block + offsetof(BlockQ2K, m)),
-                                           bytes_to_floats(_mm_and_si128(_mm_srli_epi16(packed, 4), mask))));
+    return {_mm512_mul_ps(half_to_all(block + offsetof(BlockQ2K, d)),
+                          bytes_to_floats(_mm_and_si128(packed, mask))),
+            _mm512_mul_ps(half_to_all(block + offsetof(BlockQ2K, m)),
+                          bytes_to_floats(_mm_and_si128(_mm_srli_epi16(packed, 4), mask)))};
   }
+  static void quants(const uint8_t* block, uint8_t* q) { two_bits(block + offsetof(BlockQ2K, q), q); }
 };
 struct ReadQ3K {
   static constexpr Format format = Format::q3_k;
-  static void panel(const uint8_t* block, WeightPanel& out) {
-    two_bits(block + offsetof(BlockQ3K, q), out.q);
-    add_high_bits(block + offsetof(BlockQ3K, high), 4, out.q);
+  static void quants(const uint8_t* block, uint8_t* q) {
+    two_bits(block + offsetof(BlockQ3K, q), q);
+    add_high_bits(block + offsetof(BlockQ3K, high), 4, q);
+  }
+  static Scales scales(const uint8_t* block) {
     const uint8_t* scales = block + offsetof(BlockQ3K, scales);
     const uint32_t a = load32(scales), b = load32(scales + 4), c = load32(scales + 8);
     const uint32_t low = 0x0f0f0f0f, two = 0x03030303;
@@ -244,27 +253,29 @@ struct ReadQ3K {
         four_words((a & low) | (c & two) << 4, (b & low) | (c >> 2 & two) << 4,
                    (a >> 4 & low) | (c >> 4 & two) << 4, (b >> 4 & low) | (c >> 6 & two) << 4);
     const __m512i steps = _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(32));
-    set_scales(out, _mm512_mul_ps(half_to_all(block + offsetof(BlockQ3K, d)), _mm512_cvtepi32_ps(steps)), 4);
+    return around(_mm512_mul_ps(half_to_all(block + offsetof(BlockQ3K, d)), _mm512_cvtepi32_ps(steps)), 4);
   }
 };
 struct ReadQ4K {
   static constexpr Format format = Format::q4_k;
-  static void panel(const uint8_t* block, WeightPanel& out) {
-    nibbles_by_32(block + offsetof(BlockQ4K, q), out.q);
-    six_bit_scales(block + offsetof(BlockQ4K, scales), block, out);
+  static void quants(const uint8_t* block, uint8_t* q) { nibbles_by_32(block + offsetof(BlockQ4K, q), q); }
+  static Scales scales(const uint8_t* block) {
+    return six_bit_scales(block + offsetof(BlockQ4K, scales), block);
   }
 };
 struct ReadQ5K {
   static constexpr Format format = Format::q5_k;
-  static void panel(const uint8_t* block, WeightPanel& out) {
-    nibbles_by_32(block + offsetof(BlockQ5K, q), out.q);
-    add_high_bits(block + offsetof(BlockQ5K, high), 16, out.q);
-    six_bit_scales(block + offsetof(BlockQ5K, scales), block, out);
+  static void quants(const uint8_t* block, uint8_t* q) {
+    nibbles_by_32(block + offsetof(BlockQ5K, q), q);
+    add_high_bits(block + offsetof(BlockQ5K, high), 16, q);
+  }
+  static Scales scales(const uint8_t* block) {
+    return six_bit_scales(block + offsetof(BlockQ5K, scales), block);
   }
 };
 struct ReadQ6K {
   static constexpr Format format = Format::q6_k;
-  static void panel(const uint8_t* block, WeightPanel& out) {
+  static void quants(const uint8_t* block, uint8_t* q) {
     const __m512i nibble = _mm512_set1_epi8(15), top = _mm512_set1_epi8(0x30);
     const __m512i left = halves(_mm256_set1_epi16(4), _mm256_set1_epi16(2));
     const __m512i right = halves(_mm256_setzero_si256(), _mm256_set1_epi16(2));
@@ -272,19 +283,20 @@ struct ReadQ6K {
       const __m512i v = _mm512_loadu_si512(block + offsetof(BlockQ6K, low) + 64 * half);
       const __m512i h = twice(load256(block + offsetof(BlockQ6K, high) + 32 * half));
       constexpr int kOrAnd = 0xf8;  // a | (b & c)
-      store(out.q + 128 * half,
+      store(q + 128 * half,
             _mm512_ternarylogic_epi64(_mm512_and_si512(v, nibble), _mm512_sllv_epi16(h, left), top, kOrAnd));
-      store(out.q + 128 * half + 64,
-            _mm512_ternarylogic_epi64(_mm512_and_si512(_mm512_srli_epi16(v, 4), nibble),
-                                      _mm512_srlv_epi16(h, right), top, kOrAnd));
+      store(q + 128 * half + 64, _mm512_ternarylogic_epi64(_mm512_and_si512(_mm512_srli_epi16(v, 4), nibble),
+                                                           _mm512_srlv_epi16(h, right), top, kOrAnd));
     }
+  }
+  static Scales scales(const uint8_t* block) {
     const __m512i steps = _mm512_cvtepi8_epi32(load128(block + offsetof(BlockQ6K, scales)));
-    set_scales(out, _mm512_mul_ps(half_to_all(block + offsetof(BlockQ6K, d)), _mm512_cvtepi32_ps(steps)), 32);
+    return around(_mm512_mul_ps(half_to_all(block + offsetof(BlockQ6K, d)), _mm512_cvtepi32_ps(steps)), 32);
   }
 };
 struct ReadIq4Xs {
   static constexpr Format format = Format::iq4_xs;
-  static void panel(const uint8_t* block, WeightPanel& out) {
+  static void quants(const uint8_t* block, uint8_t* q) {
     const __m512i levels = _mm512_broadcast_i32x4(load128(kIq4Levels)), mask = _mm512_set1_epi8(15);
     const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
     const __m512i second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
@@ -292,19 +304,17 @@ struct ReadIq4Xs {
       const __m512i v = _mm512_loadu_si512(block + offsetof(BlockIq4Xs, q) + 64 * i);
       const __m512i low = _mm512_shuffle_epi8(levels, _mm512_and_si512(v, mask));
       const __m512i high = _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(v, 4), mask));
-      store(out.q + 128 * i, _mm512_permutex2var_epi64(low, first, high));
-      store(out.q + 128 * i + 64, _mm512_permutex2var_epi64(low, second, high));
+      store(q + 128 * i, _mm512_permutex2var_epi64(low, first, high));
+      store(q + 128 * i + 64, _mm512_permutex2var_epi64(low, second, high));
     }
-    const __m512i index = doubled();
-    const __m512i low =
-        _mm512_srlv_epi32(_mm512_set1_epi32(int(load32(block + offsetof(BlockIq4Xs, scales_low)))),
-                          _mm512_slli_epi32(index, 2));
-    const __m512i high = _mm512_srlv_epi32(
-        _mm512_set1_epi32(load16(block + offsetof(BlockIq4Xs, scales_high))), _mm512_slli_epi32(index, 1));
-    const __m512i six = _mm512_or_si512(_mm512_and_si512(low, _mm512_set1_epi32(15)),
-                                        _mm512_slli_epi32(_mm512_and_si512(high, _mm512_set1_epi32(3)), 4));
-    const __m512 steps = _mm512_cvtepi32_ps(_mm512_sub_epi32(six, _mm512_set1_epi32(32)));
-    set_scales(out, _mm512_mul_ps(half_to_all(block), steps), 128);
+  }
+  static Scales scales(const uint8_t* block) {
+    const uint64_t low = _pdep_u64(load32(block + offsetof(BlockIq4Xs, scales_low)), 0x0f0f0f0f0f0f0f0f);
+    const uint64_t high = _pdep_u64(load16(block + offsetof(BlockIq4Xs, scales_high)), 0x3030303030303030);
+    const __m256i eight = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(int64_t(low | high)));
+    const __m256 centred = _mm256_cvtepi32_ps(_mm256_sub_epi32(eight, _mm256_set1_epi32(32)));
+    const __m512 steps = _mm512_permutexvar_ps(doubled(), _mm512_castps256_ps512(centred));
+    return around(_mm512_mul_ps(half_to_all(block), steps), 128);
   }
 };
 
@@ -316,7 +326,7 @@ __m512i digits(__m512i v) {
 }
 struct ReadTq1 {
   static constexpr Format format = Format::tq1_0;
-  static void panel(const uint8_t* block, WeightPanel& out) {
+  static void quants(const uint8_t* block, uint8_t* q) {
     const __m128i rest = _mm_cvtsi32_si128(int(load32(block + offsetof(BlockTq1, rest))));
     __m512i v = halves(load256(block), _mm256_set_m128i(rest, load128(block + 32)));
     __m512i d[5];  // lanes 0 and 1: 32 bytes of 5 digits; lane 2: 16 of 5; in lane 3: 4 of 4
@@ -324,19 +334,17 @@ struct ReadTq1 {
     const __m512i low = _mm512_shuffle_i64x2(d[0], d[1], 0xaa), high = _mm512_shuffle_i64x2(d[2], d[3], 0xaa);
     const __m512i last =
         _mm512_unpacklo_epi64(_mm512_unpacklo_epi32(d[0], d[1]), _mm512_unpacklo_epi32(d[2], d[3]));
-    store(out.q, _mm512_shuffle_i64x2(d[0], d[1], 0x44));
-    store(out.q + 64, _mm512_shuffle_i64x2(d[2], d[3], 0x44));
-    store(out.q + 128, _mm512_shuffle_i64x2(d[4], low, 0x84));
-    store(out.q + 192, _mm512_shuffle_i64x2(high, _mm512_mask_blend_epi64(0xc0, d[4], last), 0xe8));
-    set_scales(out, half_to_all(block + offsetof(BlockTq1, d)), 1);
+    store(q, _mm512_shuffle_i64x2(d[0], d[1], 0x44));
+    store(q + 64, _mm512_shuffle_i64x2(d[2], d[3], 0x44));
+    store(q + 128, _mm512_shuffle_i64x2(d[4], low, 0x84));
+    store(q + 192, _mm512_shuffle_i64x2(high, _mm512_mask_blend_epi64(0xc0, d[4], last), 0xe8));
   }
+  static Scales scales(const uint8_t* block) { return around(half_to_all(block + offsetof(BlockTq1, d)), 1); }
 };
 struct ReadTq2 {
   static constexpr Format format = Format::tq2_0;
-  static void panel(const uint8_t* block, WeightPanel& out) {
-    two_bits(block, out.q);
-    set_scales(out, half_to_all(block + offsetof(BlockTq2, d)), 1);
-  }
+  static void quants(const uint8_t* block, uint8_t* q) { two_bits(block, q); }
+  static Scales scales(const uint8_t* block) { return around(half_to_all(block + offsetof(BlockTq2, d)), 1); }
 };
 
 // ---- both kinds
@@ -344,7 +352,10 @@ struct ReadTq2 {
 template <class Read>
 struct Of256 {
   static constexpr Format format = Read::format;
-  static void panel(const uint8_t* from, size_t, WeightPanel& out) { Read::panel(from, out); }
+  static void panel(const uint8_t* from, size_t, WeightPanel& out) {
+    Read::quants(from, out.q);
+    keep(Read::scales(from), out);
+  }
 };
 template <class Read>
 struct Of32 {

@@ -36,7 +36,7 @@ struct alignas(64) Turned {
 };
 
 template <class Read>
-void fill(const WideWeights& w, size_t at, Turned& out) {
+void fill(const WeightRows& w, size_t at, Turned& out) {
   const auto* from = static_cast<const uint8_t*>(w.bytes) + at / kPanel * kPanelBytes<Read>;
   const size_t next =
       at + kPanel < w.n ? kPanelBytes<Read> : kPanelBytes<Read> + (kWideWeights - 1) * w.row_bytes;
@@ -126,7 +126,7 @@ void add_panel(const Turned& w, const WideInputs* x, size_t x_rows, __m512 (*sum
 }
 
 template <class Read>
-void multiply_wide(const WideWeights& w, const WideInputs* x, size_t x_rows, float* y, size_t stride,
+void multiply_wide(const WeightRows& w, const WideInputs* x, size_t x_rows, float* y, size_t stride,
                    bool add) {
   constexpr Format format = Read::format;
   constexpr bool fine = format == Format::q2_k || format == Format::q3_k || format == Format::q6_k;

@@ -164,23 +164,21 @@ void decode(const void* bytes, size_t values, float* out) {
 }
 
 template <class Block, Format format>
-void unpack(const void* bytes, size_t values, WeightPanel* out) {
+WeightPanel panel_of(const unsigned char* from, size_t values) {
   constexpr FormatShape shape = kShapes[size_t(format)];
-  const auto* from = static_cast<const unsigned char*>(bytes);
-  std::fill_n(out, (values + kPanel - 1) / kPanel, WeightPanel{});
+  WeightPanel panel{};
   for (size_t at = 0; at < values; at += shape.values, from += sizeof(Block)) {
     Block block;
     Read one;
     std::memcpy(&block, from, sizeof(block));
     read(block, one);
-    WeightPanel& panel = out[at / kPanel];
-    const size_t within = at % kPanel;
-    std::memcpy(panel.q + within, one.q, shape.values);
+    std::memcpy(panel.q + at, one.q, shape.values);
     for (size_t i = 0; i < shape.values / 16; ++i) {
-      panel.scale[within / 16 + i] = one.scale[i];
-      panel.min[within / 16 + i] = shape.offset >= 0 ? one.scale[i] * float(shape.offset) : one.min[i];
+      panel.scale[at / 16 + i] = one.scale[i];
+      panel.min[at / 16 + i] = shape.offset >= 0 ? one.scale[i] * float(shape.offset) : one.min[i];
     }
   }
+  return panel;
 }
 
 void decode_f32(const void* bytes, size_t values, float* out) {
@@ -212,17 +210,16 @@ void stream_f32(const void* w, size_t w_bytes, size_t w_rows, const float* x, si
     }
   }
 }
-template <Format format>
-void stream_panels(const void* w, size_t w_bytes, size_t w_rows, const InputPanel* x, size_t n, Lanes* sums) {
-  const Kernels& table = kernels_generic();
+template <class Block, Format format>
+void stream_panels(const WeightRows& w, const InputPanel* x, size_t x_stride, size_t x_rows, Lanes* sums) {
   constexpr FormatShape shape = kShapes[size_t(format)];
-  for (size_t i = 0; i < w_rows; ++i) {
-    for (size_t at = 0; at < n; at += kPanel) {
-      WeightPanel panel;
-      table.unpack[size_t(format)](
-          static_cast<const unsigned char*>(w) + i * w_bytes + at / shape.values * shape.bytes,
-          std::min(kPanel, n - at), &panel);
-      table.dot_panels(&panel, 0, 1, x + at / kPanel, 0, 1, 1, sums + i);
+  for (size_t i = 0; i < w.rows; ++i) {
+    const auto* from = static_cast<const unsigned char*>(w.bytes) + i * w.row_bytes;
+    for (size_t at = 0; at < w.n; at += kPanel) {
+      const WeightPanel panel =
+          panel_of<Block, format>(from + at / shape.values * shape.bytes, std::min(kPanel, w.n - at));
+      for (size_t j = 0; j < x_rows; ++j)
+        add_panel(panel, x[j * x_stride + at / kPanel], sums[i * x_rows + j]);
     }
   }
 }
@@ -238,12 +235,32 @@ void encode_bf16(const float* x, size_t n, uint16_t* out) {
 template <class Block, Format format>
 void add(Kernels& table) {
   table.decode[size_t(format)] = decode<Block, format>;
-  table.unpack[size_t(format)] = unpack<Block, format>;
   table.stream_f32[size_t(format)] = stream_f32<format>;
-  table.stream_panels[size_t(format)] = stream_panels<format>;
+  table.stream_panels[size_t(format)] = stream_panels<Block, format>;
 }
 
 }  // namespace
+
+WeightPanel panel_of(Format format, const void* bytes, size_t values) {
+  const auto* from = static_cast<const unsigned char*>(bytes);
+  switch (format) {
+    case Format::q8_0: return panel_of<BlockQ8_0, Format::q8_0>(from, values);
+    case Format::q4_0: return panel_of<BlockQ4_0, Format::q4_0>(from, values);
+    case Format::q4_1: return panel_of<BlockQ4_1, Format::q4_1>(from, values);
+    case Format::q5_0: return panel_of<BlockQ5_0, Format::q5_0>(from, values);
+    case Format::q5_1: return panel_of<BlockQ5_1, Format::q5_1>(from, values);
+    case Format::iq4_nl: return panel_of<BlockIq4Nl, Format::iq4_nl>(from, values);
+    case Format::q2_k: return panel_of<BlockQ2K, Format::q2_k>(from, values);
+    case Format::q3_k: return panel_of<BlockQ3K, Format::q3_k>(from, values);
+    case Format::q4_k: return panel_of<BlockQ4K, Format::q4_k>(from, values);
+    case Format::q5_k: return panel_of<BlockQ5K, Format::q5_k>(from, values);
+    case Format::q6_k: return panel_of<BlockQ6K, Format::q6_k>(from, values);
+    case Format::iq4_xs: return panel_of<BlockIq4Xs, Format::iq4_xs>(from, values);
+    case Format::tq1_0: return panel_of<BlockTq1, Format::tq1_0>(from, values);
+    case Format::tq2_0: return panel_of<BlockTq2, Format::tq2_0>(from, values);
+    default: return {};
+  }
+}
 
 void add_formats(Kernels& table) {
   table.decode[size_t(Format::f32)] = decode_f32;

@@ -29,28 +29,6 @@ void dot_f32(const float* w, size_t w_stride, size_t w_rows, const float* x, siz
   }
 }
 
-double dot_panel(const WeightPanel& w, const InputPanel& x) {
-  double sum = 0;
-  for (size_t group = 0; group < 16; ++group) {
-    int dot = 0;
-    for (size_t i = 16 * group; i < 16 * group + 16; ++i) dot += int(w.q[i]) * int(x.q[i]);
-    sum +=
-        double(w.scale[group]) * double(x.scale[group]) * dot - double(w.min[group]) * double(x.sum[group]);
-  }
-  return sum;
-}
-
-void dot_panels(const WeightPanel* w, size_t w_stride, size_t w_rows, const InputPanel* x, size_t x_stride,
-                size_t x_rows, size_t panels, Lanes* sums) {
-  for (size_t i = 0; i < w_rows; ++i) {
-    for (size_t j = 0; j < x_rows; ++j) {
-      double sum = get(sums[i * x_rows + j]);
-      for (size_t k = 0; k < panels; ++k) sum += dot_panel(w[i * w_stride + k], x[j * x_stride + k]);
-      set(sums[i * x_rows + j], sum);
-    }
-  }
-}
-
 void finish(const Lanes* sums, size_t n, float* out) {
   for (size_t i = 0; i < n; ++i) out[i] = float(get(sums[i]));
 }
@@ -91,9 +69,19 @@ void mix(const float* factors, size_t n, const float* rows, size_t stride, size_
 
 }  // namespace
 
+void add_panel(const WeightPanel& w, const InputPanel& x, Lanes& sum) {
+  double all = 0;
+  for (size_t group = 0; group < 16; ++group) {
+    int dot = 0;
+    for (size_t i = 16 * group; i < 16 * group + 16; ++i) dot += int(w.q[i]) * int(x.q[i]);
+    all +=
+        double(w.scale[group]) * double(x.scale[group]) * dot - double(w.min[group]) * double(x.sum[group]);
+  }
+  set(sum, get(sum) + all);
+}
+
 void add_products(Kernels& table) {
   table.dot_f32 = dot_f32;
-  table.dot_panels = dot_panels;
   table.finish = finish;
   table.quantize = quantize;
   table.mix = mix;
