@@ -41,7 +41,9 @@ Result<Reservation> Ledger::reserve(Tag tag, int64_t bytes) {
     if (take(tag, bytes)) return Reservation(this, tag, bytes);
   }
   return Status(Code::over_budget, std::to_string(bytes) + " bytes do not fit: " + std::to_string(used()) +
-                                       " of " + std::to_string(limit_) + " are in use");
+                                       " of " + std::to_string(limit_) +
+                                       " are in use; it takes a budget of " +
+                                       std::to_string(((used() + bytes + outside_) >> 20) + 1) + "MiB");
 }
 
 Status Ledger::set_limit(int64_t limit_bytes) {

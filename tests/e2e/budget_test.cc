@@ -1,0 +1,51 @@
+// A budget that changes while a server writes with a model that does not fit into it.
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "tests/e2e/serving.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/tiny_model.h"
+
+namespace varve {
+namespace {
+
+TEST(Budget, moves_under_a_streamed_model_and_changes_no_word) {
+  TempFolder folder;
+  const std::string model = folder / "tiny.gguf";
+  const TinyModel shape{.layers = 4, .width = 512, .heads = 8, .kv_heads = 8, .hidden = 2048};
+  ASSERT_TRUE(write_tiny_model(posix_env(), model, shape).ok());
+  Serving server{folder / "home", {"--model", model, "--budget", "64MiB", "--context", "512"}};
+  const auto written = [&] {
+    const Json user = Json::object().set("role", "user").set("content", "Tell me a story.");
+    const Json ask = Json::object()
+                         .set("messages", Json::array().push(user))
+                         .set("max_tokens", 12)
+                         .set("temperature", 0)
+                         .set("varve", Json::object().set("remember", false).set("recall", false));
+    return server.json("POST", "/v1/chat/completions", ask)["choices"][0]["message"]["content"].as_string();
+  };
+  const auto resident = [&](const Answer& answer) {
+    const auto parsed = parse_json(answer.body);
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    return parsed.ok() ? (*parsed)["used_by_tag"]["weights"].as_int() : 0;
+  };
+  const std::string first = written();
+  const int64_t little = resident(server.ask("GET", "/v1/budget"));
+  EXPECT_EQ(resident(server.ask("PUT", "/v1/budget", R"({"budget": "256MiB"})")), little);
+  EXPECT_EQ(written(), first);
+  EXPECT_GT(resident(server.ask("GET", "/v1/budget")), little + (8 << 20));  // what was read stays now
+  EXPECT_LE(resident(server.ask("PUT", "/v1/budget", R"({"budget": "64MiB"})")), little);
+  EXPECT_EQ(written(), first);
+
+  const Answer refused = server.ask("PUT", "/v1/budget", R"({"budget": "9MiB"})");
+  EXPECT_EQ(refused.status, 503) << refused.body;
+  EXPECT_NE(refused.body.find("MiB or more"), std::string::npos) << refused.body;
+  for (const char* bad : {R"({"budget": "much"})", R"({"budget": -5})", R"({"size": 5})", "[]"})
+    EXPECT_EQ(server.ask("PUT", "/v1/budget", bad).status, 400) << bad;
+  EXPECT_EQ(written(), first);
+  EXPECT_EQ(server.end(SIGTERM).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace varve
