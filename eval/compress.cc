@@ -1,7 +1,8 @@
 // What becomes of a model that is compressed: for each recipe the bits a weight, perplexity on a text that
 // nothing was calibrated by, how often its likeliest token is the base's, the divergence from the base, and
 // tokens a second when it writes. Plain formats are rows of the same run; what stands after '/' is the plain
-// format of the same bytes.
+// format of the same bytes. A file of residual blocks (bitstack) is measured with all of them, and again with
+// as many as stay in less and less memory: the curve of what a budget buys.
 //
 // Options: model=FILE, calibrate=TEXT, data=TEXT (another), recipes=A/B/... with ';' for ':' and '~' for ',';
 // default: all here; only=PART of a recipe's name, tokens=16384 to calibrate by, test=6000 tokens, threads=0,
@@ -20,6 +21,7 @@
 #include "core/io/env.h"
 #include "learn/compress/answers.h"
 #include "learn/compress/compress.h"
+#include "run/weights/stream_plan.h"
 
 namespace varve::eval {
 namespace {
@@ -58,6 +60,8 @@ constexpr Row kRows[] = {
     {"target=3.4375bpw+gptq", "q3_k"},
     {"target=2.75bpw+gptq", "q2_k"},
     {"flap:share=0.33+q4_k+gptq", "q3_k"},
+    {"q2_k+lorc", "q3_k"},
+    {"q2_k+gptq+bitstack", "q5_k"},
 };
 
 struct Options {
@@ -93,6 +97,8 @@ Result<Options> read(const Spec& given) {
   return options;
 }
 
+constexpr int kCurve = 4;  // steps of memory
+
 struct Figures {
   double bits = 0, perplexity = 0, agreed = 0, kl = 0, tokens_per_s = 0;
 };
@@ -108,7 +114,8 @@ class Lab {
     return lab;
   }
   Result<Figures> base() { return measure(*base_, 0); }
-  Result<Figures> take(const std::string& text) {
+  // By name: the recipe's, and what its blocks give by less memory.
+  Result<std::vector<std::pair<std::string, Figures>>> take(const std::string& text) {
     const std::string out = folder_ / "model.gguf";
     const CompressOptions how{.model = options_.model,
                               .out = out,
@@ -119,9 +126,19 @@ class Lab {
     const auto report = TRY(compress_model(posix_env(), how, recipe, threads_, ledger_,
                                            [](std::string_view, int64_t, int64_t) {}));
     const auto model = TRY(open_model(posix_env(), out, ledger_));
-    const Figures figures = TRY(measure(*model, report.bits()));
+    std::vector<std::pair<std::string, Figures>> all = {{text, TRY(measure(*model, report.bits()))}};
+    if (Streaming* blocks = model->weights().streaming()) {
+      const int64_t most = blocks->plan().pass_bytes;
+      for (int part = kCurve - 1; part >= 0; --part) {
+        blocks->keep(most * part / kCurve);
+        const int64_t bytes = report.bytes - most + blocks->counts().resident_bytes;
+        const std::string share = std::to_string(100 * part / kCurve);
+        all.emplace_back(text + " in " + share + " %",
+                         TRY(measure(*model, 8 * double(bytes) / double(report.elements))));
+      }
+    }
     TRY(posix_env().remove(out));
-    return figures;
+    return all;
   }
 
  private:
@@ -230,7 +247,10 @@ Result<std::vector<Measure>> compress(const Spec& given) {
         out);
   };
   keep("base", "", TRY(lab->base()));
-  for (const auto& [recipe, beside] : rows_of(options)) keep(recipe, beside, TRY(lab->take(recipe)));
+  for (const auto& [recipe, beside] : rows_of(options)) {
+    const auto taken = TRY(lab->take(recipe));
+    for (const auto& [name, figures] : taken) keep(name, beside, figures);
+  }
   return out;
 }
 
