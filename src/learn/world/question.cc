@@ -172,6 +172,16 @@ Question ask_when_told(Scene& scene, const Fact& fact) {
                                               {"when did I say that {f}"},
                                               {"on which day did I tell you that {f}"},
                                               {"when did I mention that {f}"},
+                                              {"on what date did I say that {f}"},
+                                              {"on what day was it that I told you that {f}"},
+                                              {"what day was it when I said that {f}"},
+                                              {"which date was it when I mentioned that {f}"},
+                                              {"since when have you known that {f}"},
+                                              {"when was it that you heard from me that {f}"},
+                                              {"on which date did you hear that {f}"},
+                                              {"when did I let you know that {f}"},
+                                              {"at what date did I write to you that {f}"},
+                                              {"what is the day on which I told you that {f}"},
                                               {"what was the date when I told you that {f}", true},
                                               {"on which day did I mention that {f}", true}};
   const Sentence& core = choose(cores, scene.split, scene.draw);

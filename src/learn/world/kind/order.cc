@@ -9,6 +9,11 @@ const std::vector<Sentence> kCores = {{"what came first: {a} or {b}"},
                                       {"what happened first: {a} or {b}"},
                                       {"what was earlier: {a} or {b}"},
                                       {"which of the two came first: {a} or {b}"},
+                                      {"which was earlier: {a} or {b}"},
+                                      {"what was the first of these: {a} or {b}"},
+                                      {"which of these two things happened first: {a} or {b}"},
+                                      {"what took place earlier: {a} or {b}"},
+                                      {"which came before the other: {a} or {b}"},
                                       {"which of these was first: {a} or {b}", true},
                                       {"which happened earlier: {a} or {b}", true}};
 

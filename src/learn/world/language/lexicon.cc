@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 12> kMonths = {"January",   "February", "
                                                       "May",       "June",     "July",     "August",
                                                       "September", "October",  "November", "December"};
 
-constexpr double kCoined = 0.4;  // of the values drawn from an open list in training
+constexpr double kCoined = 0.65;  // of the values drawn from an open list in training
 
 std::string digits(Draw& draw, int count) {
   std::string text;
