@@ -23,7 +23,9 @@ TEST(Budget, moves_under_a_streamed_model_and_changes_no_word) {
                          .set("max_tokens", 12)
                          .set("temperature", 0)
                          .set("varve", Json::object().set("remember", false).set("recall", false));
-    return server.json("POST", "/v1/chat/completions", ask)["choices"][0]["message"]["content"].as_string();
+    return server.json("POST", "/v1/chat/completions", ask)["choices"]
+        .as_array()[0]["message"]["content"]
+        .as_string();
   };
   const auto resident = [&](const Answer& answer) {
     const auto parsed = parse_json(answer.body);
