@@ -109,7 +109,7 @@ void Ops::matmul(Rows x, const Matrix& w, Rows y, bool add) {
     pool_.run((groups + per_task - 1) / per_task, [&](int64_t task) {
       const auto begin = int32_t(task) * per_task * kGroup;
       const int32_t end = std::min(begin + per_task * kGroup, w.rows);
-      const int32_t at_a_time = job.x.count() == 1 ? kStreamed : kGroup;
+      const int32_t at_a_time = job.x.count() == 1 && job.w.codec->format() ? kStreamed : kGroup;
       for (int32_t row = begin; row < end; row += at_a_time)
         product(job, row, std::min(at_a_time, end - row));
     });
