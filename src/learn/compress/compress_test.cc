@@ -62,7 +62,8 @@ TEST_F(Compress, each_expert_is_calibrated_by_the_rows_that_it_gets) {
     EXPECT_EQ(message(run(recipe, out, posix_env(), calibrate)), "");
     return divergence(out);
   };
-  const auto entries = open(base)->weights().entries();
+  const auto model = open(base);
+  const auto entries = model->weights().entries();
   EXPECT_TRUE(std::any_of(entries.begin(), entries.end(), [](auto& one) { return one.stack == 4; }));
   const double gptq = loss("q2_k+gptq");
   EXPECT_LT(gptq, 0.8 * loss("q2_k"));
