@@ -234,6 +234,7 @@ class RecallOverStore : public Recall {
       if (!head.ok()) continue;  // erased or closed since it was ranked, or not yet there
       if (!wanted(query, *head) || head->payload_bytes > left) continue;
       auto text = store_.payload(who, hit.id, head->version);
+      if (text.code() == Code::not_found) continue;  // erased just now
       if (!text.ok()) return std::move(text).status();
       left -= int64_t(text->size());
       all.push_back({std::move(head).value(), std::move(text).value(), hit.score, {}});
