@@ -37,6 +37,11 @@ void exact_tile(const Job& job, Tile& tile, int32_t first, int32_t rows, int32_t
                     size_t(RowsAccess::stride(job.x)), size_t(job.x.count()), size_t(width), tile.sums);
 }
 
+// Whether weight rows go straight from their bytes into the sums: inputs in 8 bits, or one of them.
+bool streams(const Job& job) {
+  return job.panels != nullptr || (job.x.count() == 1 && job.w.codec->format());
+}
+
 void stream(const Job& job, Tile& tile, int32_t first, int32_t rows) {
   const auto format = size_t(*job.w.codec->format());
   const auto row_bytes = size_t(job.w.codec->bytes_for(job.w.cols));
@@ -55,7 +60,7 @@ static_assert(kStreamed <= kGroup * kChunkRows);
 void product(const Job& job, int32_t first, int32_t rows) {  // of up to kGroup weight rows, or kStreamed
   Tile tile;
   std::fill_n(tile.sums, rows * job.x.count(), Lanes{});
-  if (job.panels != nullptr || (job.x.count() == 1 && job.w.codec->format())) {
+  if (streams(job)) {
     stream(job, tile, first, rows);
   } else {
     for (int32_t column = 0; column < job.w.cols; column += kTile) {
@@ -109,7 +114,7 @@ void Ops::matmul(Rows x, const Matrix& w, Rows y, bool add) {
     pool_.run((groups + per_task - 1) / per_task, [&](int64_t task) {
       const auto begin = int32_t(task) * per_task * kGroup;
       const int32_t end = std::min(begin + per_task * kGroup, w.rows);
-      const int32_t at_a_time = job.x.count() == 1 && job.w.codec->format() ? kStreamed : kGroup;
+      const int32_t at_a_time = job.x.count() == 1 && streams(job) ? kStreamed : kGroup;
       for (int32_t row = begin; row < end; row += at_a_time)
         product(job, row, std::min(at_a_time, end - row));
     });

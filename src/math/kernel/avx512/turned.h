@@ -108,38 +108,24 @@ struct NibblePairs {
     }
   }
 };
-template <Format format, size_t step, size_t at>
-[[gnu::always_inline]] inline TurnedPanel turned_nibbles(const uint8_t* from) {
-  __m512i both[2];
-  NibblePairs::load<step>(from + at, both);
-  const Scales scales = scales_of_32s<format>(from, 8);
-  TurnedPanel out;
-  out.min = scales.min;
-  if constexpr (format == Format::iq4_nl) {
-    NibblePairs::levels(both, out.q);
-    out.scale = scales.scale;
-  } else {
-    NibblePairs::codes(both, out.q);
-    out.scale = shrunk(scales.scale, NibblePairs::kFactor);
-  }
-  return out;
-}
-template <>
-struct Turned<Of32<ReadQ4_0>> {
+template <class Read>
+requires(Read::format == Format::q4_0 || Read::format == Format::q4_1 ||
+         Read::format == Format::iq4_nl) struct Turned<Of32<Read>> {
   [[gnu::always_inline]] static TurnedPanel read(const uint8_t* from) {
-    return turned_nibbles<Format::q4_0, sizeof(BlockQ4_0), offsetof(BlockQ4_0, q)>(from);
-  }
-};
-template <>
-struct Turned<Of32<ReadQ4_1>> {
-  [[gnu::always_inline]] static TurnedPanel read(const uint8_t* from) {
-    return turned_nibbles<Format::q4_1, sizeof(BlockQ4_1), offsetof(BlockQ4_1, q)>(from);
-  }
-};
-template <>
-struct Turned<Of32<ReadIq4Nl>> {
-  [[gnu::always_inline]] static TurnedPanel read(const uint8_t* from) {
-    return turned_nibbles<Format::iq4_nl, sizeof(BlockIq4Nl), offsetof(BlockIq4Nl, q)>(from);
+    constexpr size_t step = kShapes[size_t(Read::format)].bytes;
+    __m512i both[2];
+    NibblePairs::load<step>(from + step - 16, both);
+    const Scales scales = scales_of_32s<Read::format>(from, 8);
+    TurnedPanel out;
+    out.min = scales.min;
+    if constexpr (Read::format == Format::iq4_nl) {
+      NibblePairs::levels(both, out.q);
+      out.scale = scales.scale;
+    } else {
+      NibblePairs::codes(both, out.q);
+      out.scale = shrunk(scales.scale, NibblePairs::kFactor);
+    }
+    return out;
   }
 };
 template <>
@@ -152,6 +138,17 @@ struct Turned<Of256<ReadIq4Xs>> {
     NibblePairs::levels(both, out.q);
     out.scale = scales.scale, out.min = scales.min;
     return out;
+  }
+};
+
+// A bit more for each value: bit i / 32 of byte i % 32. It counts `value`.
+struct HighBits {
+  static constexpr Each kAt = each([](uint32_t lane) { return lane % 2 * 4; });
+  static constexpr Each kBit = each([](uint32_t lane) { return in_bytes(1u << lane / 2); });
+  static __m512i add(__m512i codes, __m512i bits, uint32_t v, char value) {
+    const __m512i own = _mm512_permutexvar_epi32(register_at(kAt, v), bits);
+    return _mm512_mask_add_epi8(codes, _mm512_test_epi8_mask(own, kBit.get()), codes,
+                                _mm512_set1_epi8(value));
   }
 };
 
@@ -180,8 +177,6 @@ struct Turned<Of256<ReadQ4K>> {
 template <>
 struct Turned<Of256<ReadQ5K>> {
   [[gnu::always_inline]] static TurnedPanel read(const uint8_t* from) {
-    static constexpr Each kHighAt = each([](uint32_t lane) { return lane % 2 * 4; });
-    static constexpr Each kBit = each([](uint32_t lane) { return in_bytes(1u << lane / 2); });
     const uint8_t* bytes = from + offsetof(BlockQ5K, q);
     const __m512i low = _mm512_loadu_si512(bytes), high = _mm512_loadu_si512(bytes + 64);
     const __m512i fifth = twice(load256(from + offsetof(BlockQ5K, high)));
@@ -190,9 +185,7 @@ struct Turned<Of256<ReadQ5K>> {
       const __m512i both = _mm512_permutex2var_epi32(low, register_at(NibblesBy32::kAt, v), high);
       const __m512i four =
           _mm512_and_si512(_mm512_srlv_epi32(both, NibblesBy32::kShift.get()), _mm512_set1_epi8(15));
-      const __m512i bits = _mm512_permutexvar_epi32(register_at(kHighAt, v), fifth);
-      out.q[v] =
-          _mm512_mask_add_epi8(four, _mm512_test_epi8_mask(bits, kBit.get()), four, _mm512_set1_epi8(16));
+      out.q[v] = HighBits::add(four, fifth, v, 16);
     }
     const Scales scales = ReadQ5K::scales(from);
     out.scale = scales.scale, out.min = scales.min;
@@ -232,8 +225,6 @@ struct Turned<Of256<ReadTq2>> {
 template <>
 struct Turned<Of256<ReadQ3K>> {
   [[gnu::always_inline]] static TurnedPanel read(const uint8_t* from) {
-    static constexpr Each kHighAt = each([](uint32_t lane) { return lane % 2 * 4; });
-    static constexpr Each kBit = each([](uint32_t lane) { return in_bytes(1u << lane / 2); });
     const __m512i all = _mm512_loadu_si512(from + offsetof(BlockQ3K, q));
     const __m512i third = twice(load256(from + offsetof(BlockQ3K, high)));
     TurnedPanel out;
@@ -241,8 +232,7 @@ struct Turned<Of256<ReadQ3K>> {
       const __m512i bytes = _mm512_permutexvar_epi32(register_at(TwoBits::kAt, v), all);
       const __m512i two =
           _mm512_and_si512(_mm512_srlv_epi32(bytes, TwoBits::kShift.get()), _mm512_set1_epi8(3));
-      const __m512i bits = _mm512_permutexvar_epi32(register_at(kHighAt, v), third);
-      out.q[v] = _mm512_mask_add_epi8(two, _mm512_test_epi8_mask(bits, kBit.get()), two, _mm512_set1_epi8(4));
+      out.q[v] = HighBits::add(two, third, v, 4);
     }
     const Scales scales = ReadQ3K::scales(from);
     out.scale = scales.scale, out.min = scales.min;
