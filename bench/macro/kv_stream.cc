@@ -96,8 +96,10 @@ class Stream {
     const auto pool_of = TRY(make_kv_pool(ledger, of.shape().kv, recipe));
     if (set.nearer != 0) pool_of->positions = positions_of(of);
     if (recipe.ram_tokens > 0) {
-      const std::string folder = std::filesystem::temp_directory_path().string() + "/varve-stream-pages";
+      const std::string folder =
+          std::filesystem::temp_directory_path().string() + "/varve-pages-" + std::to_string(getpid());
       pool_of->disk = TRY(KvSwap::open(posix_env(), folder, int64_t(1) << 40));
+      TRY(posix_env().remove(folder));  // its file has no name any more
     }
     stream->kv_ = TRY(make_kv_cache(pool_of));
     TRY(stream->kv_->reserve(set.tokens));
