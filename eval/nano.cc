@@ -20,6 +20,7 @@
 #include "learn/world/world.h"
 #include "memory/plaintext/evidence.h"
 #include "memory/recall/present.h"
+#include "memory/recall/query/when.h"
 #include "serve/home/home.h"
 #include "serve/session/writer.h"
 
@@ -190,7 +191,7 @@ class Exam {
     return std::move(report->answer);
   }
 
-  // "- [2024-05-08, user, session chat turn 3] words" becomes a turn of that speaker and day; without
+  // "- [8 May 2024, user, session chat turn 3] words" becomes a turn of that speaker and day; without
   // a speaker, a note.
   Status store(const Principal& who, std::string_view message) {
     std::vector<MemoryOp> ops;
@@ -199,16 +200,19 @@ class Exam {
       const std::string_view line = message.substr(0, end);
       message.remove_prefix(std::min(end + 1, message.size()));
       const size_t close = line.find("] ");
-      if (!line.starts_with("- [") || close == line.npos || close < 13) continue;
+      if (!line.starts_with("- [") || close == line.npos || close < 4) continue;
       std::string_view source = line.substr(3, close - 3);
-      const TimeMs day = TRY(parse_time(source.substr(0, 10)));
+      const size_t dated = std::min(source.find(','), source.size());
+      const TimeWords day = read_times(source.substr(0, dated), 0);
+      if (day.ranges.empty()) return Status(Code::invalid, "a memory has no date: " + std::string(line));
       const std::string words(line.substr(close + 2));
-      source.remove_prefix(std::min<size_t>(12, source.size()));
+      source.remove_prefix(std::min(dated + 2, source.size()));
       const std::string speaker(source.substr(0, source.find(',')));
       MemoryOp op;
-      op.draft = speaker.empty() || speaker.starts_with("session ")
-                     ? note_draft(words, who.name, day)
-                     : turn_draft({"told", int32_t(ops.size()), speaker, words, day}, who.name);
+      op.draft =
+          speaker.empty() || speaker.starts_with("session ")
+              ? note_draft(words, who.name, day.ranges[0].from)
+              : turn_draft({"told", int32_t(ops.size()), speaker, words, day.ranges[0].from}, who.name);
       ops.push_back(std::move(op));
     }
     if (ops.empty()) return {};

@@ -27,17 +27,23 @@ TEST(Budget, moves_under_a_streamed_model_and_changes_no_word) {
         .as_array()[0]["message"]["content"]
         .as_string();
   };
-  const auto resident = [&](const Answer& answer) {
-    const auto parsed = parse_json(answer.body);
+  const auto report = [&](const Answer& answer) {
     EXPECT_EQ(answer.status, 200) << answer.body;
-    return parsed.ok() ? (*parsed)["used_by_tag"]["weights"].as_int() : 0;
+    const auto parsed = parse_json(answer.body);
+    return parsed.ok() ? *parsed : Json();
   };
+  const auto weights = [](const Json& of) { return of["used_by_tag"]["weights"].as_int(); };
+  const auto used = [](const Json& of) { return of["ledger_used"].as_int() + of["floor"].as_int(); };
   const std::string first = written();
-  const int64_t little = resident(server.ask("GET", "/v1/budget"));
-  EXPECT_EQ(resident(server.ask("PUT", "/v1/budget", R"({"budget": "256MiB"})")), little);
+  const Json little = report(server.ask("GET", "/v1/budget"));
+  EXPECT_LE(used(little), 64 << 20);
+  report(server.ask("PUT", "/v1/budget", R"({"budget": "256MiB"})"));
   EXPECT_EQ(written(), first);
-  EXPECT_GT(resident(server.ask("GET", "/v1/budget")), little + (8 << 20));  // what was read stays now
-  EXPECT_LE(resident(server.ask("PUT", "/v1/budget", R"({"budget": "64MiB"})")), little);
+  const Json much = report(server.ask("GET", "/v1/budget"));
+  EXPECT_GT(weights(much), weights(little) + (8 << 20)) << "what was read stays now";
+  const Json less = report(server.ask("PUT", "/v1/budget", R"({"budget": "64MiB"})"));
+  EXPECT_LE(used(less), 64 << 20);
+  EXPECT_LT(weights(less) + (8 << 20), weights(much));
   EXPECT_EQ(written(), first);
 
   const Answer refused = server.ask("PUT", "/v1/budget", R"({"budget": "9MiB"})");

@@ -98,7 +98,6 @@ void Dialogue::greet() {
 }
 
 void Dialogue::under_memories(const std::string& user, const std::string& assistant) {
-  scene_.draw.shuffle(lines_);
   exchange(with_memories(lines_, user), assistant);
   lines_.clear();
 }

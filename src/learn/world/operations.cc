@@ -77,7 +77,7 @@ Item decision(const std::vector<Change>& changes, const std::vector<std::string>
     facts.push_back(one.fact);
     const auto met = std::find(known.begin(), known.end(), one.target);
     const int64_t target = one.action == "add" ? -1 : int64_t(met - known.begin());
-    list.push(Json::object().set("fact", int64_t(i)).set("action", one.action).set("target", target));
+    list.push(Json::object().set("fact", int64_t(i)).set("target", target).set("action", one.action));
   }
   return operation("decide", decisions_question(facts, known),
                    Json::object().set("decisions", std::move(list)));

@@ -18,10 +18,12 @@ struct Recalled {
   std::vector<std::pair<std::string, float>> parts;  // retriever -> its own score, for explain
 };
 
-// Empty when nothing was recalled. A cube's own text cannot close the marks or begin a line that looks like
-// one. `counted`: what was counted over all memories, or empty.
+// In the order of time, whatever the scores: of two memories that contradict each other the later one stands
+// last (docs/decisions/0018-memories-in-order-of-time.md). Empty when nothing was recalled. A cube's own text
+// cannot close the marks or begin a line that looks like one. `counted`: what was counted over all memories,
+// or empty.
 std::string present(const std::vector<Recalled>& recalled, std::string_view counted = {});
-// "2023-05-08, Caroline, session s3 turn 4": where a memory is from and when it happened.
+// "8 May 2023, Caroline, session s3 turn 4": where a memory is from and when it happened.
 std::string source_of(const CubeHeader& header);
 
 bool is_recalled_text(std::string_view text);       // carries the marks

@@ -17,11 +17,22 @@ Recalled memory(const std::string& text) {
 
 TEST(Present, ShowsSourceAndDateAndIsKnownAgain) {
   const std::string text = present({memory("I am allergic to peanuts.")});
-  EXPECT_NE(text.find("[2023-05-08, user, session s1 turn 4] I am allergic to peanuts."), std::string::npos);
+  EXPECT_NE(text.find("[8 May 2023, user, session s1 turn 4] I am allergic to peanuts."), std::string::npos);
   EXPECT_TRUE(is_recalled_text(text));
   EXPECT_FALSE(is_recalled_text("I am allergic to peanuts."));
   EXPECT_EQ(strip_recalled(text + "\nHello"), "\nHello");
   EXPECT_EQ(present({}), "");
+}
+
+TEST(Present, TheLaterOfTwoMemoriesStandsLast) {
+  Recalled late = memory("I live in Rome."), recorded = memory("I live in Bonn.");
+  late.score = 9;
+  recorded.header.event.reset();
+  recorded.header.recorded = *parse_time("2021-01-02");
+  const std::string text = present({late, memory("I moved."), recorded});
+  const auto at = [&](std::string_view words) { return text.find(words); };
+  EXPECT_LT(at("[2 January 2021"), at("Rome"));
+  EXPECT_LT(at("Rome"), at("I moved.")) << "one day: as they came";
 }
 
 TEST(Present, WhatWasCountedStandsInsideTheMarks) {

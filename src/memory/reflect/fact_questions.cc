@@ -24,15 +24,15 @@ Inquiry decisions_question(const std::vector<std::string>& facts, const std::vec
     old.push(Json::object().set("target", int64_t(i)).set("text", known[i].substr(0, kMaxFactBytes)));
   const Json index = Json::object().set("type", "integer");
   Json decision = answer::record(
-      {{"fact", index}, {"action", answer::choice({"add", "update", "keep"})}, {"target", index}});
+      {{"fact", index}, {"target", index}, {"action", answer::choice({"add", "update", "keep"})}});
   const int most = int(facts.size());
   return {
       .words =
-          "These are new facts and known facts, as JSON. Decide for every new fact: 'keep' when a known "
-          "fact says the same; 'update' when it makes a known fact untrue or more exact, with that one as "
-          "target; else 'add', with target -1.",
+          "These are new facts and known facts, as JSON. Name for every new fact the known one that it meets "
+          "as target, and decide: 'keep' when that one says the same; 'update' when the new one makes it "
+          "untrue or more exact; when it meets none, target -1 and 'add'.",
       .material = Json::object().set("new", std::move(fresh)).set("known", std::move(old)),
-      .example = "{\"decisions\": [{\"fact\": 0, \"action\": \"add\", \"target\": -1}]}",
+      .example = "{\"decisions\": [{\"fact\": 0, \"target\": -1, \"action\": \"add\"}]}",
       .shape = answer::record({{"decisions", answer::list(std::move(decision), most)}}),
       .max_tokens = 32 + 32 * most};
 }

@@ -1,5 +1,7 @@
-// "What do you know about Anna?": up to four facts of one person, each in its one form, in the order in which
-// they are remembered; or that nothing is known.
+// "What do you know about Anna?": up to four facts of one person, each in its one form, the earlier first;
+// or that nothing is known.
+#include <algorithm>
+
 #include "learn/world/dialogue.h"
 #include "learn/world/language/text.h"
 
@@ -18,18 +20,19 @@ Item make(Scene& scene, const Crowd& crowd) {
   const Sentence& core = choose(kCores, scene.split, scene.draw);
   Question question = question_of(scene, core, false, replaced(core.text, "{n}", name));
   const int count = scene.draw.range(0, 3);
+  std::vector<Fact> facts;
+  for (int i = 0; i < count; ++i) facts.push_back(scene.about(being));
+  std::sort(facts.begin(), facts.end(), [](const Fact& a, const Fact& b) { return a.said < b.said; });
   std::string all;
   std::vector<Recalled> lines;
-  for (int i = 0; i < count; ++i) {
-    const Fact fact = scene.about(being);
+  for (const Fact& fact : facts) {
     lines.push_back(remembered(scene, fact));
     all += (all.empty() ? "" : " ") + capitalised(canonical(scene, fact, Voice::reply)) + ".";
   }
   const int others = scene.draw.range(crowd.low, crowd.high);
   for (int i = 0; i < others; ++i) {
     const Fact other = scene.any_fact();
-    if (other.subject.being != being)
-      lines.insert(lines.begin() + scene.draw.below(int(lines.size()) + 1), remembered(scene, other));
+    if (other.subject.being != being) lines.push_back(remembered(scene, other));
   }
   question.reply =
       all.empty() ? "I don't know anything about " + std::string(being == 0 ? "you" : name) + "." : all;

@@ -1,5 +1,5 @@
 // All the foods that somebody likes, languages that somebody speaks: two or three memories make one answer,
-// in the order in which they stand; what was denied is left out.
+// the earlier first; what was denied is left out.
 #include <algorithm>
 
 #include "learn/world/dialogue.h"
@@ -27,7 +27,7 @@ Item make(Scene& scene, const Crowd& crowd) {
         std::any_of(facts.begin(), facts.end(), [&](const Fact& one) { return one.v == fact.v; });
     if (!again && (!fact.denied || scene.draw.chance(0.4))) facts.push_back(fact);
   }
-  scene.draw.shuffle(facts);
+  std::sort(facts.begin(), facts.end(), [](const Fact& a, const Fact& b) { return a.said < b.said; });
   std::vector<Recalled> lines;
   std::vector<std::string> values;
   for (const Fact& one : facts) {
@@ -41,7 +41,7 @@ Item make(Scene& scene, const Crowd& crowd) {
   for (int i = scene.draw.range(crowd.low, crowd.high); i > 0; --i) {
     const Fact other = scene.any_fact();
     dialogue.values_of(other);
-    lines.insert(lines.begin() + scene.draw.below(int(lines.size()) + 1), remembered(scene, other));
+    lines.push_back(remembered(scene, other));
   }
   fact.denied = false;
   fact.v = joined(values);

@@ -257,15 +257,4 @@ TimeMs Lexicon::day(Split split, Draw& draw, TimeMs low, TimeMs high) const {
   }
 }
 
-std::string iso_date(TimeMs day) {
-  return format_time(day).substr(0, 10);
-}
-
-std::string date_words(TimeMs day) {
-  const std::string iso = iso_date(day);
-  const auto number = [&](size_t at) { return (iso[at] - '0') * 10 + (iso[at + 1] - '0'); };
-  return std::to_string(number(8)) + " " + std::string(kMonths[size_t(number(5) - 1)]) + " " +
-         iso.substr(0, 4);
-}
-
 }  // namespace varve::world

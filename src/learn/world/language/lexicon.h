@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "learn/world/language/draw.h"
+#include "memory/recall/top.h"
 
 namespace varve::world {
 
@@ -45,7 +46,6 @@ class Lexicon {
 // The split of a made value. One in eight is kept for evaluation.
 Split split_of(std::string_view value);
 constexpr TimeMs kDayMs = 86'400'000;
-std::string date_words(TimeMs day);  // "8 May 2024"
-std::string iso_date(TimeMs day);    // "2024-05-08"
+using varve::date_words;
 
 }  // namespace varve::world
