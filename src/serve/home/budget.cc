@@ -29,7 +29,9 @@ Json of_plan(const StreamPlan& plan, const StreamCounts& counts) {
 Json budget_report(Home& home) {
   const Ledger& ledger = home.ledger();
   Json out = Json::object(), tags = Json::object();
-  out.set("budget", ledger.limit() + ledger.outside()).set("floor", ledger.outside());
+  out.set("asked", home.asked_budget())
+      .set("budget", ledger.limit() + ledger.outside())
+      .set("floor", ledger.outside());
   out.set("ledger_limit", ledger.limit()).set("ledger_used", ledger.used());
   for (int tag = 0; tag < int(Tag::count); ++tag)
     tags.set(std::string(to_string(Tag(tag))), ledger.used(Tag(tag)));

@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <functional>
 #include <map>
 #include <mutex>
 
 #include "core/base/process.h"
+#include "core/io/relief.h"
 #include "memory/cube/governance.h"
 #include "memory/reflect/again.h"
 #include "memory/reflect/recipe.h"
@@ -96,6 +98,7 @@ class Wired : public Home {
     return thoughts_ ? thoughts_->state() : Afterthought::State();
   }
   Status set_budget(int64_t bytes) override;
+  int64_t asked_budget() const override { return asked_; }
 
  private:
   // With the running model as a writer, if there is one.
@@ -111,7 +114,10 @@ class Wired : public Home {
   Status open_recall();
   Status start_model();
   Result<std::shared_ptr<const Model>> open_or_stream();
+  Result<int64_t> needed() const;
   Status keep_weights();
+  Status limit_to(int64_t budget);  // under its lock
+  void watch_pressure();
   Status start_smaller_steps(std::shared_ptr<const Model> model);
   Status advise(Status refused) const;
 
@@ -132,10 +138,12 @@ class Wired : public Home {
   std::unique_ptr<Reached> reached_;
   Reservation grown_floor_;
   std::mutex budget_mutex_;
+  std::atomic<int64_t> asked_ = ledger_.limit() + ledger_.outside();
   std::mutex mutex_;
   Habits habits_{options_.auto_capture_bytes};
   std::unique_ptr<Afterthought> thoughts_;  // from the first session on
   std::map<std::pair<std::string, std::string>, std::weak_ptr<Session>> sessions_;
+  std::unique_ptr<Relief> relief_;  // the first to go
 };
 
 // A recipe sets what was not set by itself.
@@ -222,6 +230,7 @@ Status Wired::start_model() {
       TRY(shelf_->get({}, {&choice, 1}, true).status().with("the setting 'adapter'"));
   }
   TRY(start_smaller_steps(std::move(model)));
+  watch_pressure();
   return keep_weights();
 }
 
@@ -247,20 +256,49 @@ Result<std::shared_ptr<const Model>> Wired::open_or_stream() {
   return model;
 }
 
-// As many as the budget leaves beside one conversation of full length.
-Status Wired::keep_weights() {
-  Streaming* streaming = engine_ == nullptr ? nullptr : engine_->model().weights().streaming();
-  if (streaming == nullptr) return {};
+// Of the ledger, beside weights that could stream: what is in use, and one conversation of full length.
+Result<int64_t> Wired::needed() const {
+  const Streaming* streaming = engine_->model().weights().streaming();
   const KvRecipe recipe = TRY(parse_kv_recipe(options_.engine.kv));
   const int64_t kv = kv_bytes_for(engine_->model().shape().kv, recipe, engine_->context());
-  const int64_t others = ledger_.used() - ledger_.used(Tag::kv) - streaming->counts().resident_bytes;
-  const int64_t left = ledger_.limit() - others - kv - ledger_.limit() / kLeftShare - kLeftBytes;
-  streaming->keep(std::max<int64_t>(0, left));
+  const int64_t given_back = streaming != nullptr ? streaming->counts().resident_bytes : 0;
+  const int64_t others = ledger_.used() - ledger_.used(Tag::kv) - given_back;
+  return others + kv + ledger_.limit() / kLeftShare + kLeftBytes;
+}
+
+// As many as the budget leaves.
+Status Wired::keep_weights() {
+  Streaming* streaming = engine_ == nullptr ? nullptr : engine_->model().weights().streaming();
+  if (streaming != nullptr) streaming->keep(std::max<int64_t>(0, ledger_.limit() - TRY(needed())));
   return {};
 }
 
 Status Wired::set_budget(int64_t bytes) {
   std::lock_guard lock(budget_mutex_);
+  TRY(limit_to(bytes));
+  asked_ = bytes;
+  return {};
+}
+
+// Without a model there is nothing that could be given back.
+void Wired::watch_pressure() {
+  const std::string& file = options_.pressure;
+  const std::string path = file.empty() ? PressureGauge::find(env_) : file;
+  if (path.empty() || path == "off") return;
+  const auto look = [this] {
+    const int64_t outside = ledger_.outside();
+    return Relief::Budget{asked_, ledger_.limit() + outside, ledger_.used() + outside};
+  };
+  const auto set = [this](int64_t bytes) {
+    std::lock_guard lock(budget_mutex_);
+    const int64_t least = TRY(needed()) + ledger_.outside();  // so that no answer is refused for it
+    return limit_to(std::min<int64_t>(std::max(bytes, least), asked_));
+  };
+  relief_ =
+      std::make_unique<Relief>(PressureGauge(env_, path), clock_, options_.pressure_every_ms, look, set);
+}
+
+Status Wired::limit_to(int64_t bytes) {
   const Status refused = ledger_.set_limit(bytes - ledger_.outside());
   if (!refused.ok()) {
     const int64_t least = ledger_.used() + ledger_.outside();

@@ -53,6 +53,8 @@ class Home {
   // are being written go on, to the same words. over_budget: what is in use cannot be given back, and how
   // much that is; then nothing changed.
   virtual Status set_budget(int64_t bytes) = 0;
+  // What the user set; less is in force while the machine is short of memory.
+  virtual int64_t asked_budget() const = 0;
 };
 
 // Budget, use by tag, and how a model that does not fit streams.

@@ -79,6 +79,9 @@ std::vector<Setting> settings_of(HomeOptions& o) {
        "what is attached to the model: cubes by name, GGUF files, folders of PEFT's; several as a,b:0.5"},
       {"budget", &o.budget_bytes, 0, kMaxBytes,
        "what the whole process may take, as 4GiB; 0: three quarters of the machine"},
+      {"pressure", &o.pressure, 0, 0,
+       "while the machine is short of memory, what can be given back is: empty by the system's own count, "
+       "'off' never, or a file as /proc/pressure/memory"},
       {"recipe", &o.recipe, 0, 0, "how memories are found: retrievers joined by '+'"},
       {"embeddings", &o.embeddings, 0, 0,
        "what turns words into vectors: a folder of a static table, a .gguf embedding model, or "

@@ -18,6 +18,8 @@ struct HomeOptions {
   std::string folder;  // a flag only: --home. Empty: $VARVE_HOME or ~/.varve
   std::string model, adapter;
   int64_t budget_bytes = 0;
+  std::string pressure;
+  int32_t pressure_every_ms = 2000;  // no setting: tests look more often
   std::string recipe = "default";
   std::string embeddings;
   std::string reflector = "verbatim";

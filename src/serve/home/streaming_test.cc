@@ -1,7 +1,9 @@
 // A model larger than the budget: the same words as in memory, whatever is taken or given meanwhile.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
+#include <thread>
 
 #include "core/base/process.h"
 #include "run/weights/stream_plan.h"
@@ -46,8 +48,7 @@ class StreamingHome : public testing::Test {
     ASSERT_TRUE(
         write_tiny_model(posix_env(), folder / "m.gguf", {.layers = 3, .width = 256, .hidden = 4096}).ok());
   }
-  Result<std::unique_ptr<Home>> open(int64_t budget) {
-    HomeOptions made;
+  Result<std::unique_ptr<Home>> open(int64_t budget, HomeOptions made = {}) {
     made.folder = folder / "home";
     made.model = folder / "m.gguf";
     made.budget_bytes = budget;
@@ -90,6 +91,33 @@ TEST_F(StreamingHome, WritesTheSameWordsWhateverIsTakenOrGiven) {
   ASSERT_TRUE(home.set_budget(budget + 40 * kMiB).ok());
   EXPECT_EQ(streaming->plan().streamed_bytes(), 0);
   EXPECT_EQ(write(*home.engine()).tokens, whole.tokens);
+}
+
+TEST_F(StreamingHome, GivesWeightsBackWhileTheMachineIsShortOfMemory) {
+  const std::string counter = folder / "pressure";
+  int64_t waited_us = 0;
+  const auto wait_more = [&](int64_t us) {
+    const std::string text = "some avg10=0 avg60=0 avg300=0 total=" + std::to_string(waited_us += us) + "\n";
+    return write_file(posix_env(), counter, std::as_bytes(std::span(text))).ok();
+  };
+  ASSERT_TRUE(wait_more(0));
+  HomeOptions options;
+  options.pressure = counter;
+  options.pressure_every_ms = 2;
+  const int64_t budget = too_little() + 60 * kMiB;
+  const auto home = open(budget, options).value();
+  const Written whole = write(*home->engine());
+  ASSERT_EQ(whole.tokens.size(), 12u);
+  const auto until = [](const auto& there) {
+    for (int i = 0; i < 20000 && !there(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return there();
+  };
+  const auto in_force = [&] { return home->ledger().limit() + home->ledger().outside(); };
+  EXPECT_TRUE(until([&] { return wait_more(1'000'000) && in_force() < budget; }));
+  EXPECT_EQ(home->asked_budget(), budget);
+  EXPECT_EQ(write(*home->engine()).tokens, whole.tokens);
+  EXPECT_TRUE(until([&] { return in_force() == budget; })) << "it is calm again";
+  EXPECT_EQ(write(*home->engine()).tokens, whole.tokens);
 }
 
 TEST_F(StreamingHome, AFileThatIsCutFailsTheAnswerAndNotTheProcess) {

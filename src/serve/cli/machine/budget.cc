@@ -25,7 +25,9 @@ std::string percent(int64_t part, int64_t of) {
 }
 
 void print(const Json& report, std::ostream& out) {
-  row(out, "budget", report["budget"].as_int());
+  const int64_t asked = report["asked"].as_int(), now = report["budget"].as_int();
+  row(out, "budget", now,
+      now < asked ? "of " + format_bytes(asked) + ": the machine is short of memory" : std::string());
   row(out, "  the program itself", report["floor"].as_int());
   for (const auto& [tag, bytes] : report["used_by_tag"].as_object())
     if (bytes.as_int() > 0) row(out, "  " + tag, bytes.as_int());
