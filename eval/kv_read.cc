@@ -34,7 +34,8 @@ constexpr const char* kRecipes[] = {"pack=bf16",
                                     "select=episode:pages=4,near=0",
                                     "select=sentence:pages=4",
                                     "select=ann:pages=4",
-                                    "select=window:window=5"};
+                                    "select=window:window=5",
+                                    "select=window:window=8"};
 constexpr const char* kSelectors[] = {
     "window:window=128", "box:pages=64",       "box:pages=64,rows=4,estimate=16",
     "landmark:pages=64", "ann:pages=64",       "tree:pages=64",
