@@ -5,6 +5,7 @@
 
 #include "bench/bench.h"
 #include "bench/micro/machine.h"
+#include "math/codec/df11.h"
 #include "math/ops/ops.h"
 
 namespace varve::bench {
@@ -27,6 +28,15 @@ void fill(const Codec& codec, std::span<std::byte> bytes) {
   for (size_t at = 0; at < bytes.size(); at += some.size()) {
     std::copy_n(some.begin(), std::min(some.size(), bytes.size() - at), bytes.begin() + long(at));
   }
+}
+
+// Rows that take what a row of normal values needs.
+Result<std::shared_ptr<const Codec>> coded() {
+  const std::vector<float> values = normal(32 * kCols);
+  int64_t most = 0;
+  for (size_t at = 0; at < values.size(); at += kCols)
+    most = std::max(most, Df11::others(std::span(values).subspan(at, kCols)));
+  return Df11::make(kCols, Df11::row_bytes(kCols, most));
 }
 
 struct Rates {
@@ -56,6 +66,7 @@ Rates measure(Ops& ops, ThreadPool& pool, const Codec& codec, Buffer& buffer, Ro
 Result<std::vector<Measure>> gemv(const Spec& options) {
   int mib = 1024, rows = 8192, rounds = 5, threads = std::max(1, int(std::thread::hardware_concurrency()));
   std::vector<std::string> codecs_asked = codecs().names();
+  codecs_asked.push_back("df11");
   Spec rest = options;
   if (auto one = rest.options.extract("codec")) codecs_asked = {one.mapped()};
   TRY(OptionReader(rest)
@@ -72,7 +83,9 @@ Result<std::vector<Measure>> gemv(const Spec& options) {
   Ops(pool).load(normal(kCols), x);
   std::vector<Measure> all;
   for (const std::string& name : codecs_asked) {
-    const Codec& codec = *TRY(codec_named(name));
+    std::shared_ptr<const Codec> own;
+    if (name == "df11") own = TRY(coded());
+    const Codec& codec = own != nullptr ? *own : *TRY(codec_named(name));
     fill(codec, buffer.bytes());
     for (auto precision : {Ops::Precision::fast, Ops::Precision::exact}) {
       Ops ops(pool, precision);

@@ -59,10 +59,29 @@ bool close(float a, float b, double size) {
   return std::abs(double(a) - double(b)) <= 4e-6 * size;
 }
 
+// All of the bytes as one row of bf16 in fewer bytes, where they can be one.
+void check_coded(const uint8_t* bytes, size_t size) {
+  const size_t n = kCodedValues * (1 + bytes[0] % 8), least = 1 + n / kCodedValues * sizeof(CodedGroup);
+  if (size < 1 + least || size > 1 + least + n) return;
+  const CodedRow row{bytes + 1, size - 1, n};
+  std::vector<uint16_t> truth(n), values(n);
+  kernels_generic().unpack_bf16(row, 0, n, truth.data());
+  for (const char* isa : kIsaNames) {
+    const Kernels* table = kernels_for(isa);
+    if (table == nullptr) continue;
+    table->unpack_bf16(row, 0, n, values.data());
+    CHECK(values == truth, "values of a coded row differ");
+    Lanes sum{};
+    const std::vector<float> x(n, 1.f);
+    if (table->stream_coded != nullptr) table->stream_coded(row, 1, x.data(), &sum);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size < 1) return 0;
+  check_coded(bytes, size);
   Input input{.format = bytes[0] % kFormats, .values = 0, .panels = 0, .blocks = bytes + 1, .x = {}};
   const FormatShape& shape = kShapes[input.format];
   input.values = std::min<size_t>((size - 1) / shape.bytes, 64) * shape.values;

@@ -44,7 +44,7 @@ class PeqaLeaf : public Over {
 struct Peqa : WeightForm {
   Result<std::unique_ptr<Leaf>> over(std::unique_ptr<Leaf> base, const BaseWeight& weight,
                                      Parts& parts) const override {
-    if (weight.codec->block_values() == 1) {
+    if (weight.codec->block_values() == 1 || weight.codec->coded()) {
       return Status(Code::unsupported, "peqa learns the scales of a quantised model, and this weight is " +
                                            std::string(weight.codec->name()));
     }

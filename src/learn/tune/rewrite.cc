@@ -48,6 +48,10 @@ Status rewrite_model(Env& env, const std::string& base, const Parts& parts, cons
     const auto found = std::find_if(entries.begin(), entries.end(),
                                     [&](const WeightEntry& one) { return one.role == parts[i].role; });
     if (found == entries.end()) return Status(Code::invalid, base + " has no " + parts[i].role);
+    if (found->own != nullptr)
+      return Status(Code::unsupported, base +
+                                           " is coded without loss, which a change would undo: begin with " +
+                                           "the file that it was made from");
     changes[found->offset] = {&*found, &parts[i]};
   }
   auto metadata = gguf.metadata();

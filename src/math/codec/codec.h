@@ -30,6 +30,12 @@ class Codec {
   virtual void encode(std::span<const float> values, std::span<std::byte> bytes) const = 0;
   virtual void decode(std::span<const std::byte> bytes,
                       std::span<float> values) const = 0;  // any bytes decode
+  // Values [first, ...) of one row, of multiples of 64: for formats whose block is a row, too.
+  virtual void decode_part(std::span<const std::byte> row, size_t first, std::span<float> values) const {
+    decode(row.subspan(size_t(bytes_for(int64_t(first))), size_t(bytes_for(int64_t(values.size())))), values);
+  }
+  // Rows are CodedRow (math/kernel/kernel.h), and multiplied as the bf16 that they mean.
+  virtual bool coded() const { return false; }
 
   int64_t bytes_for(int64_t values) const {
     return values / int64_t(block_values()) * int64_t(block_bytes());

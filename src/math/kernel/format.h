@@ -128,6 +128,16 @@ struct BlockTq2 {
   uint16_t d;
 };
 
+// 64 values of bf16 in fewer bytes (math/codec/df11.h). Place p of a group, a bit of each plane and a byte of
+// rest, is value p % 16 / 4 * 16 + p / 16 * 4 + p % 4, so that two bytes of each become words, and words
+// floats in order, by interleaving alone.
+inline constexpr size_t kCodedValues = 64;
+struct CodedGroup {
+  uint8_t planes[3]
+                [8];  // bits 0, 1, 2 of what is taken from the row's first exponent; 7: it is one of others
+  uint8_t rest[kCodedValues];  // sign and mantissa
+};
+
 inline constexpr int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                           1,    13,   25,  38,  53,  69,  89,  113};
 

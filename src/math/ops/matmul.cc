@@ -9,10 +9,11 @@
 namespace varve {
 namespace {
 
-constexpr int32_t kGroup = 8;             // weight rows in flight
-constexpr int32_t kStreamed = 64;         // of one row of x
-constexpr int32_t kTile = 512;            // columns of a tile: whole panels, and whole blocks of every codec
-constexpr int32_t kChunkRows = 64;        // rows of x that share a decoded tile
+constexpr int32_t kGroup = 8;      // weight rows in flight
+constexpr int32_t kStreamed = 64;  // of one row of x
+constexpr int32_t kTile = 512;     // columns of a tile: whole panels, and whole blocks of every codec
+constexpr int32_t kUnpackedRows = 4, kUnpacked = 4096;  // weight rows and columns: a first-level cache
+constexpr int32_t kChunkRows = 64;                      // rows of x that share a decoded tile
 constexpr int64_t kWorthATask = 1 << 20;  // in multiplications, where decoding a weight counts as 16
 
 struct Job {
@@ -39,10 +40,29 @@ void exact_tile(const Job& job, Tile& tile, int32_t first, int32_t rows, int32_t
 
 // Whether weight rows go straight from their bytes into the sums: inputs in 8 bits, or one of them.
 bool streams(const Job& job) {
-  return job.panels != nullptr || (job.x.count() == 1 && job.w.codec->format());
+  return job.panels != nullptr || (job.x.count() == 1 && multiplied_as(*job.w.codec));
+}
+
+void stream_coded(const Job& job, Tile& tile, int32_t first, int32_t rows) {
+  const float* x = RowsAccess::row(job.x, 0);
+  if (kernels().stream_coded != nullptr)
+    return kernels().stream_coded(coded_row(job.w, first), size_t(rows), x, tile.sums);
+  alignas(64) uint16_t part[kUnpackedRows * kUnpacked];
+  for (int32_t row = 0; row < rows; row += kUnpackedRows) {
+    const int32_t some = std::min(kUnpackedRows, rows - row);
+    for (int32_t column = 0; column < job.w.cols; column += kUnpacked) {
+      const auto width = size_t(std::min(kUnpacked, job.w.cols - column));
+      for (int32_t i = 0; i < some; ++i)
+        kernels().unpack_bf16(coded_row(job.w, first + row + i), size_t(column), width,
+                              part + size_t(i) * width);
+      kernels().stream_f32[size_t(Format::bf16)](part, 2 * width, size_t(some), x + column, width,
+                                                 tile.sums + row);
+    }
+  }
 }
 
 void stream(const Job& job, Tile& tile, int32_t first, int32_t rows) {
+  if (job.w.codec->coded()) return stream_coded(job, tile, first, rows);
   const auto format = size_t(*job.w.codec->format());
   const auto row_bytes = size_t(job.w.codec->bytes_for(job.w.cols));
   const std::byte* from = job.w.bytes.data() + size_t(first) * row_bytes;
@@ -88,8 +108,9 @@ bool has_integer_kernel(const Codec& codec) {
 void Ops::matmul(Rows x, const Matrix& w, Rows y, bool add) {
   check_matrix(w);
   CHECK(x.width() == w.cols && y.width() == w.rows && x.count() == y.count(), "shapes of a product");
-  if (reading_ && precision_ == Precision::fast && w.codec->format() &&
-      kernels().multiply_wide[size_t(*w.codec->format())] != nullptr) {
+  const auto format = multiplied_as(*w.codec);
+  if (reading_ && precision_ == Precision::fast && format &&
+      kernels().multiply_wide[size_t(*format)] != nullptr) {
     return read_product(x, w, y, add);
   }
   const int64_t panels = (w.cols + int64_t(kPanel) - 1) / int64_t(kPanel);

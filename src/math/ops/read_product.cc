@@ -18,13 +18,29 @@ int32_t parts(int32_t values, int32_t of) {
   return (values + of - 1) / of;
 }
 
-void multiply(const Matrix& w, int32_t row, int32_t column, int32_t width, const WideInputs* x, Rows y,
-              bool add) {
+struct Piece {
+  int32_t row, rows, column, width;
+};
+
+void multiply_bytes(Format format, const WeightRows& some, const Piece& at, const WideInputs* x, Rows y,
+                    bool add) {
+  kernels().multiply_wide[size_t(format)](some, x, size_t(y.count()), RowsAccess::row(y, 0) + at.row,
+                                          size_t(RowsAccess::stride(y)), add);
+}
+
+void multiply_coded(const Matrix& w, const Piece& at, const WideInputs* x, Rows y, bool add) {
+  alignas(64) uint16_t part[kGroup * kWidth];
+  const auto width = size_t(at.width);
+  for (int32_t i = 0; i < at.rows; ++i)
+    kernels().unpack_bf16(coded_row(w, at.row + i), size_t(at.column), width, part + size_t(i) * width);
+  multiply_bytes(Format::bf16, {part, 2 * width, size_t(at.rows), width}, at, x, y, add);
+}
+
+void multiply(const Matrix& w, const Piece& at, const WideInputs* x, Rows y, bool add) {
+  if (w.codec->coded()) return multiply_coded(w, at, x, y, add);
   const auto row_bytes = size_t(w.codec->bytes_for(w.cols));
-  const std::byte* from = w.bytes.data() + size_t(row) * row_bytes + size_t(w.codec->bytes_for(column));
-  const WeightRows some{from, row_bytes, size_t(std::min(kGroup, w.rows - row)), size_t(width)};
-  kernels().multiply_wide[size_t(*w.codec->format())](some, x, size_t(y.count()), RowsAccess::row(y, 0) + row,
-                                                      size_t(RowsAccess::stride(y)), add);
+  const std::byte* from = w.bytes.data() + size_t(at.row) * row_bytes + size_t(w.codec->bytes_for(at.column));
+  multiply_bytes(*w.codec->format(), {from, row_bytes, size_t(at.rows), size_t(at.width)}, at, x, y, add);
 }
 
 }  // namespace
@@ -44,7 +60,8 @@ void Ops::read_product(Rows x, const Matrix& w, Rows y, bool add) {
                             size_t(sixteens));
       });
       pool_.run(parts(w.rows, kGroup), [&](int64_t task) {
-        multiply(w, int32_t(task) * kGroup, column, width, packed, out, add || column > 0);
+        const auto row = int32_t(task) * kGroup;
+        multiply(w, {row, std::min(kGroup, w.rows - row), column, width}, packed, out, add || column > 0);
       });
     }
   }

@@ -3,14 +3,28 @@
 
 #include <cstring>
 
+#include "math/kernel/kernel.h"
 #include "math/ops/access.h"
 
 namespace varve {
 
-// Decodes values [first, first + n) of a row; both are multiples of the codec's block.
+inline std::span<const std::byte> row_of(const Matrix& w, int64_t row) {
+  const auto bytes = size_t(w.codec->bytes_for(w.cols));
+  return w.bytes.subspan(size_t(row) * bytes, bytes);
+}
+
+// Decodes values [first, first + n) of a row; both are multiples of the codec's block, or of 64 where
+// that is a row.
 inline void decode_part(const Matrix& w, int64_t row, int64_t first, int64_t n, float* out) {
-  const int64_t at = w.codec->bytes_for(row * w.cols + first);
-  w.codec->decode(w.bytes.subspan(size_t(at), size_t(w.codec->bytes_for(n))), {out, size_t(n)});
+  w.codec->decode_part(row_of(w, row), size_t(first), {out, size_t(n)});
+}
+
+inline std::optional<Format> multiplied_as(const Codec& codec) {
+  return codec.coded() ? Format::bf16 : codec.format();
+}
+
+inline CodedRow coded_row(const Matrix& w, int64_t row) {
+  return {row_of(w, row).data(), size_t(w.codec->bytes_for(w.cols)), size_t(w.cols)};
 }
 
 inline void check_matrix(const Matrix& w) {

@@ -87,6 +87,9 @@ Status merge_adapters(Env& env, const std::string& base, std::span<const MergeSh
     AdapterDeltas deltas = TRY(deltas_of(share.file, *store).with("merging " + share.name));
     for (auto& [id, delta] : deltas.of) {
       const WeightEntry& entry = store->entries()[id];
+      if (entry.own != nullptr)
+        return Status(Code::unsupported, base + " is coded without loss, which a change would undo: merge " +
+                                             "into the file that it was made from");
       auto& place = changes[entry.offset];
       place.first = &entry;
       place.second.push_back({std::move(delta), share.strength});

@@ -1,7 +1,9 @@
 // From the tensor table of a GGUF file to roles and matrices.
 #include <algorithm>
+#include <map>
 #include <set>
 
+#include "math/codec/df11.h"
 #include "run/weights/weight_store.h"
 
 namespace varve {
@@ -24,10 +26,40 @@ Result<const Codec*> codec_for(const GgufTensor& tensor) {
                                        "; the number formats here are " + codecs().known());
 }
 
-Result<WeightEntry> entry_of(const GgufTensor& tensor) {
+using Columns = std::map<std::string, int64_t>;
+
+Result<Columns> coded_columns(const Gguf& gguf) {
+  Columns columns;
+  if (gguf.find(kCodedTensors) == nullptr) return columns;
+  const auto names = TRY(gguf.strings(kCodedTensors));
+  const auto counts = TRY(gguf.integers(kCodedColumns));
+  if (names.size() != counts.size())
+    return Status(Code::corrupt, std::string(kCodedColumns) + " has " + std::to_string(counts.size()) +
+                                     " numbers for " + std::to_string(names.size()) + " tensors");
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (counts[i] < 1 || counts[i] > kMost)
+      return Status(Code::corrupt, names[i] + " has rows of " + std::to_string(counts[i]) + " values");
+    columns[names[i]] = counts[i];
+  }
+  return columns;
+}
+
+// Of a tensor whose rows are bytes.
+Status make_coded(WeightEntry& entry, const GgufTensor& tensor, int64_t columns) {
+  auto made = Df11::make(columns, tensor.shape[0]);
+  if (!made.ok())
+    return Status(Code::corrupt, tensor.name + ": " + std::string(std::move(made).status().message()));
+  entry.own = std::move(made).value();
+  entry.codec = entry.own.get();
+  entry.cols = int32_t(columns);
+  return {};
+}
+
+Result<WeightEntry> entry_of(const GgufTensor& tensor, const Columns& coded) {
   WeightEntry entry;
   entry.role = role_of(tensor.name);
-  entry.codec = TRY(codec_for(tensor));
+  const auto columns = tensor.type == kGgufBytes ? coded.find(tensor.name) : coded.end();
+  if (columns == coded.end()) entry.codec = TRY(codec_for(tensor));
   auto extent = [&](size_t i) { return i < tensor.shape.size() ? tensor.shape[i] : 1; };
   for (size_t i = 0; i < 3; ++i) {
     if (extent(i) < 1 || extent(i) > kMost) {
@@ -35,7 +67,11 @@ Result<WeightEntry> entry_of(const GgufTensor& tensor) {
     }
   }
   if (extent(3) != 1) return Status(Code::unsupported, tensor.name + " has four dimensions");
-  entry.cols = int32_t(extent(0));
+  if (columns == coded.end()) {
+    entry.cols = int32_t(extent(0));
+  } else {
+    TRY(make_coded(entry, tensor, columns->second));
+  }
   entry.rows = int32_t(extent(1));
   entry.stack = int32_t(extent(2));
   entry.offset = tensor.offset;
@@ -53,9 +89,10 @@ Result<WeightEntry> entry_of(const GgufTensor& tensor) {
 Result<std::vector<WeightEntry>> list_weights(const Gguf& gguf) {
   std::vector<WeightEntry> entries;
   std::set<std::string_view> seen;
+  const Columns coded = TRY(coded_columns(gguf));
   entries.reserve(gguf.tensors().size());  // so that the views in `seen` stay valid
   for (const GgufTensor& tensor : gguf.tensors()) {
-    entries.push_back(TRY(entry_of(tensor)));
+    entries.push_back(TRY(entry_of(tensor, coded)));
     if (!seen.insert(entries.back().role).second) {
       return Status(Code::corrupt, "two tensors have the role " + entries.back().role);
     }

@@ -21,15 +21,21 @@ namespace varve {
 
 class Streaming;  // run/weights/stream_plan.h
 
+// Weights that are coded without loss (math/codec/df11.h) are bytes to GGUF, rows of them; these arrays of
+// its metadata name the tensors and say how many values a row holds.
+inline constexpr const char *kCodedTensors = "varve.df11.tensors", *kCodedColumns = "varve.df11.columns";
+inline constexpr uint32_t kGgufBytes = 24;  // the element type i8
+
 using WeightId = uint32_t;
 inline constexpr WeightId kNoWeight = ~WeightId(0);
 
 struct WeightEntry {
   std::string role;
   const Codec* codec = nullptr;
-  int32_t rows = 0, cols = 0;     // of one matrix; a vector is 1 x n
-  int32_t stack = 1;              // experts: how many matrices of that shape follow one another
-  int64_t offset = 0, bytes = 0;  // in the file, all of the stack
+  int32_t rows = 0, cols = 0;        // of one matrix; a vector is 1 x n
+  int32_t stack = 1;                 // experts: how many matrices of that shape follow one another
+  int64_t offset = 0, bytes = 0;     // in the file, all of the stack
+  std::shared_ptr<const Codec> own;  // where the codec is this weight's alone (math/codec/df11.h)
 };
 
 class WeightPin {  // resident while alive

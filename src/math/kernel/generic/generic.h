@@ -6,6 +6,7 @@
 namespace varve::generic {
 
 void add_formats(Kernels& table);
+void add_coded(Kernels& table);
 WeightPanel panel_of(Format format, const void* bytes, size_t values);  // of blocks, up to kPanel
 void add_panel(const WeightPanel& w, const InputPanel& x, Lanes& sum);
 void add_products(Kernels& table);

@@ -7,6 +7,7 @@ const Kernels& kernels_generic() {
     Kernels all{};
     all.isa = "generic";
     generic::add_formats(all);
+    generic::add_coded(all);
     generic::add_products(all);
     generic::add_rows(all);
     generic::add_tiles(all);
