@@ -68,7 +68,7 @@ Status PrefixDisk::read_folder() {
     const KvHead& head = file->head();
     learn({.number = *number,
            .before = head.before,
-           .chain = kv_chain(head.before, head.tokens),
+           .chain = file->chain(),
            .first = head.first,
            .bytes = file->bytes()});
   }
@@ -82,11 +82,14 @@ void PrefixDisk::learn(Segment segment) {
   for (size_t i = 0; i < at->chain.size(); ++i) pages_.insert_or_assign(at->chain[i], Place{at, i});
 }
 
-// Of the first pages, as long as each is known and its segment is there from its beginning.
-std::vector<PrefixDisk::Place> PrefixDisk::places(std::span<const Hash256> chain) const {
+// Nothing is hashed beyond the first page that is not here.
+std::vector<PrefixDisk::Place> PrefixDisk::places(const KvIdentity& by,
+                                                  std::span<const int32_t> tokens) const {
   std::vector<Place> found;
-  for (const Hash256& one : chain) {
-    const auto at = pages_.find(one);
+  if (pages_.empty()) return found;
+  for (Hash256 last = kv_root(by); tokens.size() >= kPageTokens; tokens = tokens.subspan(kPageTokens)) {
+    last = kv_link(last, tokens.first(kPageTokens));
+    const auto at = pages_.find(last);
     if (at == pages_.end()) break;
     const Place& place = at->second;
     if (place.page > 0 && (found.empty() || found.back().segment != place.segment)) break;
@@ -95,21 +98,15 @@ std::vector<PrefixDisk::Place> PrefixDisk::places(std::span<const Hash256> chain
   return found;
 }
 
-namespace {
-std::span<const int32_t> whole_pages(std::span<const int32_t> tokens) {
-  return tokens.first(tokens.size() / kPageTokens * kPageTokens);
-}
-}  // namespace
-
 int32_t PrefixDisk::longest(const KvIdentity& by, std::span<const int32_t> tokens) const {
-  const auto chain = kv_chain(kv_root(by), whole_pages(tokens));
   std::lock_guard lock(mutex_);
-  return int32_t(places(chain).size()) * kPageTokens;
+  return int32_t(places(by, tokens).size()) * kPageTokens;
 }
 
 Status PrefixDisk::load_segment(const Segment& segment, const KvIdentity& by, size_t pages,
                                 KvBlocks& into) const {
-  const KvFile file = TRY(KvFile::open(TRY(home_.env->open(path(segment.number), Open::read))));
+  const KvFile file =
+      TRY(KvFile::open(TRY(home_.env->open(path(segment.number), Open::read)), segment.chain));
   TRY(file.made_by(by));
   if (file.head().before != segment.before || file.head().first != segment.first ||
       size_t(segment.first) != into.size() * kPageTokens) {
@@ -118,10 +115,10 @@ Status PrefixDisk::load_segment(const Segment& segment, const KvIdentity& by, si
   return file.load(*pool_, int32_t(pages) * kPageTokens, into);
 }
 
-Result<KvSnapshot> PrefixDisk::load(const KvIdentity& by, std::span<const int32_t> tokens) {
-  const auto chain = kv_chain(kv_root(by), whole_pages(tokens));
+Result<KvSnapshot> PrefixDisk::load(const KvIdentity& by, std::span<const int32_t> tokens, int32_t known) {
   std::lock_guard lock(mutex_);
-  const std::vector<Place> found = places(chain);
+  const std::vector<Place> found = places(by, tokens);
+  if (int32_t(found.size()) * kPageTokens < known + kPageTokens) return KvSnapshot();
   KvBlocks blocks;
   while (blocks.size() < found.size()) {
     const auto segment = found[blocks.size()].segment;
@@ -183,30 +180,28 @@ Status PrefixDisk::make_room(int64_t bytes, const Hash256& before) {
 
 Status PrefixDisk::save(const KvIdentity& by, std::span<const int32_t> tokens, const KvSnapshot& kv,
                         uint64_t epoch) {
-  tokens = whole_pages(tokens);
-  const Hash256 root = kv_root(by);
-  std::vector<Hash256> chain = kv_chain(root, tokens);
+  tokens = tokens.first(tokens.size() / kPageTokens * kPageTokens);
   std::lock_guard lock(mutex_);
   if (epoch != forgotten_) return {};
-  const std::vector<Place> known = places(chain);
+  const std::vector<Place> known = places(by, tokens);
   for (size_t i = 0; i < known.size(); ++i) {
     if (i == 0 || known[i].segment != known[i - 1].segment) touch(known[i].segment);
   }
-  if (known.size() == chain.size()) return {};
+  tokens = tokens.subspan(known.size() * kPageTokens);
+  if (tokens.empty()) return {};
   KvHead head{.made_by = by,
               .source = {},
-              .before = known.empty() ? root : chain[known.size() - 1],
+              .before = known.empty() ? kv_root(by) : known.back().segment->chain[known.back().page],
               .first = int32_t(known.size()) * kPageTokens,
-              .tokens = {tokens.begin() + known.size() * kPageTokens, tokens.end()}};
+              .tokens = {tokens.begin(), tokens.end()}};
   const int64_t bytes = kv_file_bytes(head, pool_->layout);
   if (bytes > home_.disk_bytes) return {};
   TRY(make_room(bytes, head.before));
   if (bytes_ + bytes > home_.disk_bytes) return {};  // what it goes on from takes too much
   TRY(save_kv(*home_.env, path(last_ + 1), head, kv));
-  chain.erase(chain.begin(), chain.begin() + known.size());
   learn({.number = ++last_,
          .before = head.before,
-         .chain = std::move(chain),
+         .chain = kv_chain(head.before, tokens),
          .first = head.first,
          .bytes = bytes});
   return {};

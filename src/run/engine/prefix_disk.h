@@ -30,8 +30,9 @@ class PrefixDisk {
 
   // How many of the first tokens are here: a multiple of kPageTokens.
   int32_t longest(const KvIdentity& by, std::span<const int32_t> tokens) const;
-  // Of the first tokens that longest() told of; over_budget, or corrupt: then it is no longer here.
-  Result<KvSnapshot> load(const KvIdentity& by, std::span<const int32_t> tokens);
+  // Of those tokens, if they are more than `known` by a page; else of none. over_budget, or corrupt: then it
+  // is no longer here.
+  Result<KvSnapshot> load(const KvIdentity& by, std::span<const int32_t> tokens, int32_t known = 0);
   // The whole pages of the sequence that are not here yet; their bytes are taken from those used longest ago.
   // Nothing is written when all was forgotten since `epoch`.
   Status save(const KvIdentity& by, std::span<const int32_t> tokens, const KvSnapshot& kv, uint64_t epoch);
@@ -59,7 +60,8 @@ class PrefixDisk {
   std::string path(uint64_t number) const;
   Status read_folder();
   void learn(Segment segment);
-  std::vector<Place> places(std::span<const Hash256> chain) const;
+  // Of the first pages, as long as each is known and its segment is there from its beginning.
+  std::vector<Place> places(const KvIdentity& by, std::span<const int32_t> tokens) const;
   Status load_segment(const Segment& segment, const KvIdentity& by, size_t pages, KvBlocks& into) const;
   void touch(Segments::iterator segment);
   Status drop(Segments::iterator segment);

@@ -107,14 +107,17 @@ int32_t PrefixStore::known(const PrefixKey& key, std::span<const Token> tokens) 
 
 bool PrefixStore::worth_fetching(const PrefixKey& key, std::span<const Token> tokens) const {
   if (disk_ == nullptr || key.adapter != nullptr) return false;
-  return disk_->longest(identity(key.scope), tokens) >= known(key, tokens) + kPageTokens;
+  const int32_t least = known(key, tokens) + kPageTokens;
+  return least <= int32_t(tokens.size()) && disk_->longest(identity(key.scope), tokens) >= least;
 }
 
 int32_t PrefixStore::fetch(const PrefixKey& key, std::span<const Token> tokens) {
+  if (disk_ == nullptr || key.adapter != nullptr) return 0;
   const uint64_t now = epoch();
-  if (!worth_fetching(key, tokens)) return 0;
-  auto kv = disk_->load(identity(key.scope), tokens);
-  if (!kv.ok()) return 0;
+  const int32_t here = known(key, tokens);
+  if (here + kPageTokens > int32_t(tokens.size())) return 0;
+  auto kv = disk_->load(identity(key.scope), tokens, here);
+  if (!kv.ok() || kv->tokens == 0) return 0;
   const int32_t brought = kv->tokens;
   add(key, now, tokens.first(size_t(brought)), std::move(*kv), true);
   return brought;

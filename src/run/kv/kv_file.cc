@@ -15,6 +15,7 @@ constexpr uint32_t kVersion = 1;
 constexpr int64_t kMostHeadBytes = 64 << 20;
 constexpr int32_t kMostTokens = 1 << 23, kMostExtent = 1 << 16;
 constexpr size_t kMostText = 1024;
+constexpr int64_t kFirstRead = 4096;  // a head of some 900 tokens
 
 Status broken(const char* what) {
   return Status(Code::corrupt, std::string("saved attention state is damaged: ") + what);
@@ -86,14 +87,14 @@ void add(Writer& to, const KvIdentity& of) {
 }
 
 // Without its checksum, which is the last of its bytes.
-std::string encode(const KvHead& head, const KvPageLayout& layout) {
+std::string encode(const KvHead& head, const KvPageLayout& layout, const Hash256& end) {
   Writer body;
   add(body, head.made_by);
   body.hash(head.source).hash(head.before).number(kPageTokens);
   body.number(layout.key_row).number(layout.value_row).number(head.first);
   body.number(int32_t(head.tokens.size()));
   body.raw({reinterpret_cast<const char*>(head.tokens.data()), head.tokens.size() * sizeof(int32_t)});
-  body.hash(kv_chain(head.before, head.tokens).back());
+  body.hash(end);
   Writer all;
   all.raw(kMagic).number(kVersion).number(uint32_t(kMagic.size() + 12 + body.out.size()));
   return std::move(all.raw(body.out).out);
@@ -137,8 +138,6 @@ Status check(const Decoded& it) {
     return broken("it begins at no page");
   if (it.head.first == 0 && it.head.before != kv_root(it.head.made_by))
     return broken("its first page follows something else");
-  if (kv_chain(it.head.before, it.head.tokens).back() != it.end)
-    return broken("its tokens are not those that its pages were made of");
   return {};
 }
 
@@ -202,19 +201,22 @@ Hash256 kv_root(const KvIdentity& identity) {
   return sha256(all.out);
 }
 
+Hash256 kv_link(const Hash256& before, std::span<const int32_t> page) {
+  return Sha256().add(std::as_bytes(std::span(before.bytes))).add(std::as_bytes(page)).finish();
+}
+
 std::vector<Hash256> kv_chain(const Hash256& before, std::span<const int32_t> tokens) {
   std::vector<Hash256> chain;
-  for (Hash256 last = before; !tokens.empty();) {
+  while (!tokens.empty()) {
     const auto page = tokens.first(std::min<size_t>(tokens.size(), kPageTokens));
-    last = Sha256().add(std::as_bytes(std::span(last.bytes))).add(std::as_bytes(page)).finish();
-    chain.push_back(last);
+    chain.push_back(kv_link(chain.empty() ? before : chain.back(), page));
     tokens = tokens.subspan(page.size());
   }
   return chain;
 }
 
 int64_t kv_file_bytes(const KvHead& head, const KvPageLayout& layout) {
-  return int64_t(encode(head, layout).size() + sizeof(uint32_t)) + pages_bytes(head, layout);
+  return int64_t(encode(head, layout, {}).size() + sizeof(uint32_t)) + pages_bytes(head, layout);
 }
 
 Status write_kv(const KvHead& head, const KvSnapshot& kv, const KvSink& sink) {
@@ -225,13 +227,13 @@ Status write_kv(const KvHead& head, const KvSnapshot& kv, const KvSink& sink) {
   CHECK(pool.shape == head.made_by.shape, "KV to be saved is of another shape");
   if (!codec_named(head.made_by.pack).ok())
     return Status(Code::unsupported, "attention state in " + head.made_by.pack + " is not saved");
-  std::string bytes = encode(head, pool.layout);
+  const std::vector<Hash256> chain = kv_chain(head.before, head.tokens);
+  std::string bytes = encode(head, pool.layout, chain.back());
   if (int64_t(bytes.size()) > kMostHeadBytes) return Status(Code::invalid, "too many tokens for one file");
   const uint32_t head_sum = crc32c(std::as_bytes(std::span(bytes)));
   bytes.append(reinterpret_cast<const char*>(&head_sum), sizeof(head_sum));
   TRY(sink(std::as_bytes(std::span(bytes))));
 
-  const std::vector<Hash256> chain = kv_chain(head.before, head.tokens);
   const int64_t lanes = lanes_of(pool.shape), each = kv_pages_for(kv.tokens);
   const int64_t most = kPageTokens * token_bytes(pool.shape, pool.layout) + int64_t(sizeof(uint32_t));
   Buffer staged = TRY(Buffer::make(pool.ledger(), Tag::io, most).with("saving attention state"));
@@ -269,31 +271,46 @@ KvSnapshot join(const KvBlocks& blocks, int32_t tokens) {
   return all;
 }
 
-Result<KvFile> KvFile::open(std::unique_ptr<File> file) {
-  const int64_t size = TRY(file->size());
-  std::string start(kMagic.size() + 8, '\0');
-  if (size < int64_t(start.size())) return broken("it is too short");
-  TRY(file->read(0, std::as_writable_bytes(std::span(start))));
-  if (!start.starts_with(kMagic)) return Status(Code::corrupt, "this is no saved attention state");
-  uint32_t version = 0, head_bytes = 0;
-  Reader(std::string_view(start).substr(kMagic.size())).number(version).number(head_bytes);
+namespace {
+
+// All of the head but its checksum, which is right.
+Result<std::string> read_head(const File& file, int64_t size) {
+  constexpr size_t kStart = kMagic.size() + 8;
+  if (size < int64_t(kStart)) return broken("it is too short");
+  std::string head(size_t(std::min(size, kFirstRead)), '\0');
+  TRY(file.read(0, std::as_writable_bytes(std::span(head))));
+  if (!head.starts_with(kMagic)) return Status(Code::corrupt, "this is no saved attention state");
+  uint32_t version = 0, head_bytes = 0, sum = 0;
+  Reader(std::string_view(head).substr(kMagic.size(), 8)).number(version).number(head_bytes);
   if (version != kVersion) {
     return Status(Code::unsupported, "saved attention state of format " + std::to_string(version) +
                                          "; this program reads " + std::to_string(kVersion));
   }
-  if (head_bytes < start.size() + 4 || head_bytes > std::min(kMostHeadBytes, size))
+  if (head_bytes < kStart + 4 || head_bytes > std::min(kMostHeadBytes, size))
     return broken("an impossible length of its head");
-  std::string head(head_bytes, '\0');
-  TRY(file->read(0, std::as_writable_bytes(std::span(head))));
-  uint32_t sum = 0;
+  const size_t known = std::min<size_t>(head.size(), head_bytes);
+  head.resize(head_bytes);
+  if (known < head.size())
+    TRY(file.read(int64_t(known), std::as_writable_bytes(std::span(head)).subspan(known)));
   std::memcpy(&sum, head.data() + head.size() - 4, 4);
   head.resize(head.size() - 4);
   if (crc32c(std::as_bytes(std::span(head))) != sum) return broken("its head has another checksum");
-  Decoded decoded = TRY(decode(std::string_view(head).substr(start.size())));
+  return head;
+}
+
+}  // namespace
+
+Result<KvFile> KvFile::open(std::unique_ptr<File> file, std::vector<Hash256> chain) {
+  const int64_t size = TRY(file->size());
+  const std::string head = TRY(read_head(*file, size));
+  const int64_t head_bytes = int64_t(head.size()) + 4;
+  Decoded decoded = TRY(decode(std::string_view(head).substr(kMagic.size() + 8)));
   TRY(check(decoded));
-  if (size != int64_t(head_bytes) + pages_bytes(decoded.head, decoded.layout))
+  if (chain.empty()) chain = kv_chain(decoded.head.before, decoded.head.tokens);
+  if (int64_t(chain.size()) != kv_pages_for(decoded.count) || chain.back() != decoded.end)
+    return broken("its tokens are not those that its pages were made of");
+  if (size != head_bytes + pages_bytes(decoded.head, decoded.layout))
     return broken("its pages are cut off, or something follows them");
-  std::vector<Hash256> chain = kv_chain(decoded.head.before, decoded.head.tokens);
   return KvFile(std::move(file), std::move(decoded.head), head_bytes, std::move(chain));
 }
 

@@ -28,6 +28,7 @@ Hash256 kv_salt(const Hash256& secret, std::string_view scope);
 
 // One hash a page of tokens, each over all before it: where two texts agree, so do these.
 Hash256 kv_root(const KvIdentity& identity);
+Hash256 kv_link(const Hash256& before, std::span<const int32_t> page);  // of one page, or the rest of one
 std::vector<Hash256> kv_chain(const Hash256& before, std::span<const int32_t> tokens);
 
 struct KvHead {
@@ -51,11 +52,13 @@ KvSnapshot join(const KvBlocks& blocks, int32_t tokens);
 
 class KvFile {
  public:
-  // Reads and checks the head; pages are checked when they are loaded.
-  static Result<KvFile> open(std::unique_ptr<File> file);
+  // Reads and checks the head; pages are checked when they are loaded. `chain`: kv_chain() of the tokens that
+  // whoever asks believes to be in it. They are not hashed again then, and no page of others is loaded.
+  static Result<KvFile> open(std::unique_ptr<File> file, std::vector<Hash256> chain = {});
   const KvHead& head() const { return head_; }
-  int64_t bytes() const;                         // of the whole file
-  Status made_by(const KvIdentity& ours) const;  // invalid: names the first difference
+  const std::vector<Hash256>& chain() const { return chain_; }  // of its tokens
+  int64_t bytes() const;                                        // of the whole file
+  Status made_by(const KvIdentity& ours) const;                 // invalid: names the first difference
   // The pages of at least the first `tokens` of the head, appended to `into`. After made_by() of the pool's
   // own. over_budget: they do not fit.
   Status load(KvPool& pool, int32_t tokens, KvBlocks& into) const;

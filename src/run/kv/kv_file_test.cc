@@ -128,6 +128,55 @@ TEST(KvFile, ASegmentGoesOnWhereAnotherEnds) {
   EXPECT_EQ(kv_chain(chain[1], rest.tokens).back(), chain.back());
 }
 
+// Readings of a file, counted.
+struct Counted : File {
+  Counted(std::unique_ptr<File> file, int& count) : of(std::move(file)), reads(count) {}
+  Result<int64_t> size() const override { return of->size(); }
+  Status read(int64_t offset, std::span<std::byte> out) const override {
+    ++reads;
+    return of->read(offset, out);
+  }
+  Status write(int64_t, std::span<const std::byte>) override { return none(); }
+  Status truncate(int64_t) override { return none(); }
+  Status sync() override { return none(); }
+  static Status none() { return Status(Code::unsupported, "it is read alone"); }
+  const std::unique_ptr<File> of;
+  int& reads;
+};
+
+TEST(KvFile, IsReadInOnePieceAPageAndOneForAHeadThatIsNotLong) {
+  for (const auto& [tokens, most] : {std::pair(64, 2), std::pair(200, 5), std::pair(1500, 26)}) {
+    Saved saved(tokens);
+    MemoryEnv env;
+    env.bytes("kv") = saved.bytes();
+    int reads = 0;
+    const auto file =
+        KvFile::open(std::make_unique<Counted>(env.open("kv", Open::read).value(), reads)).value();
+    KvBlocks blocks;
+    ASSERT_TRUE(file.load(*saved.pool, tokens, blocks).ok());
+    EXPECT_EQ(reads, most) << tokens;
+    EXPECT_TRUE(same(join(blocks, tokens), saved.kv, saved.pool->layout));
+  }
+}
+
+TEST(KvFile, OpensWithAChainThatIsKnownAndWithNoOther) {
+  Saved saved(200), other(200, 2);
+  MemoryEnv env;
+  env.bytes("kv") = saved.bytes();
+  const auto opened = [&](std::vector<Hash256> chain) {
+    return KvFile::open(env.open("kv", Open::read).value(), std::move(chain));
+  };
+  const auto chain = kv_chain(saved.head.before, saved.head.tokens);
+  EXPECT_EQ(opened({})->chain(), chain);
+  KvBlocks blocks;
+  EXPECT_TRUE(opened(chain)->load(*saved.pool, 200, blocks).ok());
+  EXPECT_EQ(opened(kv_chain(other.head.before, other.head.tokens)).code(), Code::corrupt);
+  EXPECT_EQ(opened({chain.begin(), chain.end() - 1}).code(), Code::corrupt);
+  std::vector<Hash256> mixed = chain;
+  mixed[1] = chain[2];  // its end is right: the page tells
+  EXPECT_EQ(opened(mixed)->load(*saved.pool, 200, blocks).code(), Code::corrupt);
+}
+
 TEST(KvFile, EveryFlippedBitIsRefusedInOneSentence) {
   Saved saved(70);
   MemoryEnv env;
