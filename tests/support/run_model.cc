@@ -5,8 +5,8 @@
 
 namespace varve {
 
-ModelRun::ModelRun(const std::string& path, int threads, Env& env) : pool_(threads), ops_(pool_) {
-  auto model = open_model(env, path, ledger_);
+ModelRun::ModelRun(const std::string& path, int threads, Env& env, Open* open) : pool_(threads), ops_(pool_) {
+  auto model = open != nullptr ? open(env, path, ledger_) : open_model(env, path, ledger_);
   if (!model.ok()) ADD_FAILURE() << std::move(model).status().text();
   CHECK(model.ok(), "the model opens");
   model_ = std::move(model).value();

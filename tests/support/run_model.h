@@ -16,7 +16,9 @@ using Logits = std::vector<float>;  // row after row
 
 class ModelRun {
  public:
-  explicit ModelRun(const std::string& path, int threads = 1, Env& env = posix_env());
+  using Open = Result<std::shared_ptr<const Model>>(Env&, const std::string&, Ledger&);
+  // `open`: open_model(), or another way to have its weights.
+  explicit ModelRun(const std::string& path, int threads = 1, Env& env = posix_env(), Open* open = nullptr);
   const Model& model() const { return *model_; }
   int32_t vocabulary() const { return model_->shape().vocabulary; }
   Ledger& ledger() { return ledger_; }

@@ -76,13 +76,57 @@ void PartPool::rank() {
   };
   std::stable_sort(by_rank_.begin(), by_rank_.end(), [&](int32_t a, int32_t b) { return key(a) < key(b); });
   for (size_t i = 0; i < by_rank_.size(); ++i) places_[size_t(by_rank_[i])].rank = int32_t(i);
-  int64_t bytes = 0;
-  keep_rank_ = 0;
-  while (keep_rank_ < int32_t(by_rank_.size())) {
-    bytes += parts_[size_t(by_rank_[size_t(keep_rank_)])].bytes;
-    if (bytes > keep_) break;
-    ++keep_rank_;
+  routed_room_ = keep_;
+  for (keep_rank_ = 0; keep_rank_ < int32_t(by_rank_.size()); ++keep_rank_) {
+    const int32_t part = by_rank_[size_t(keep_rank_)];
+    if (places_[size_t(part)].turn < 0) break;
+    const int64_t bytes = parts_[size_t(part)].bytes;
+    if (bytes > routed_room_) {
+      routed_room_ = 0;
+      break;
+    }
+    routed_room_ -= bytes;
   }
+  routed_.clear();
+  routed_bytes_ = 0;
+  for (size_t part = 0; part < places_.size(); ++part) {
+    const Place& place = places_[part];
+    if (place.turn >= 0 || place.stays == nullptr) continue;
+    routed_.push_back(int32_t(part));
+    routed_bytes_ += place.stays->size();
+  }
+}
+
+std::shared_ptr<const Buffer> PartPool::drop(int32_t part) {
+  Place& place = places_[size_t(part)];
+  counts_.resident_bytes -= place.stays->size();
+  if (const auto routed = std::find(routed_.begin(), routed_.end(), part); routed != routed_.end()) {
+    routed_bytes_ -= place.stays->size();
+    routed_.erase(routed);
+  }
+  return std::move(place.stays);
+}
+
+// Makes room for it among those outside of the order. What is pinned stays.
+bool PartPool::may_stay(int32_t part, std::vector<std::shared_ptr<const Buffer>>& gone) {
+  const Place& place = places_[size_t(part)];
+  if (place.turn >= 0) return place.rank < keep_rank_;
+  const int64_t bytes = parts_[size_t(part)].bytes;
+  if (bytes > routed_room_) return false;
+  for (bool cleared = false; routed_bytes_ + bytes > routed_room_;) {
+    const auto leaves = std::find_if(routed_.begin(), routed_.end(), [&](int32_t one) {
+      const Place& other = places_[size_t(one)];
+      return !other.marked && other.stays.use_count() == 1;
+    });
+    if (leaves != routed_.end()) {
+      gone.push_back(drop(*leaves));
+    } else if (std::exchange(cleared, true)) {
+      return false;
+    } else {
+      for (const int32_t one : routed_) places_[size_t(one)].marked = false;
+    }
+  }
+  return true;
 }
 
 void PartPool::keep(int64_t bytes) {
@@ -96,10 +140,10 @@ void PartPool::keep(int64_t bytes) {
 
 std::vector<std::shared_ptr<const Buffer>> PartPool::leave() {
   std::vector<std::shared_ptr<const Buffer>> gone;
-  for (Place& place : places_) {
+  for (size_t part = 0; part < places_.size(); ++part) {
+    const Place& place = places_[part];
     if (place.stays == nullptr || place.rank < keep_rank_) continue;
-    counts_.resident_bytes -= place.stays->size();
-    gone.push_back(std::move(place.stays));
+    if (place.turn >= 0 || routed_bytes_ > routed_room_) gone.push_back(drop(int32_t(part)));
   }
   return gone;
 }
@@ -112,8 +156,7 @@ void PartPool::shrink(int64_t bytes) {
     Place& place = places_[size_t(*part)];
     if (place.stays == nullptr || place.stays.use_count() > 1) continue;
     bytes -= place.stays->size();
-    counts_.resident_bytes -= place.stays->size();
-    gone.push_back(std::move(place.stays));
+    gone.push_back(drop(*part));
   }
 }
 
@@ -146,6 +189,11 @@ Result<PartPool::Taken> PartPool::take(int32_t part) {
   const auto there = [&] {
     return place.stays != nullptr || (place.slot >= 0 && slots_[size_t(place.slot)].fill == Fill::ready);
   };
+  if (place.turn < 0) {
+    place.marked = true;
+    counts_.routed_foreseen += std::exchange(place.expected, false);
+    ++counts_.routed, counts_.routed_there += there();
+  }
   if (!there()) {
     const auto start = std::chrono::steady_clock::now();
     ++place.wanted;
@@ -162,6 +210,21 @@ Result<PartPool::Taken> PartPool::take(int32_t part) {
   }
   if (place.turn >= 0) at_ = (place.turn + 1) % int32_t(order_.size());
   return pin(part);
+}
+
+void PartPool::expect(std::vector<int32_t> parts) {
+  std::lock_guard lock(mutex_);
+  for (const int32_t part : expected_[0]) places_[size_t(part)].expected = false;
+  expected_[0] = std::exchange(expected_[1], {});
+  for (const int32_t part : parts) {
+    Place& place = places_[size_t(part)];
+    if (place.turn >= 0) continue;
+    if (place.stays != nullptr) place.marked = true;
+    if (!is_missing(part) || parts_[size_t(part)].bytes > routed_room_) continue;
+    place.expected = true;
+    expected_[1].push_back(part);
+  }
+  if (!expected_[1].empty()) work_.notify_all();
 }
 
 PartPool::Taken PartPool::pin(int32_t part) {

@@ -1,8 +1,12 @@
 // PartPool: parts of a file on their way to whoever computes with them. A few threads read ahead of the pass
 // into a ring of buffers; some parts stay where they are once they were read. Which part is read next follows
-// from where the pass is alone: there is no queue that a jump could make wrong.
+// from where the pass is alone: there is no queue that a jump could make wrong. Parts that no pass counts on
+// (the experts of a mixture, as in EdgeMoE, Yi et al. 2023) stay as they are used, where the others leave
+// room: one bit a part says whether it was taken, or is expected, since the bits were last cleared, and those
+// without it leave first (marking; Fiat et al. 1991).
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -37,6 +41,9 @@ class PartPool : private Shrinker {
   // Of parts, in the order of a pass; the next pass follows. Parts that are not in it come when asked for.
   void follow(std::vector<int32_t> order);
   Result<Taken> take(int32_t part);  // waits for the disk if it must
+  // Parts outside of the order that are likely to be taken after those of the last call, which still hold:
+  // they are read while nobody waits, where they may stay.
+  void expect(std::vector<int32_t> parts);
   // Bytes from within `part` on that no pass waits for: of the part if it stays, else read by the caller.
   Result<Taken> read_alone(int32_t part, FilePart what);
   void keep(int64_t bytes);
@@ -60,6 +67,7 @@ class PartPool : private Shrinker {
     int32_t turn = -1;  // in the order of a pass
     int32_t rank = 0;   // who stays: the lower ones
     bool failed = false;
+    bool marked = false, expected = false;  // outside of the order
     Status problem;
   };
   struct Errand {
@@ -82,6 +90,8 @@ class PartPool : private Shrinker {
   void release(int32_t slot);
   void rank();
   std::vector<std::shared_ptr<const Buffer>> leave();
+  bool may_stay(int32_t part, std::vector<std::shared_ptr<const Buffer>>& gone);
+  std::shared_ptr<const Buffer> drop(int32_t part);
 
   const std::unique_ptr<File> file_;
   const std::string path_;
@@ -97,6 +107,9 @@ class PartPool : private Shrinker {
   std::vector<Place> places_;
   std::vector<int32_t> order_, by_rank_;
   std::deque<int32_t> wanted_;
+  std::array<std::vector<int32_t>, 2> expected_;  // of the last call but one, of the last
+  std::vector<int32_t> routed_;                   // outside of the order, that stay; the oldest first
+  int64_t routed_bytes_ = 0, routed_room_ = 0;
   int32_t at_ = 0;  // the turn that comes next
   int64_t keep_ = 0;
   int32_t keep_rank_ = 0;

@@ -1,6 +1,7 @@
 // The reading side of a PartPool: what its threads do.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "run/weights/part_pool.h"
 
@@ -42,6 +43,9 @@ std::optional<PartPool::Errand> PartPool::next_errand() {
     place.problem = Status(Code::over_budget, "too many weights are in use at a time for the room to stream");
     ready_.notify_all();
   }
+  for (const auto& call : expected_)
+    for (const int32_t part : call)  // in slots that are free: what a pass needs soon is not thrown out
+      if (auto errand = errand_for(part, std::numeric_limits<int32_t>::max())) return errand;
   const auto count = int32_t(order_.size());
   for (int32_t ahead = 0; ahead < count; ++ahead) {
     const int32_t part = order_[size_t((at_ + ahead) % count)];
@@ -137,15 +141,18 @@ void PartPool::end(Errand errand, Status read, std::unique_lock<std::mutex>& loc
   place.failed = slot.broken;
   const int64_t bytes = parts_[size_t(errand.part)].bytes;
   std::shared_ptr<const Buffer> kept;
-  if (!place.failed && place.rank < keep_rank_) {
+  std::vector<std::shared_ptr<const Buffer>> gone;
+  if (!place.failed && may_stay(errand.part, gone)) {
     lock.unlock();
+    gone.clear();
     kept = copy(slot.room.subspan(size_t(slot.shift), size_t(bytes)));
     lock.lock();
   }
   counts_.read_bytes += bytes, ++counts_.reads;
   slot.fill = Fill::ready;
-  if (kept != nullptr && place.rank < keep_rank_) {
+  if (kept != nullptr && place.stays == nullptr && may_stay(errand.part, gone)) {
     counts_.resident_bytes += kept->size();
+    if (place.turn < 0) routed_.push_back(errand.part), routed_bytes_ += kept->size();
     place.stays = std::move(kept);
   }
   if (place.stays != nullptr || place.failed) {

@@ -65,6 +65,7 @@ class PlannedWeights : public WeightStore, public Streaming {
   Result<WeightPin> pin_from(WeightId id, int32_t first, int32_t of_stack) const override;
   bool streams() const override { return true; }
   void hint(std::span<const WeightId> pass) const override;
+  void expect(std::span<const Likely> likely) const override;
   int64_t resident_bytes() const override {
     return vectors_.bytes() + measured_.ring_bytes + pool_->counts().resident_bytes;
   }
@@ -124,6 +125,14 @@ void PlannedWeights::hint(std::span<const WeightId> pass) const {
     for (int32_t i = 0; i < cuts_[id].parts; ++i) order.push_back(cuts_[id].first_part + i);
   }
   pool_->follow(std::move(order));
+}
+
+void PlannedWeights::expect(std::span<const Likely> likely) const {
+  std::vector<int32_t> parts;
+  for (const Likely& one : likely)
+    for (int32_t i = 0; i < cuts_[one.id].parts; ++i)
+      parts.push_back(part_of(one.id, i * cuts_[one.id].rows, one.of_stack));
+  pool_->expect(std::move(parts));
 }
 
 Result<WeightPin> PlannedWeights::pin_from(WeightId id, int32_t first, int32_t of_stack) const {

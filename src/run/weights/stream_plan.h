@@ -44,6 +44,9 @@ struct StreamCounts {  // since the store was opened
   int64_t read_bytes = 0, reads = 0;
   int64_t resident_bytes = 0;  // of matrices, now
   double waited_seconds = 0;   // of whoever computes, for the disk
+  // Of parts of experts: how many were asked for, were in memory then, and were read because they were
+  // expected.
+  int64_t routed = 0, routed_there = 0, routed_foreseen = 0;
 };
 
 class Streaming {  // the side of a WeightStore that streams by a plan

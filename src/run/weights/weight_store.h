@@ -67,6 +67,12 @@ class WeightStore {
   virtual bool streams() const { return false; }  // then few rows at a time cost less than all
   // The weights of a pass in the order of their use; the next pass follows. Never waits.
   virtual void hint(std::span<const WeightId> pass) const = 0;
+  // Matrices of stacks that are likely to be used after those of the last call. Never waits.
+  struct Likely {
+    WeightId id;
+    int32_t of_stack;
+  };
+  virtual void expect(std::span<const Likely>) const {}
   virtual int64_t resident_bytes() const = 0;
   virtual Streaming* streaming() const { return nullptr; }  // null: this store has no plan
 };

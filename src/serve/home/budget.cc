@@ -21,6 +21,8 @@ Json of_plan(const StreamPlan& plan, const StreamCounts& counts) {
   out.set("predicted_tokens_per_s", plan.tokens_per_second()).set("weights", std::move(groups));
   out.set("stay_now", counts.resident_bytes).set("read_so_far", counts.read_bytes);
   out.set("left_out", plan.leaves_out ? plan.pass_bytes - plan.resident_bytes : 0);
+  out.set("experts_asked_for", counts.routed).set("experts_there", counts.routed_there);
+  out.set("experts_foreseen", counts.routed_foreseen);
   return out.set("waited_s", counts.waited_seconds);
 }
 

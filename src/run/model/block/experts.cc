@@ -11,6 +11,8 @@
 namespace varve {
 namespace {
 
+constexpr int32_t kForeseenRows = 4;
+
 struct Choice {  // which rows an expert gets, and with which weight
   std::vector<int32_t> rows;
   std::vector<float> weights;
@@ -93,6 +95,27 @@ Result<std::vector<Choice>> route(Step& step, const DecoderParts& parts, const L
   return choices;
 }
 
+// Which experts the next layer will choose is nearly said by its router and these rows already: what a layer
+// adds is little beside what goes through it (EdgeMoE, Yi et al. 2023; Pre-gated MoE, Hwang et al. 2024 train
+// for it). Few rows: many would choose them all.
+Status foresee(Step& step, const DecoderParts& parts, const LayerWeights& weights, Rows rows) {
+  if (!parts.store.streams() || weights.next_router == kNoWeight || rows.count() > kForeseenRows) return {};
+  const ExpertSpec& spec = parts.spec.experts;
+  const int64_t mark = step.scratch.mark();
+  Rows logits = step.scratch.take(rows.count(), spec.count);
+  TRY(project(step, parts.store, Affine{weights.next_router, kNoWeight}, rows, logits));
+  Router router(spec, {});
+  std::vector<WeightStore::Likely> likely;
+  for (int32_t row = 0; row < rows.count(); ++row) {
+    step.ops.store(logits.slice(row, 1), router.logits());
+    for (const int32_t expert : router.choose())
+      for (const WeightId stack : weights.next_experts) likely.push_back({stack, expert});
+  }
+  step.scratch.release(mark);
+  parts.store.expect(likely);
+  return {};
+}
+
 struct Expert {
   int32_t number;
   std::span<const int32_t> rows;  // of the step, that it gets; ascending
@@ -172,6 +195,7 @@ Status run_shared(Step& step, const DecoderParts& parts, const LayerWeights& wei
 Status experts_forward(Step& step, const DecoderParts& parts, const LayerWeights& weights, Rows rows) {
   const int64_t mark = step.scratch.mark();
   const auto choices = TRY(route(step, parts, weights, rows));
+  TRY(foresee(step, parts, weights, rows));
   Rows sum = step.scratch.take(rows.count(), parts.spec.width);
   step.ops.fill(sum, 0);
   for (int32_t expert = 0; expert < parts.spec.experts.count; ++expert) {

@@ -220,6 +220,12 @@ Result<DecoderWeights> find_weights(const DecoderSpec& spec, const WeightStore& 
   found.output.bias = TRY(finder.optional("output.bias", {1, spec.vocabulary}));
   for (size_t i = 0; i < spec.layers.size(); ++i) found.layers.push_back(TRY(find_layer(spec, i, finder)));
   TRY(finder.all_layers_used(spec.layers.size()));
+  for (size_t i = 0; i + 1 < found.layers.size(); ++i) {
+    const LayerWeights& next = found.layers[i + 1];
+    found.layers[i].next_router = next.router.weight;
+    for (const Affine* stack : {&next.expert_gate, &next.expert_up, &next.expert_down})
+      if (!stack->empty()) found.layers[i].next_experts.push_back(stack->weight);
+  }
   return found;
 }
 

@@ -26,6 +26,9 @@ struct LayerWeights {
   // Experts: stacks of matrices (without expert_gate, expert_up holds both), and one shared expert.
   Affine router, expert_gate, expert_up, expert_down;
   Affine shared_gate, shared_up, shared_down, shared_router;
+  // Of the next layer, whose experts can be expected before it is reached; empty when it has none.
+  WeightId next_router = kNoWeight;
+  std::vector<WeightId> next_experts = {};
   int32_t rank = 0;  // the most rows of a `narrow`
 
   std::vector<WeightId> all() const;  // for WeightStore::hint

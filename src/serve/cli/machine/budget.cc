@@ -20,8 +20,8 @@ void row(std::ostream& out, const std::string& name, int64_t bytes, const std::s
   out << line << (note.empty() ? "" : "  ") << note << "\n";
 }
 
-std::string percent(int64_t part, int64_t of) {
-  return std::to_string(of > 0 ? (part * 100 + of / 2) / of : 0) + " % stays";
+std::string percent(int64_t part, int64_t of, const std::string& what = "stays") {
+  return std::to_string(of > 0 ? (part * 100 + of / 2) / of : 0) + " % " + what;
 }
 
 void print(const Json& report, std::ostream& out) {
@@ -49,7 +49,8 @@ void print(const Json& report, std::ostream& out) {
   row(out, "  of it streams from disk", plan["streamed_a_token"].as_int());
   if (plan["read_by_row"].as_int() > 0) row(out, "tables read by row", plan["read_by_row"].as_int());
   if (plan["experts_read_when_chosen"].as_int() > 0)
-    row(out, "experts, read when chosen", plan["experts_read_when_chosen"].as_int());
+    row(out, "experts, read when chosen", plan["experts_read_when_chosen"].as_int(),
+        percent(plan["experts_there"].as_int(), plan["experts_asked_for"].as_int(), "were there"));
   row(out, "buffers to stream through", plan["buffers"].as_int());
   char line[256];
   std::snprintf(line, sizeof line,
