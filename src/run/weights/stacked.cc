@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "core/base/check.h"
+#include "core/base/log.h"
 #include "core/budget/buffer.h"
 #include "run/weights/stream_plan.h"
 
@@ -152,9 +153,11 @@ void StackedWeights::keep(int64_t bytes) {
     bytes -= entries_[order_[goal]].bytes;
   drop([&](int64_t, size_t left) { return left > goal; });
   loading_ = true;
-  for (size_t place = loaded(); place < goal && load(place).ok(); ++place) {
-  }
+  Status read;
+  for (size_t place = loaded(); place < goal && read.ok(); ++place) read = load(place);
   loading_ = false;
+  if (!read.ok() && read.code() != Code::over_budget)  // no room: it runs with those that there are
+    log(LogLevel::warning, "residual blocks are left out: " + read.text());
 }
 
 }  // namespace
