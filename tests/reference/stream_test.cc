@@ -61,7 +61,8 @@ class FrozenBase : public ::testing::Test {
 
 TEST_F(FrozenBase, OfEveryNumberFormatLearnsStreamedAsResident) {
   for (const std::string& format : codecs().names()) {
-    if (!codec_named(format).value()->gguf_type()) continue;
+    const Codec& codec = *codec_named(format).value();
+    if (!codec.gguf_type() || codec.sparse()) continue;  // next to nothing is left of random weights
     write(format);
     const Outcome resident = learn(-1, 6), streamed = learn(0, 6);
     ASSERT_EQ(resident.losses.size(), 6u) << format;

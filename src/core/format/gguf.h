@@ -59,6 +59,8 @@ struct GgufTensor {
   bool operator==(const GgufTensor&) const = default;
 };
 
+// Tensor types from here on are this program's own, far from what GGUF counts; as kOwnTypes of math/codec.
+inline constexpr uint32_t kOwnTensorTypes = 0x7661'0000;
 // Block geometry of a tensor type: values and bytes of one block. not_found when the type is unknown.
 struct GgufBlock {
   int64_t values, bytes;

@@ -54,10 +54,19 @@ constexpr std::array<GgufBlock, 43> kBlocks = {{
     {64, 18, "q2_0"},
 }};
 
+// Types that GGUF does not have and only this program reads, from kOwnTensorTypes on.
+constexpr std::array<GgufBlock, 3> kOwnBlocks = {{
+    {128, 3, "top1"},
+    {64, 26, "s4_0"},
+    {256, 78, "slim2"},
+}};
+
 }  // namespace
 
 Result<GgufBlock> gguf_block(uint32_t type) {
   if (type < kBlocks.size() && kBlocks[type].values > 0) return kBlocks[type];
+  if (type >= kOwnTensorTypes && type - kOwnTensorTypes < kOwnBlocks.size())
+    return kOwnBlocks[type - kOwnTensorTypes];
   return Status(Code::not_found, "GGUF has no tensor type " + std::to_string(type) + " that is known here");
 }
 

@@ -39,6 +39,9 @@ class Work {
       report_.elements += int64_t(weight.from.rows) * weight.from.cols * weight.from.stack;
     }
     product_ = TRY(CompressedFile::open(env_, options_.out, TRY(plan_text())));
+    for (const auto& method : recipe_.methods) {
+      if (method->reshapes()) TRY(reshape(*method));
+    }
     TRY(calibrate());
     TRY(decide());
     fill_report();
@@ -69,6 +72,22 @@ class Work {
     return json.dump();
   }
 
+  Status reshape(const Compressor& method) {
+    if (options_.calibrate.empty())
+      return Status(Code::invalid, "'" + recipe_.text + "' needs a text to calibrate by: --calibrate TEXT");
+    if (path_ != options_.model)
+      return Status(Code::invalid, "one method that begins with another shape, not two");
+    const std::string path = product_->work("reshaped");
+    if (!TRY(env_.exists(path))) {
+      TRY(open_reader());
+      TRY(method.reshape(*draft_, {*model_, *train_, text_}, path));
+    }
+    model_.reset(), train_.reset();
+    path_ = path;
+    draft_ = TRY(Draft::open(env_, path_, ops_, ledger_));
+    return {};
+  }
+
   bool measures() const {
     return recipe_.target && recipe_.target->measured.value_or(!options_.calibrate.empty());
   }
@@ -97,7 +116,7 @@ class Work {
 
   Status open_reader() {
     if (model_ != nullptr) return {};
-    model_ = TRY(open_somehow(env_, options_.model, ledger_));
+    model_ = TRY(open_somehow(env_, path_, ledger_));
     text_ =
         TRY(read_calibration(env_, options_.calibrate, *model_, options_.tokens, options_.length, ledger_));
     train_.emplace(TRY(TrainOps::make(threads_, ledger_, TrainOps::Precision::bf16)));
@@ -107,7 +126,7 @@ class Work {
   void set_types() {
     for (Weight& weight : draft_->weights()) {
       const Codec& wanted = recipe_.type != nullptr ? *recipe_.type : *weight.from.codec;
-      if (weight.rounds) weight.codec = &fitting(wanted, weight.cols());
+      if (weight.rounds) weight.codec = &fitting(wanted, weight.cols(), weight.role().starts_with("blk."));
     }
   }
 
@@ -142,7 +161,7 @@ class Work {
 
   // What stays as it is.
   Status copy_rest() {
-    const auto from = TRY(env_.open(options_.model, Open::read));
+    const auto from = TRY(env_.open(path_, Open::read));
     std::vector<std::byte> piece;
     for (size_t i = 0; i < draft_->weights().size(); ++i) {
       const Weight& weight = draft_->weights()[i];
@@ -255,6 +274,7 @@ class Work {
   Ops ops_;
   Ledger& ledger_;
   const CompressProgress& progress_;
+  std::string path_ = options_.model;  // of the model that is rounded
   std::unique_ptr<Draft> draft_;
   std::unique_ptr<CompressedFile> product_;
   std::shared_ptr<const Model> model_;  // when a text is read

@@ -47,16 +47,16 @@ Result<std::unique_ptr<CompressedFile>> CompressedFile::open(Env& env, const std
   std::unique_ptr<CompressedFile> product(new CompressedFile(env, out));
   TRY(env.make_folder(product->folder_));
   product->lock_ = TRY(env.lock(product->work("lock")).with("compressing to " + out));
+  TRY(remove_leftovers(env, product->folder_));
   const std::string path = product->work("plan");
   if (TRY(env.exists(path))) {
     const auto before = TRY(read_file(env, path, kMostPlan));
     if (std::equal(before.begin(), before.end(), bytes_of(plan).begin(), bytes_of(plan).end()))
       return product;
   }
-  for (const char* name : {"plan", "seen", "choice", "marks", "model"}) {
+  for (const char* name : {"plan", "seen", "choice", "marks", "reshaped", "model"}) {
     if (TRY(env.exists(product->work(name)))) TRY(env.remove(product->work(name)));
   }
-  TRY(remove_leftovers(env, product->folder_));
   TRY(write_file(env, path, bytes_of(plan)));
   return product;
 }
@@ -129,7 +129,7 @@ Status CompressedFile::commit() {
   TRY(file_->sync());
   file_.reset(), marks_.reset();
   TRY(env_.rename(work("model"), out_));
-  for (const char* name : {"plan", "seen", "choice", "marks"}) {
+  for (const char* name : {"plan", "seen", "choice", "marks", "reshaped"}) {
     if (TRY(env_.exists(work(name)))) TRY(env_.remove(work(name)));
   }
   lock_.reset();

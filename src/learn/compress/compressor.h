@@ -19,6 +19,15 @@ namespace varve {
 
 class Draft;  // draft.h
 class CompressedFile;
+class Model;
+class TrainOps;
+struct CalibrationText;
+
+struct Reading {  // of the calibration text, by the model that is compressed
+  const Model& model;
+  TrainOps& ops;
+  const CalibrationText& text;
+};
 
 // What calibration says of the input of a weight, by column; nothing where no text was read, or where the
 // rows do not pass the weight as a whole (experts).
@@ -57,6 +66,9 @@ class Compressor {
  public:
   virtual ~Compressor() = default;
   virtual Sight sight() const { return Sight::nothing; }
+  // true: begins with another model in place of this one, which reshape() writes to a file; it needs a text.
+  virtual bool reshapes() const { return false; }
+  virtual Status reshape(const Draft&, const Reading&, const std::string& /*file*/) const { return {}; }
   // Looks at the whole model before any of it is written, and may cut shapes and change vectors.
   virtual Status plan(Draft&) { return {}; }
   // Rows [first, ...) of a weight that rounds, and what was seen of its input, on their way.

@@ -34,8 +34,10 @@ std::span<const Codec* const> rounding_formats() {
   return all;
 }
 
-const Codec& fitting(const Codec& wanted, int32_t cols) {
-  const auto fits = [&](const Codec& one) { return cols % int32_t(one.block_values()) == 0; };
+const Codec& fitting(const Codec& wanted, int32_t cols, bool may_be_sparse) {
+  const auto fits = [&](const Codec& one) {
+    return cols % int32_t(one.block_values()) == 0 && (may_be_sparse || !one.sparse());
+  };
   const auto bits = [](const Codec& one) { return double(one.block_bytes()) / double(one.block_values()); };
   if (fits(wanted)) return wanted;
   for (const Codec* one : rounding_formats()) {
@@ -82,8 +84,8 @@ Result<std::unique_ptr<Draft>> Draft::open(Env& env, const std::string& path, Op
   return draft;
 }
 
-Weight* Draft::find(std::string_view role) {
-  for (Weight& one : weights_) {
+const Weight* Draft::find(std::string_view role) const {
+  for (const Weight& one : weights_) {
     if (one.role() == role) return &one;
   }
   return nullptr;

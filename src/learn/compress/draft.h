@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <utility>
 
 #include "core/base/hash.h"
 #include "learn/compress/compressor.h"
@@ -33,7 +34,8 @@ class Draft {
 
   std::vector<Weight>& weights() { return weights_; }  // in the order of the file
   const std::vector<Weight>& weights() const { return weights_; }
-  Weight* find(std::string_view role);
+  const Weight* find(std::string_view role) const;
+  Weight* find(std::string_view role) { return const_cast<Weight*>(std::as_const(*this).find(role)); }
   std::map<std::string, GgufValue, std::less<>>& metadata() { return metadata_; }
   const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
   // A vector of the model as it is now, "blk.0.attn_norm", and one in its place or a new one.
@@ -97,8 +99,9 @@ inline std::string input_of(std::string_view role, int32_t of_stack) {
 // The layer of "blk.7.ffn_up"; -1: of none.
 int32_t layer_of(std::string_view role);
 
-// A format for rows of so many values: `wanted`, or where these are no whole blocks of it the next larger.
-const Codec& fitting(const Codec& wanted, int32_t cols);
+// A format for rows of so many values: `wanted`, or the next larger where these are no whole blocks of it, or
+// where it keeps a part of them and all are of use: in the table and the head.
+const Codec& fitting(const Codec& wanted, int32_t cols, bool may_be_sparse = true);
 // Those that a compressed weight may have, by growing size.
 std::span<const Codec* const> rounding_formats();
 

@@ -68,6 +68,24 @@ struct CompressRig {
     EXPECT_TRUE(writer.write(posix_env(), folder / "experts.gguf").ok());
     base = folder / "experts.gguf";
   }
+  // The same with every so many-th value of a layer's matrices so much larger.
+  void scale_every(size_t step, float by) {
+    const auto mapping = posix_env().map(base).value();
+    const Gguf gguf = Gguf::parse(mapping->bytes()).value();
+    GgufWriter writer;
+    for (const auto& [key, value] : gguf.metadata()) writer.set(key, value);
+    std::deque<std::vector<std::byte>> changed;
+    for (const GgufTensor& tensor : gguf.tensors()) {
+      const auto bytes = mapping->bytes().subspan(size_t(tensor.offset), size_t(tensor.bytes));
+      auto& own = changed.emplace_back(bytes.begin(), bytes.end());
+      auto* values = reinterpret_cast<float*>(own.data());
+      const bool matrix = tensor.name.starts_with("blk.") && tensor.shape.size() == 2;
+      for (size_t i = 0; matrix && i < own.size() / 4; i += step) values[i] *= by;
+      writer.add(tensor.name, tensor.type, tensor.shape, own);
+    }
+    EXPECT_TRUE(writer.write(posix_env(), folder / "scaled.gguf").ok());
+    base = folder / "scaled.gguf";
+  }
   std::shared_ptr<const Model> open(const std::string& path) {
     auto model = open_model(posix_env(), path, ledger);
     EXPECT_TRUE(model.ok()) << std::string(std::move(model).status().message());

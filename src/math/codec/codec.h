@@ -15,12 +15,16 @@ namespace varve {
 
 enum class Format : uint8_t;  // math/kernel/format.h
 
+inline constexpr uint32_t kOwnTypes = 0x7661'0000;  // element types from here on GGUF itself does not have
+
 class Codec {
  public:
   virtual ~Codec() = default;
   virtual std::string_view name() const = 0;
   virtual size_t block_values() const = 0;
   virtual size_t block_bytes() const = 0;
+  // Of a block, at most; the others are 0.
+  virtual size_t kept_values() const { return block_values(); }
   // The element type number of GGUF files, when the format has one.
   virtual std::optional<uint32_t> gguf_type() const { return std::nullopt; }
   // The kernel rows of this format, when it has some; without, everything goes through decode().
@@ -37,6 +41,7 @@ class Codec {
   // Rows are CodedRow (math/kernel/kernel.h), and multiplied as the bf16 that they mean.
   virtual bool coded() const { return false; }
 
+  bool sparse() const { return kept_values() < block_values(); }
   int64_t bytes_for(int64_t values) const {
     return values / int64_t(block_values()) * int64_t(block_bytes());
   }

@@ -215,7 +215,7 @@ uint8_t Grid::nearest_of_uneven(float value) const {
 }
 
 const Grid* grid_of(const Codec& codec) {
-  if (!codec.format()) return nullptr;
+  if (!codec.format()) return codec.name() == "slim2" ? &slim2_grid() : nullptr;
   switch (*codec.format()) {
     case Format::q8_0: return &kQ8;
     case Format::q4_0: return &kQ4_0;

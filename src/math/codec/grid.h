@@ -27,6 +27,20 @@ struct Grid {
 
   bool even = true;  // levels are 1 apart
 
+  // > 0: each group of a block has codes of its own width, 1 to 3 bits, so many in all; `levels` are the
+  // widest's.
+  size_t widths = 0;
+  void (*set_widths)(std::span<const uint8_t> widths, std::byte* block) = nullptr;  // before all else
+  size_t (*width_of)(size_t group, const std::byte* block) = nullptr;
+  Grid with_width(size_t bits) const {
+    Grid narrow = *this;
+    narrow.levels = levels.first(size_t(1) << bits);
+    return narrow;
+  }
+  Grid of(size_t which, const std::byte* block) const {  // as this group has it
+    return widths == 0 ? *this : with_width(width_of(which, block));
+  }
+
   uint8_t nearest(float value) const {  // the code of the level nearest to `value`
     if (!even) return nearest_of_uneven(value);
     const float from = value - levels.front(), most = float(levels.size() - 1);
@@ -37,5 +51,6 @@ struct Grid {
 
 // Null: a format that has none (plain floats, tq1_0).
 const Grid* grid_of(const Codec& codec);
+const Grid& slim2_grid();  // with the format's own file
 
 }  // namespace varve

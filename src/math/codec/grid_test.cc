@@ -22,6 +22,11 @@ TEST_P(EveryGrid, holds_what_its_codec_decodes) {
     alignas(2) std::byte block[256];
     for (std::byte& byte : block) byte = std::byte(random());
     const size_t values = codec.block_values();
+    if (grid->widths > 0) {
+      std::vector<uint8_t> widths(values / grid->group, uint8_t(grid->widths * grid->group / values));
+      ++widths[random() % 4], --widths[4 + random() % 4];
+      grid->set_widths(widths, block);
+    }
     codec::Line largest{grid->negative ? -0.7f : 0.7f, grid->mins ? 0.5f : 0};
     if (grid->multiples > 0) grid->begin(largest, block);
     std::vector<codec::Line> lines;
@@ -35,7 +40,7 @@ TEST_P(EveryGrid, holds_what_its_codec_decodes) {
     }
     std::vector<uint8_t> codes;
     for (size_t i = 0; i < values; ++i) {
-      codes.push_back(uint8_t(random() % grid->levels.size()));
+      codes.push_back(uint8_t(random() % grid->of(i / grid->group, block).levels.size()));
       grid->set_code(i, codes[i], block);
     }
     std::vector<float> decoded(values);

@@ -54,14 +54,16 @@ void Corrected::block(std::span<float> x, size_t at, size_t end, std::byte* bloc
     if (std::abs(line.scale) > std::abs(largest.scale)) largest.scale = line.scale;
     largest.min = std::max(largest.min, line.min);
   }
+  Grid own = grid_.of(0, block);
   for (size_t i = 0; i < values; ++i) {
     const size_t group = i / grid_.group, column = at + i;
+    if (i % grid_.group == 0) own = grid_.of(group, block);
     if (i > 0 && i % grid_.group == 0) {
       lines[group] = fit_within(grid_, group, x.subspan(column, grid_.group), weights.subspan(i, grid_.group),
                                 largest, block);
     }
     const codec::Line& line = lines[group];
-    const uint8_t code = into.codes[column] = code_on(grid_, line, x[column]);
+    const uint8_t code = into.codes[column] = code_on(own, line, x[column]);
     grid_.set_code(i, code, block);
     const float value = line.scale * grid_.levels[code] - line.min;
     errors[i] = (value - x[column]) / behind(column)[column];

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "learn/compress/method/companion.h"
+#include "learn/compress/method/principal.h"
 #include "math/kernel/kernel.h"
 
 namespace varve::compress {
@@ -16,23 +17,6 @@ constexpr int kPowers = 6;
 struct Factors {            // E ~ b a
   std::vector<float> a, b;  // [rank][cols], [rank][rows]: b is kept with its columns one after another
 };
-
-// Makes the vectors orthonormal, one after another.
-void orthonormal(std::vector<float>& vectors, size_t n) {
-  for (size_t i = 0; i * n < vectors.size(); ++i) {
-    const std::span<float> own(vectors.data() + i * n, n);
-    for (size_t j = 0; j <= i; ++j) {
-      const float* other = vectors.data() + j * n;
-      double dot = 0;
-      for (size_t k = 0; k < n; ++k) dot += double(own[k]) * double(other[k]);
-      if (j == i) {
-        for (float& one : own) one = dot > 1e-30 ? float(double(one) / std::sqrt(dot)) : 0;
-      } else {
-        for (size_t k = 0; k < n; ++k) own[k] -= float(dot) * other[k];
-      }
-    }
-  }
-}
 
 class Lorc : public Compressor {
  public:

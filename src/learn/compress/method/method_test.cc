@@ -1,5 +1,6 @@
 // What each method is for: the one thing that makes it that method.
 #include <algorithm>
+#include <cmath>
 
 #include "learn/compress/rig_test.h"
 #include "run/weights/stream_plan.h"
@@ -11,6 +12,30 @@ struct Method : testing::Test, CompressRig {
   Gguf head(const std::string& name) {
     const auto mapping = posix_env().map(folder / name).value();
     return Gguf::parse(mapping->bytes()).value();
+  }
+  // Of a weight, with what lies beside it.
+  std::vector<float> values(const std::string& name, const std::string& role) {
+    const auto model = open(folder / name);
+    std::vector<float> sum;
+    for (const std::string& part : {role, role + ".weight.more.1"}) {
+      const WeightId id = model->weights().find(part);
+      if (id == kNoWeight) continue;
+      const WeightPin pin = model->weights().pin(id).value();
+      std::vector<float> own(size_t((*pin).rows) * size_t((*pin).cols));
+      (*pin).codec->decode((*pin).bytes, own);
+      sum.resize(own.size());
+      for (size_t i = 0; i < own.size(); ++i) sum[i] += own[i];
+    }
+    return sum;
+  }
+  double error(const std::string& a, const std::string& b) {  // squared, of the layer's matrices
+    double sum = 0;
+    for (const char* role : {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"}) {
+      const auto one = values(a, std::string("blk.0.") + role),
+                 other = values(b, std::string("blk.0.") + role);
+      for (size_t i = 0; i < one.size(); ++i) sum += std::pow(double(one[i]) - double(other[i]), 2);
+    }
+    return sum;
   }
 };
 
@@ -39,6 +64,20 @@ TEST_F(Method, flap_cuts_every_layer_alike_and_leaves_a_bias) {
   EXPECT_NE(std::move(late).status().message().find("flap comes before"), std::string::npos);
   auto blind = run("flap+q4_0", folder / "b.gguf", posix_env(), false);
   EXPECT_NE(std::move(blind).status().message().find("--calibrate"), std::string::npos);
+}
+
+TEST_F(Method, slicegpt_turns_without_changing_an_answer_and_cuts_the_width) {
+  ASSERT_TRUE(run("slicegpt:share=0+f32", folder / "a.gguf").ok());
+  EXPECT_LT(std::abs(divergence(folder / "a.gguf")), 1e-7);
+  EXPECT_GT(error("base.gguf", "a.gguf"), 1) << "the weights are others";
+  ASSERT_TRUE(run("slicegpt:share=0.5+f32", folder / "b.gguf").ok());
+  const Gguf cut = head("b.gguf");
+  EXPECT_EQ(cut.integer("llama.embedding_length").value(), 32);
+  EXPECT_EQ(cut.tensor("blk.0.ffn_up.weight")->shape, (std::vector<int64_t>{32, 128}));
+  EXPECT_EQ(cut.tensor("blk.0.ffn_down.weight")->shape, (std::vector<int64_t>{128, 32}));
+  EXPECT_EQ(cut.tensor("blk.0.attn_norm.weight")->shape, std::vector<int64_t>{32});
+  EXPECT_NE(cut.tensor("output.weight"), nullptr) << "the head has the last norm in it, the table has not";
+  EXPECT_EQ(run("slicegpt+f32", folder / "c.gguf", posix_env(), false).code(), Code::invalid);
 }
 
 TEST_F(Method, gptq_rounds_so_that_what_was_seen_loses_less_than_by_any_other) {
@@ -115,6 +154,76 @@ TEST_F(Method, wanda_drops_what_meets_little) {
   const double by_share = divergence(folder / "a.gguf");
   EXPECT_LT(by_share, divergence(folder / "b.gguf"));
   EXPECT_EQ(run("wanda:two_of_four=1,group=4+f32", folder / "d.gguf").code(), Code::invalid);
+}
+
+// Half of each block of 64 stays, those that wanda says; table and head stay whole.
+TEST_F(Method, wanda_fills_the_blocks_of_a_sparse_format) {
+  wide();
+  const auto report = run("s4_0+wanda", folder / "a.gguf").value();
+  int64_t layers = 0;
+  for (const CompressedWeight& one : report.weights) {
+    const bool own = one.role.starts_with("blk.");
+    EXPECT_EQ(one.to, own ? "s4_0" : "q3_k") << one.role;
+    layers += own ? one.bytes : 0;
+    EXPECT_EQ(one.bytes, own ? int64_t(one.rows) * one.cols / 64 * 26 : one.bytes);
+  }
+  const auto model = open(folder / "a.gguf");
+  int64_t resident = 0;
+  for (const WeightEntry& one : model->weights().entries())
+    resident += one.codec->name() == "s4_0" ? one.bytes : 0;
+  EXPECT_EQ(resident, layers) << "expanded in the product alone";
+  EXPECT_LE(model->weights().resident_bytes(), report.bytes + report.bytes / 50);
+  ASSERT_TRUE(run("s4_0", folder / "b.gguf").ok());
+  EXPECT_LT(divergence(folder / "a.gguf"), divergence(folder / "b.gguf")) << "by size alone";
+}
+
+TEST_F(Method, a_sparse_format_keeps_the_zeros_of_a_model_that_was_pruned) {
+  wide();
+  ASSERT_TRUE(run("wanda:two_of_four=1+f32", folder / "pruned.gguf").ok());
+  base = folder / "pruned.gguf";
+  ASSERT_TRUE(run("s4_0", folder / "stored.gguf", posix_env(), false).ok());
+  ASSERT_TRUE(run("q4_0", folder / "dense.gguf", posix_env(), false).ok());
+  const auto before = values("pruned.gguf", "blk.0.ffn_up"), after = values("stored.gguf", "blk.0.ffn_up");
+  for (size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(before[i] != 0 || after[i] == 0) << i;
+  EXPECT_LT(error("pruned.gguf", "stored.gguf"), 1.1 * error("pruned.gguf", "dense.gguf"))
+      << "in 28 % fewer bytes";
+}
+
+// Less error than a larger format on weights that have outliers, and of these next to none.
+TEST_F(Method, easyquant_keeps_outliers_beside_the_weight) {
+  wide();
+  const size_t step = 300;  // no more than one of 128 is far out
+  scale_every(step, 12);
+  const auto kept = run("q4_0+easyquant", folder / "a.gguf", posix_env(), false).value();
+  const auto larger = run("q4_1", folder / "b.gguf", posix_env(), false).value();
+  ASSERT_TRUE(run("q4_0+search:calibrated=0", folder / "c.gguf", posix_env(), false).ok());
+  EXPECT_LT(kept.bytes, larger.bytes);
+  const std::string original = "scaled.gguf";
+  EXPECT_LT(error(original, "a.gguf"), 0.8 * error(original, "b.gguf"));
+  EXPECT_LT(error(original, "a.gguf"), 0.8 * error(original, "c.gguf")) << "the range alone";
+  const auto before = values(original, "blk.0.ffn_up"), after = values("a.gguf", "blk.0.ffn_up");
+  double squares = 0;
+  for (const float one : before) squares += double(one) * double(one) / double(before.size());
+  int far = 0;
+  for (size_t i = 0; i < before.size(); i += step) {
+    if (std::abs(double(before[i])) < 4 * std::sqrt(squares)) continue;
+    EXPECT_NEAR(after[i], before[i], 1e-3f * std::abs(before[i])) << i;
+    ++far;
+  }
+  EXPECT_GT(far, 50);
+  EXPECT_EQ(run("q4_0+easyquant+lorc", folder / "d.gguf").code(), Code::invalid);
+}
+
+TEST_F(Method, unequal_bits_lose_less_where_a_text_says_which_groups_count) {
+  wide();
+  const auto loss = [&](const std::string& recipe) {
+    EXPECT_TRUE(run(recipe, folder / (recipe + ".gguf")).ok());
+    return divergence(folder / (recipe + ".gguf"));
+  };
+  const double plain = loss("slim2"), search = loss("slim2+search"), gptq = loss("slim2+gptq");
+  EXPECT_LT(search, plain);
+  EXPECT_LT(gptq, search);
+  EXPECT_LT(loss("slim2+omniquant"), gptq);
 }
 
 TEST_F(Method, lorc_gives_back_what_few_directions_hold) {

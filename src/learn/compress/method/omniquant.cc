@@ -72,10 +72,10 @@ struct Descent {
     for (size_t i = first; i < first + grid.group; ++i) move(i, value(i));
     return true;
   }
-  bool learn_code(size_t i) {
+  bool learn_code(size_t i, const Grid& own) {
     const float weight = gram[i * cols + i];
     if (!(weight > 0)) return false;
-    const uint8_t code = code_on(grid, at.lines[i / grid.group], values[i] - slopes[i] / weight);
+    const uint8_t code = code_on(own, at.lines[i / grid.group], values[i] - slopes[i] / weight);
     if (code == at.codes[i]) return false;
     at.codes[i] = code;
     move(i, value(i));
@@ -117,7 +117,9 @@ class Learned : public Rounder {
       for (size_t group = 0; group < codes.lines.size(); ++group) {
         std::byte* block = bytes.data() + group / way.groups_a_block * codec_.block_bytes();
         moved |= way.learn_line(group, block);
-        for (size_t i = group * grid_.group; i < (group + 1) * grid_.group; ++i) moved |= way.learn_code(i);
+        const Grid own = grid_.of(group % way.groups_a_block, block);
+        for (size_t i = group * grid_.group; i < (group + 1) * grid_.group; ++i)
+          moved |= way.learn_code(i, own);
       }
       if (!moved) break;
     }

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <vector>
+
+#include "learn/compress/allocate.h"
 
 namespace varve {
 namespace {
@@ -55,6 +58,24 @@ void offer(const Grid& grid, Line line, std::span<const float> x, std::span<cons
   }
 }
 
+// SliM-LLM's allocation: groups whose errors count more get more bits than others.
+void choose_widths(const Grid& grid, std::span<const float> x, std::span<const float> importance,
+                   std::byte* block) {
+  std::vector<std::vector<Option>> groups;
+  for (size_t at = 0; at < x.size(); at += grid.group) {
+    const auto own = x.subspan(at, grid.group), weights = importance.subspan(at, grid.group);
+    auto& options = groups.emplace_back();
+    for (size_t bits = 1; size_t(1) << bits <= grid.levels.size(); ++bits) {
+      const Grid narrow = grid.with_width(bits);
+      options.push_back({int64_t(bits), group_error(narrow, fit_group(narrow, own, weights), own, weights)});
+    }
+  }
+  std::array<uint8_t, kMostGroups> widths;
+  const auto chosen = allocate(groups, int64_t(grid.widths)).value();
+  for (size_t i = 0; i < chosen.size(); ++i) widths[i] = uint8_t(chosen[i] + 1);
+  grid.set_widths(std::span(widths).first(groups.size()), block);
+}
+
 }  // namespace
 
 double group_error(const Grid& grid, const Line& line, std::span<const float> x,
@@ -92,8 +113,9 @@ Line fit_group(const Grid& grid, std::span<const float> x, std::span<const float
   return best.line;
 }
 
-Line fit_within(const Grid& grid, size_t group, std::span<const float> x, std::span<const float> importance,
+Line fit_within(const Grid& all, size_t group, std::span<const float> x, std::span<const float> importance,
                 const Line& largest, std::byte* block) {
+  const Grid grid = all.of(group, block);
   const Line wanted = fit_group(grid, x, importance);
   if (grid.multiples == 0) return grid.set_line(group, wanted, block);
   const float scale_step = largest.scale / float(grid.multiples),
@@ -118,10 +140,11 @@ void fit_block(const Grid& grid, std::span<const float> x, std::span<const float
   const auto part = [&](std::span<const float> of, size_t group) {
     return of.subspan(group * grid.group, grid.group);
   };
+  if (grid.widths > 0) choose_widths(grid, x, importance, block);
   std::array<Line, kMostGroups> wanted;
   Line largest;
   for (size_t i = 0; i < groups; ++i) {
-    wanted[i] = fit_group(grid, part(x, i), part(importance, i));
+    wanted[i] = fit_group(grid.of(i, block), part(x, i), part(importance, i));
     if (std::abs(wanted[i].scale) > std::abs(largest.scale)) largest.scale = wanted[i].scale;
     largest.min = std::max(largest.min, wanted[i].min);
   }
@@ -137,13 +160,22 @@ void fit_block(const Grid& grid, std::span<const float> x, std::span<const float
       grid.begin(tried, block);
       double error = 0;
       for (size_t i = 0; i < groups; ++i)
-        error += group_error(grid, grid.set_line(i, wanted[i], block), part(x, i), part(importance, i));
+        error += group_error(grid.of(i, block), grid.set_line(i, wanted[i], block), part(x, i),
+                             part(importance, i));
       best.offer(tried, error);
     }
   }
   grid.begin(best.line, block);
   for (size_t i = 0; i < groups; ++i)
     lines[i] = fit_within(grid, i, part(x, i), part(importance, i), best.line, block);
+}
+
+void write_codes(const Grid& grid, std::span<const Line> lines, std::span<const float> x, std::byte* block) {
+  for (size_t group = 0; group < lines.size(); ++group) {
+    const Grid own = grid.of(group, block);
+    for (size_t i = group * grid.group; i < (group + 1) * grid.group; ++i)
+      grid.set_code(i, code_on(own, lines[group], x[i]), block);
+  }
 }
 
 }  // namespace varve

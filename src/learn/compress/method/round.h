@@ -19,9 +19,13 @@ inline uint8_t code_on(const Grid& grid, const codec::Line& line, float x) {
 }
 
 // The lines of a block, written into it: what its scales are multiples of, and each group's as the block can
-// hold them, by trying their neighbours. One a group into `lines`.
+// hold them, by trying their neighbours. One a group into `lines`. Before them the widths of codes, where
+// groups have their own.
 void fit_block(const Grid& grid, std::span<const float> x, std::span<const float> importance,
                std::byte* block, std::span<codec::Line> lines);
+// The codes of a block whose lines are written.
+void write_codes(const Grid& grid, std::span<const codec::Line> lines, std::span<const float> x,
+                 std::byte* block);
 // Once more one group's, among multiples of what the block has.
 codec::Line fit_within(const Grid& grid, size_t group, std::span<const float> x,
                        std::span<const float> importance, const codec::Line& largest, std::byte* block);

@@ -1,7 +1,6 @@
 // search: for each group of values the scale (and min) whose rounded values are nearest, as importance
 // matrices of llama.cpp: an error counts by the mean square of the input that it meets. Without a calibration
-// text all inputs count alike, which is the range search of EasyQuant (Tang et al. 2024; its outliers in full
-// precision are not here). Costs some dozens of encodings.
+// text all inputs count alike. Costs some dozens of encodings.
 #include <cmath>
 
 #include "learn/compress/compressor.h"
@@ -28,8 +27,7 @@ class Searched : public Rounder {
       for (size_t i = 0; i < values; ++i)
         importance[i] = seen_[at % cols + i] * std::sqrt(float(mean) + x[i] * x[i]);
       fit_block(grid_, x, importance, block, lines);
-      for (size_t i = 0; i < values; ++i)
-        grid_.set_code(i, code_on(grid_, lines[i / grid_.group], x[i]), block);
+      write_codes(grid_, lines, x, block);
     }
   }
 

@@ -1,7 +1,7 @@
 // wanda: pruning by size times input (Sun et al. 2024). In each row the values whose size times the root mean
-// square of the input that they meet is least become 0: a share of the row, two of every four, or whole
-// groups as GQSA's. Needs a text. No format here stores zeros in less, so that this saves no byte: it is
-// there to be compared by, and what comes out is what a sparse format would hold.
+// square of the input that they meet is least become 0: as many of each block as a sparse format drops
+// (s4_0), a share of the row, two of every four, or whole groups as GQSA's. Needs a text. Dense formats store
+// zeros in as many bits as all others: with them this saves no byte and is there to be compared by.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -10,6 +10,8 @@
 
 namespace varve::compress {
 namespace {
+
+constexpr double kShare = 0.3;
 
 class Wanda : public Compressor {
  public:
@@ -33,7 +35,7 @@ class Wanda : public Compressor {
     if (found == squares_.end()) return;
     const std::vector<float>& squares = found->second;
     const size_t cols = squares.size();
-    const size_t among = two_of_four_ ? 4 : cols;  // chosen among so many
+    const auto [among, share] = choice(*weight.codec, cols);
     if (cols % among != 0 || among % group_ != 0) return;
     std::vector<double> scores(among / group_);
     std::vector<size_t> order(scores.size());
@@ -42,7 +44,7 @@ class Wanda : public Compressor {
       for (size_t i = 0; i < among; ++i)
         scores[i / group_] += double(rows[at + i]) * double(rows[at + i]) * double(squares[(at + i) % cols]);
       std::iota(order.begin(), order.end(), size_t(0));
-      const auto gone = size_t(std::lround(double(order.size()) * double(two_of_four_ ? 0.5f : share_)));
+      const auto gone = size_t(std::lround(double(order.size()) * share));
       std::nth_element(order.begin(), order.begin() + ptrdiff_t(gone), order.end(), [&](size_t a, size_t b) {
         return scores[a] != scores[b] ? scores[a] < scores[b] : a < b;
       });
@@ -52,7 +54,17 @@ class Wanda : public Compressor {
   }
 
  private:
-  float share_;
+  struct Choice {  // a share of so many values
+    size_t among;
+    double share;
+  };
+  Choice choice(const Codec& codec, size_t cols) const {
+    if (two_of_four_) return {4, 0.5};
+    if (share_ >= 0 || group_ > 1 || !codec.sparse()) return {cols, share_ < 0 ? kShare : double(share_)};
+    return {codec.block_values(), 1 - double(codec.kept_values()) / double(codec.block_values())};
+  }
+
+  float share_;  // less than 0: nobody said
   size_t group_;
   bool two_of_four_;
   std::map<std::string, std::vector<float>, std::less<>> squares_;
@@ -61,7 +73,7 @@ class Wanda : public Compressor {
 }  // namespace
 
 Made wanda(const Spec& spec) {
-  float share = 0.3f;
+  float share = -1;
   int group = 1, two_of_four = 0;
   TRY(OptionReader(spec)
           .read("share", share, 0.f, 0.99f)
