@@ -57,6 +57,27 @@ TEST_F(CompressingProgram, what_it_learnt_it_still_says) {
   }
 }
 
+TEST_F(CompressingProgram, without_loss_the_embedded_model_says_the_same_from_fewer_bytes) {
+  const auto made = [&](const char* to, const char* name) {
+    const Child::End done =
+        run({"compress", "--model", VARVE_NANO, "--to", to, "-o", folder / name, "--budget", "128MiB"});
+    EXPECT_EQ(done.exit_code, 0) << done.err;
+    return folder / name;
+  };
+  const std::string plain = made("bf16", "plain.gguf"), coded = made("bf16+df11", "coded.gguf");
+  EXPECT_LE(double(std::filesystem::file_size(coded)), 0.72 * double(std::filesystem::file_size(plain)));
+  const auto says = [&](const std::string& file, const char* budget) {
+    const Child::End said =
+        run({"complete", "--model", file, "--temperature", "0.7", "--seed", "5", "-n", "40", "--prompt",
+             "I have a sister who", "--context", "256", "--budget", budget, "--home", folder / "home"});
+    EXPECT_EQ(said.exit_code, 0) << said.err;
+    return said.out;
+  };
+  const std::string words = says(plain, "256MiB");
+  EXPECT_GT(words.size(), 40u);
+  EXPECT_EQ(says(coded, "256MiB"), words);
+}
+
 TEST_F(CompressingProgram, killed_half_way_it_goes_on) {
   ASSERT_EQ(compress("q4_0+gptq", "whole.gguf").exit_code, 0);
   const std::string marks = folder / "a.gguf.work/marks";

@@ -125,8 +125,10 @@ class Work {
 
   void set_types() {
     for (Weight& weight : draft_->weights()) {
-      const Codec& wanted = recipe_.type != nullptr ? *recipe_.type : *weight.from.codec;
-      if (weight.rounds) weight.codec = &fitting(wanted, weight.cols(), weight.role().starts_with("blk."));
+      const Codec& from = weight.from.codec->coded() ? *codec_named("bf16").value() : *weight.from.codec;
+      const Codec& wanted = recipe_.type != nullptr ? *recipe_.type : from;
+      if (weight.rounds && weight.own == nullptr)
+        weight.codec = &fitting(wanted, weight.cols(), weight.role().starts_with("blk."));
     }
   }
 
@@ -134,6 +136,11 @@ class Work {
     set_types();
     for (const auto& method : recipe_.methods) TRY(draft_->add(method));
     set_types();  // of the shapes that are left
+    for (const Weight& weight : draft_->weights()) {
+      if (weight.own != nullptr && weight.cols() != int32_t(weight.codec->block_values()))
+        return Status(Code::invalid, "'" + recipe_.text + "' cuts " + weight.role() +
+                                         " after it was coded: make df11 the last word");
+    }
     if (recipe_.target) {
       const int64_t limit = recipe_.target->bytes > 0
                                 ? recipe_.target->bytes

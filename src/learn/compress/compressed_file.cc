@@ -16,7 +16,8 @@ Result<std::vector<GgufTensor>> tensors_of(const Draft& draft) {
   std::vector<GgufTensor> tensors;
   const Codec* f32 = TRY(codec_named("f32"));
   const auto add = [&](std::string name, const Codec& codec, std::vector<int64_t> shape) -> Status {
-    GgufTensor one{std::move(name), *codec.gguf_type(), std::move(shape), 0, 0};
+    if (!codec.gguf_type()) shape[0] = codec.bytes_for(shape[0]);  // rows of bytes
+    GgufTensor one{std::move(name), codec.gguf_type().value_or(kGgufBytes), std::move(shape), 0, 0};
     one.bytes = TRY(gguf_bytes(one.type, one.shape).with("laying out " + one.name));
     tensors.push_back(std::move(one));
     return {};

@@ -42,10 +42,11 @@ using SeenByInput = std::map<std::string, Seen, std::less<>>;  // by the role of
 enum class Sight : uint8_t { nothing, moments, gram };
 
 struct Weight {
-  WeightEntry from;              // as the model's file has it
-  std::string name;              // of the tensor
-  const Codec* codec = nullptr;  // of the result
-  bool rounds = false;           // else its bytes stay as they are
+  WeightEntry from;                  // as the model's file has it
+  std::string name;                  // of the tensor
+  const Codec* codec = nullptr;      // of the result
+  bool rounds = false;               // else its bytes stay as they are
+  std::shared_ptr<const Codec> own;  // where the codec is this weight's alone
   // Those that stay, ascending; empty: all.
   std::vector<int32_t> kept_rows, kept_cols;
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "learn/compress/rig_test.h"
+#include "run/model/open_streamed.h"
 #include "run/weights/stream_plan.h"
 
 namespace varve {
@@ -132,6 +133,45 @@ TEST_F(Method, bitstack_blocks_come_and_go_by_the_budget) {
   EXPECT_EQ(run("q4_0", folder / "again.gguf").code(), Code::ok) << "of the original";
   base = folder / "two.gguf";
   EXPECT_EQ(run("q4_0", folder / "third.gguf").code(), Code::unsupported);
+}
+
+TEST_F(Method, df11_takes_less_and_loses_no_bit) {
+  const TinyModel tiny{
+      .layers = 1, .width = 256, .hidden = 512, .context = 256, .vocabulary = 264, .weights = "bf16"};
+  ASSERT_TRUE(write_tiny_model(posix_env(), base, tiny).ok());
+  const auto report = run("df11", folder / "a.gguf", posix_env(), false).value();
+  for (const CompressedWeight& one : report.weights) EXPECT_EQ(one.to, "df11") << one.role;
+  EXPECT_LT(double(report.bytes), 0.73 * double(report.bytes_before));
+  const auto values = [&](const WeightStore& store, WeightId id) {
+    const WeightPin pin = store.pin(id, 0).value();
+    std::vector<float> all(size_t((*pin).rows) * size_t((*pin).cols));
+    (*pin).codec->decode((*pin).bytes, all);
+    return all;
+  };
+  const auto whole = open(base), coded = open(folder / "a.gguf");
+  for (WeightId id = 0; id < whole->weights().entries().size(); ++id)
+    EXPECT_EQ(values(whole->weights(), id), values(coded->weights(), id));
+  EXPECT_EQ(divergence(folder / "a.gguf"), 0);
+  const auto streamed = open_planned_model(posix_env(), folder / "a.gguf", ledger).value();
+  const auto texts = read_calibration(posix_env(), text, *whole, 200, 48, ledger).value().texts;
+  const auto answers = std::move(Answers::make(*whole, texts, ops, ledger)).value();
+  EXPECT_EQ(answers.compare(*streamed, nullptr, ops, ledger)->kl, 0);
+  // What was coded is a model like any other.
+  base = folder / "a.gguf";
+  EXPECT_TRUE(run("df11", folder / "again.gguf", posix_env(), false).ok());
+  EXPECT_EQ(bytes(folder / "again.gguf"), bytes(base));
+  EXPECT_TRUE(run("q4_0+gptq", folder / "small.gguf").ok());
+  EXPECT_LT(divergence(folder / "small.gguf"), 0.2);
+}
+
+TEST_F(Method, df11_leaves_what_it_cannot_make_smaller_and_comes_last) {
+  ASSERT_TRUE(write_tiny_model(posix_env(), base, {.layers = 1, .width = 96, .hidden = 224}).ok());
+  const auto report = run("bf16+df11", folder / "a.gguf", posix_env(), false).value();
+  for (const CompressedWeight& one : report.weights)
+    EXPECT_EQ(one.to, "bf16") << one.role << ": rows of 96 and 224 are no whole groups";
+  wide();
+  auto early = run("bf16+df11+smooth", folder / "b.gguf");
+  EXPECT_NE(std::move(early).status().message().find("last word"), std::string::npos);
 }
 
 TEST_F(Method, wanda_drops_what_meets_little) {
