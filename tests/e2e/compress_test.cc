@@ -69,7 +69,7 @@ TEST_F(CompressingProgram, without_loss_the_embedded_model_says_the_same_from_fe
   const auto says = [&](const std::string& file, const char* budget) {
     const Child::End said =
         run({"complete", "--model", file, "--temperature", "0.7", "--seed", "5", "-n", "40", "--prompt",
-             "I have a sister who", "--context", "256", "--budget", budget, "--home", folder / "home"});
+             "On Monday I went to", "--context", "256", "--budget", budget, "--home", folder / "home"});
     EXPECT_EQ(said.exit_code, 0) << said.err;
     return said.out;
   };
