@@ -92,15 +92,18 @@ void Df11::encode(std::span<const float> values, std::span<std::byte> bytes) con
 
 void Df11::decode(std::span<const std::byte> bytes, std::span<float> values) const {
   for (size_t at = 0; at < values.size(); at += cols_, bytes = bytes.subspan(bytes_))
-    decode_part(bytes.first(bytes_), 0, values.subspan(at, cols_));
+    decode_part(bytes.first(bytes_), 0, values.subspan(at, std::min(cols_, values.size() - at)));
 }
 
 void Df11::decode_part(std::span<const std::byte> row, size_t first, std::span<float> values) const {
-  std::array<uint16_t, 512> part;
-  for (size_t at = 0; at < values.size(); at += part.size()) {
-    const size_t n = std::min(part.size(), values.size() - at);
-    kernels().unpack_bf16({row.data(), bytes_, cols_}, first + at, n, part.data());
-    kernels().decode[size_t(Format::bf16)](part.data(), n, values.data() + at);
+  std::array<uint16_t, 512> part;  // whole groups, of which both ends may be cut
+  for (size_t done = 0; done < values.size();) {
+    const size_t at = first + done, left = values.size() - done, begin = at / kGroup * kGroup;
+    const size_t end = std::min((at + left + kGroup - 1) / kGroup * kGroup, begin + part.size());
+    kernels().unpack_bf16({row.data(), bytes_, cols_}, begin, end - begin, part.data());
+    const size_t some = std::min(left, end - at);
+    kernels().decode[size_t(Format::bf16)](part.data() + (at - begin), some, values.data() + done);
+    done += some;
   }
 }
 
