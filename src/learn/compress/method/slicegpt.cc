@@ -180,10 +180,13 @@ class SliceGpt : public Compressor {
   bool reshapes() const override { return true; }
   Status reshape(const Draft& draft, const Reading& reading, const std::string& to) const override {
     const DecoderSpec& spec = draft.spec();
-    if (!can_turn(spec))
+    const bool coded = std::any_of(draft.weights().begin(), draft.weights().end(),
+                                   [](const Weight& one) { return one.from.codec->coded(); });
+    if (coded || !can_turn(spec))
       return Status(Code::unsupported,
-                    "slicegpt turns dense models with a plain RMS norm before each part; " + draft.path() +
-                        " is another");
+                    "slicegpt turns dense models with a plain RMS norm before each part, and "
+                    "no coded ones; " +
+                        draft.path() + " is another");
     const int32_t unit = spec.width >= 2048 ? 256 : spec.width % 32 == 0 ? 32 : 1;  // blocks of formats
     const int32_t kept = std::max(1, int32_t(float(spec.width) * (1 - share_) / float(unit) + 0.5f)) * unit;
     Buffer turn = TRY(principal_directions(draft, reading, std::min(kept, spec.width)));
