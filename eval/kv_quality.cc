@@ -1,6 +1,6 @@
-// What KV policies and allotters cost a model that recalls: each keeps a share of what a context's KV is, and
-// is asked about all of it afterwards. As the engine does it: a policy is asked at every full page, before
-// anybody knows the questions. Perplexity is of prose, from the middle on.
+// What KV packers, policies and allotters cost a model that recalls: a policy keeps a share of what a
+// context's KV is, and is asked about all of it afterwards. As the engine does it: a policy is asked at every
+// full page, before anybody knows the questions. Perplexity is of prose, from the middle on.
 //
 // Options: model=FILE, n=24 contexts, prose=6 texts of prose_tokens=1024, memories=14 a context, seed=77,
 // budgets=50+25+12.5 %, only=PART of a method's name, threads=0, progress=0 (1: rows as they come). Questions
@@ -50,6 +50,14 @@ constexpr Method kMethods[] = {
     {"snapkv, ada", "policy=snapkv:window=32 allot=ada"},
     {"keydiff, pyramid", "policy=keydiff allot=pyramid"},
 };
+
+// Nothing is left out, but in fewer bits.
+constexpr Method kPacks[] = {{"pack q8_0", "pack=q8_0"},
+                             {"pack kivi, 4 bits", "pack=kivi:bits=4"},
+                             {"pack kivi, 2 bits", "pack=kivi:bits=2"},
+                             {"pack think", "pack=think"},
+                             {"pack zip", "pack=zip"},
+                             {"pack delta", "pack=delta"}};
 
 struct Options {
   std::string model, only, budgets = "50+25+12.5";
@@ -274,9 +282,9 @@ struct Scores {
   int64_t tokens = 0;
 };
 
-// percent 0: all is kept.
+// percent 0: nothing is left out.
 Result<KvRecipe> recipe_of(std::string text, const std::string& heads, double percent, int32_t context) {
-  if (percent <= 0) return parse_kv_recipe("");
+  if (percent <= 0) return parse_kv_recipe(text);
   if (text.ends_with('=')) text += heads;
   const int budget = std::max(8, int(percent * context / 100));
   return parse_kv_recipe(text + " budget_tokens=" + std::to_string(budget));
@@ -366,14 +374,15 @@ Result<Exam> set_exam(Lab& lab, const Options& options) {
   return exam;
 }
 
-void add(std::vector<Measure>& table, const std::string& name, const Scores& scores, const Scores& beside) {
+void add(std::vector<Measure>& table, const std::string& name, const Scores& scores, const Scores& beside,
+         const std::string& named = "streaming") {
   const auto share = [&](const std::string& what, const Tally& ours, const Tally& theirs) {
-    table.push_back({name + ": " + what, ours.percent(), "%", "streaming", theirs.percent(), ours.asked});
+    table.push_back({name + ": " + what, ours.percent(), "%", named, theirs.percent(), ours.asked});
   };
   const auto perplexity = [](const Scores& of) {
     return std::exp(of.nats / double(std::max<int64_t>(1, of.tokens)));
   };
-  table.push_back({name + ": perplexity", perplexity(scores), "", "streaming", perplexity(beside)});
+  table.push_back({name + ": perplexity", perplexity(scores), "", named, perplexity(beside)});
   for (int i = 0; i < 5; ++i) {
     const std::string fifth = std::to_string(20 * i) + " to " + std::to_string(20 * i + 20) + " %";
     share("needle at " + fifth, scores.fifth[i], beside.fifth[i]);
@@ -416,6 +425,11 @@ Result<std::vector<Measure>> kv_quality(const Spec& given) {
   const Scores full = TRY(take(*lab, exam, "", 0));
   add(table, "full", full, full);
   if (options.progress != 0) show(table);
+  for (const Method& pack : kPacks) {
+    if (!wanted(pack, options)) continue;
+    add(table, pack.name, TRY(take(*lab, exam, pack.recipe, 0)), full, "full");
+    if (options.progress != 0) show(table);
+  }
   for (double percent : budgets) {
     char share[32];
     std::snprintf(share, sizeof(share), " at %g %%", percent);
