@@ -28,7 +28,7 @@ void unpack_bf16(const CodedRow& row, size_t first, size_t n, uint16_t* out) {
     std::memcpy(&group, groups, sizeof(group));
     const uint64_t bits[] = {plane(group, 0), plane(group, 1), plane(group, 2)};
     for (size_t p = 0, other = used; at >= first && p < kCodedValues; ++p) {
-      const unsigned below = (bits[0] >> p & 1) | (bits[1] >> p & 1) << 1 | (bits[2] >> p & 1) << 2;
+      const auto below = unsigned((bits[0] >> p & 1) | (bits[1] >> p & 1) << 1 | (bits[2] >> p & 1) << 2);
       const auto exponent = uint8_t(below == 7 ? others[other++] : bytes[0] - below);
       const unsigned rest = group.rest[p];
       out[at - first + p % 16 / 4 * 16 + p / 16 * 4 + p % 4] =
