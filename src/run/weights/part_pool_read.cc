@@ -43,9 +43,12 @@ std::optional<PartPool::Errand> PartPool::next_errand() {
     place.problem = Status(Code::over_budget, "too many weights are in use at a time for the room to stream");
     ready_.notify_all();
   }
-  for (const auto& call : expected_)
-    for (const int32_t part : call)  // in slots that are free: what a pass needs soon is not thrown out
+  for (const auto& call : expected_) {
+    for (const int32_t part : call) {  // in slots that are free: what a pass needs soon is not thrown out
+      if (!places_[size_t(part)].expected) continue;
       if (auto errand = errand_for(part, std::numeric_limits<int32_t>::max())) return errand;
+    }
+  }
   const auto count = int32_t(order_.size());
   for (int32_t ahead = 0; ahead < count; ++ahead) {
     const int32_t part = order_[size_t((at_ + ahead) % count)];
@@ -155,6 +158,7 @@ void PartPool::end(Errand errand, Status read, std::unique_lock<std::mutex>& loc
     if (place.turn < 0) routed_.push_back(errand.part), routed_bytes_ += kept->size();
     place.stays = std::move(kept);
   }
+  if (place.stays == nullptr && place.wanted == 0) place.expected = false;  // no room: not read again for it
   if (place.stays != nullptr || place.failed) {
     place.slot = -1;
     slot.part = -1, slot.fill = Fill::free;

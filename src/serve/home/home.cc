@@ -165,7 +165,9 @@ Status Wired::wire() {
   TRY(open_recall());
   reflectors_ = TRY(make_reflectors(options_.reflector).with("the setting 'reflector'"));
   reached_ = std::make_unique<Reached>(env_, options_.folder, options_.reflector);
-  return options_.model.empty() || engine_ != nullptr ? Status() : start_model();
+  if (!options_.model.empty() && engine_ == nullptr) TRY(start_model());
+  if (engine_ != nullptr) watch_pressure();  // last: what opens needs its room
+  return {};
 }
 
 Status Wired::open_recall() {
@@ -230,7 +232,6 @@ Status Wired::start_model() {
       TRY(shelf_->get({}, {&choice, 1}, true).status().with("the setting 'adapter'"));
   }
   TRY(start_smaller_steps(std::move(model)));
-  watch_pressure();
   return keep_weights();
 }
 
