@@ -1,6 +1,7 @@
-// What KV packers, policies and allotters cost a model that recalls: a policy keeps a share of what a
-// context's KV is, and is asked about all of it afterwards. As the engine does it: a policy is asked at every
-// full page, before anybody knows the questions. Perplexity is of prose, from the middle on.
+// What KV packers, selectors, policies and allotters cost a model that recalls: a policy keeps a share of
+// what a context's KV is, and is asked about all of it afterwards; with a selector, rows of a prompt read a
+// share. As the engine does it: a policy is asked at every full page, before anybody knows the questions.
+// Perplexity is of prose, from the middle on.
 //
 // Options: model=FILE, n=24 contexts, prose=6 texts of prose_tokens=1024, memories=14 a context, seed=77,
 // budgets=50+25+12.5 %, only=PART of a method's name, threads=0, progress=0 (1: rows as they come). Questions
@@ -51,13 +52,20 @@ constexpr Method kMethods[] = {
     {"keydiff, pyramid", "policy=keydiff allot=pyramid"},
 };
 
-// Nothing is left out, but in fewer bits.
+// Nothing is dropped: it is kept in fewer bits, or a query reads some of it.
 constexpr Method kPacks[] = {{"pack q8_0", "pack=q8_0"},
                              {"pack kivi, 4 bits", "pack=kivi:bits=4"},
                              {"pack kivi, 2 bits", "pack=kivi:bits=2"},
                              {"pack think", "pack=think"},
                              {"pack zip", "pack=zip"},
-                             {"pack delta", "pack=delta"}};
+                             {"pack delta", "pack=delta"},
+                             {"select window", "select=window:window=4,sinks=1,prompts=1"},
+                             {"select box", "select=box:pages=3,window=1,sinks=1,prompts=1"},
+                             {"select centroid", "select=centroid:pages=3,window=1,sinks=1,prompts=1"},
+                             {"select landmark", "select=landmark:pages=3,window=1,sinks=1,prompts=1"},
+                             {"select sentence", "select=sentence:pages=3,window=1,sinks=1,prompts=1"},
+                             {"select ann", "select=ann:pages=3,window=1,sinks=1,prompts=1"},
+                             {"select anchor", "select=anchor:pages=3,window=1,sinks=1"}};
 
 struct Options {
   std::string model, only, budgets = "50+25+12.5";
@@ -220,6 +228,7 @@ class Reader {
     return {};
   }
   Status back_to(int32_t place) { return kv_->truncate(place); }
+  KvCounts counts() const { return kv_->counts(); }
 
  private:
   explicit Reader(Lab& lab) : lab_(&lab) {}
@@ -279,7 +288,8 @@ struct Tally {
 struct Scores {
   Tally fifth[5], one, all, second;
   double nats = 0;
-  int64_t tokens = 0;
+  int64_t tokens = 0, read = 0, of = 0;
+  void count(const KvCounts& counts) { read += counts.read, of += counts.of; }
 };
 
 // percent 0: nothing is left out.
@@ -311,17 +321,20 @@ Status take_case(Lab& lab, const Case& one, const KvRecipe& recipe, Scores& scor
   }
   scores.all.count(all);
   scores.second.count(TRY(answers(reader, one.two_turns, true)));
+  scores.count(reader.counts());
   return {};
 }
 
 Status take_prose(Lab& lab, const std::vector<Token>& text, const KvRecipe& recipe, Scores& scores) {
   Reader reader = TRY(Reader::start(lab, recipe, text.size()));
-  return reader.read(text, int32_t(text.size()), true, [&](int32_t place, std::span<const float> logits) {
+  TRY(reader.read(text, int32_t(text.size()), true, [&](int32_t place, std::span<const float> logits) {
     const size_t next = size_t(place) + 1;
     if (next < text.size() / 2 || next >= text.size()) return;
     scores.nats += nats(logits, text[next]);
     ++scores.tokens;
-  });
+  }));
+  scores.count(reader.counts());
+  return {};
 }
 
 Result<Scores> take(Lab& lab, const Exam& exam, const char* recipe, double percent) {
@@ -390,10 +403,16 @@ void add(std::vector<Measure>& table, const std::string& name, const Scores& sco
   share("needle anywhere", scores.one, beside.one);
   share("all keys of a context", scores.all, beside.all);
   share("second turn", scores.second, beside.second);
+  if (scores.of == 0) return;
+  const double read = 100.0 * double(scores.read) / double(scores.of);
+  table.push_back({name + ": read of what it chose from", read, "%", "", 0});
 }
 
-void show(const std::vector<Measure>& table) {
-  for (size_t i = table.size() - 9; i < table.size(); ++i)
+void show(const std::vector<Measure>& table) {  // the newest rows
+  size_t i = table.size();
+  while (i > 0 && !table[--i].name.ends_with(": perplexity")) {
+  }
+  for (; i < table.size(); ++i)
     std::fprintf(stderr, "%s\t%.4g\t%.4g\t%d\n", table[i].name.c_str(), table[i].value, table[i].baseline,
                  int(table[i].asked));
 }

@@ -14,6 +14,7 @@
 
 #include "bench/bench.h"
 #include "bench/micro/machine.h"
+#include "run/kv/forwarded_kv.h"
 #include "run/kv/kv_pool.h"
 #include "run/kv/selection.h"
 #include "run/model/model.h"
@@ -68,34 +69,15 @@ struct Watch {
   virtual void query(Ops& ops, int32_t layer, Rows query, const AttendSpec& how, KvLanes own) = 0;
 };
 
-class Watched : public KvCache {
+class Watched : public ForwardedKv {
  public:
-  Watched(std::unique_ptr<KvCache> of, Watch& by) : of_(std::move(of)), by_(by) {}
-  int32_t tokens() const override { return of_->tokens(); }
-  int64_t bytes() const override { return of_->bytes(); }
-  Status reserve(int32_t more) override { return of_->reserve(more); }
-  Status append(Ops& ops, int32_t layer, Rows keys, Rows values, std::span<const int32_t> at) override {
-    return of_->append(ops, layer, keys, values, at);
-  }
-  KvLanes lanes(int32_t layer) override { return of_->lanes(layer); }
+  Watched(std::unique_ptr<KvCache> of, Watch& by) : ForwardedKv(std::move(of)), by_(by) {}
   Result<KvLanes> reads(Ops& ops, int32_t layer, Rows queries, const AttendSpec& how) override {
     by_.query(ops, layer, queries, how, of_->lanes(layer));
     return of_->reads(ops, layer, queries, how);
   }
-  const Codec& codec() const override { return of_->codec(); }
-  AttendScores scores(int32_t layer, std::span<const int32_t> at) override { return of_->scores(layer, at); }
-  const KvNeeds& needs() const override { return of_->needs(); }
-  KvNotes& notes() override { return of_->notes(); }
-  KvCounts counts() const override { return of_->counts(); }
-  Status fit() override { return of_->fit(); }
-  Status truncate(int32_t tokens) override { return of_->truncate(tokens); }
-  Result<KvSnapshot> snapshot(int32_t tokens) const override { return of_->snapshot(tokens); }
-  void patch(bool on) override { of_->patch(on); }
-  std::vector<std::shared_ptr<KvPage>> pages() const override { return of_->pages(); }
-  void set_pages(std::span<const std::shared_ptr<KvPage>> pages) override { of_->set_pages(pages); }
 
  private:
-  std::unique_ptr<KvCache> of_;
   Watch& by_;
 };
 

@@ -4,12 +4,13 @@
 //
 // Options: model=FILE (default: a random one), kv=RECIPE, tokens=20000 (200000 is what it is for), threads=0,
 // nearer=0: what is read beyond the trained length stays as far away as it lies. A recipe with ram_tokens
-// writes to the temporary folder.
+// writes to the temporary folder. progress=1: each tenth on stderr when it is read.
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <ctime>
 #include <filesystem>
 #include <thread>
@@ -29,7 +30,7 @@ constexpr int kTenths = 10;
 
 struct Settings {
   std::string model, kv = "policy=streaming budget_tokens=512";
-  int tokens = 20000, threads = 0, nearer = 1;
+  int tokens = 20000, threads = 0, nearer = 1, progress = 0;
   LlamaShape shape{.layers = 4,
                    .width = 256,
                    .hidden = 768,
@@ -48,6 +49,7 @@ Result<Settings> read_settings(const Spec& given) {
           .read("tokens", set.tokens, 10 * kPageTokens, 1 << 28)
           .read("threads", set.threads, 0, 1024)
           .read("nearer", set.nearer, 0, 1)
+          .read("progress", set.progress, 0, 1)
           .done());
   return set;
 }
@@ -171,15 +173,21 @@ Result<std::vector<Measure>> run(const Settings& set, const std::string& file) {
   const auto model = TRY(open_model(posix_env(), file, ledger));
   const auto stream = TRY(Stream::make(model, set, ledger, pool));
   std::vector<Tenth> tenths;
-  for (int i = 0; i < kTenths; ++i) tenths.push_back(TRY(stream->read(set.tokens / kTenths)));
-  const Tenth &first = tenths.front(), &last = tenths.back();
   const auto speed = [](const Tenth& of) { return double(of.tokens) / of.seconds; };
   const auto perplexity = [](const Tenth& of) { return std::exp(of.nats / double(of.tokens)); };
+  const auto thousand = [](const Tenth& of) { return 1000 * of.cpu_seconds / double(of.tokens); };
+  for (int i = 0; i < kTenths; ++i) {
+    const Tenth& one = tenths.emplace_back(TRY(stream->read(set.tokens / kTenths)));
+    if (set.progress == 0) continue;
+    std::fprintf(stderr, "tenth %d\t%.0f tokens/s\t%.3f s of CPU a 1000\t%.2f MB\tperplexity %.3f\n", i + 1,
+                 speed(one), thousand(one), double(one.resident_bytes) / 1e6, perplexity(one));
+  }
+  const Tenth &first = tenths.front(), &last = tenths.back();
   std::vector<Measure> all{
       {"the last tenth of " + std::to_string(set.tokens) + " tokens", speed(last), "tokens/s", "the first",
        speed(first)},
-      {"the same by the processor's own time", double(last.tokens) / last.cpu_seconds, "tokens/s",
-       "the first", double(first.tokens) / first.cpu_seconds},
+      {"1,000 tokens of the last tenth, of the processor", thousand(last), "s", "of the first",
+       thousand(first)},
       {"resident after the last tenth", double(last.resident_bytes) / 1e6, "MB", "after the first",
        double(first.resident_bytes) / 1e6},
       {"KV booked after the last tenth", double(last.kv_bytes) / 1e6, "MB", "after the first",

@@ -9,6 +9,9 @@ namespace varve::bench {
 
 struct LlamaShape {  // of Llama 3.2 1B, with a smaller vocabulary
   int layers = 16, width = 2048, hidden = 8192, heads = 32, kv_heads = 8, vocabulary = 32000, context = 8192;
+  // > 0: ReLU in place of SiLU, and biases of the gate under which so large a share of the neurons is idle;
+  // some fire often and most seldom, as in trained models. Needs a codec without blocks.
+  double idle = 0;
 };
 
 // invalid: the shape does not fit the blocks of the codec, or itself.

@@ -2,7 +2,11 @@
 // gives for the bytes that cannot stay, peak RSS beside the budget, and whether the words are those of the
 // whole model; then the same file through a memory map within the same limits.
 //
-// Options: model=FILE (default: a random one in bf16), codec=bf16, layers=, tokens=8, at=MIB (one budget).
+// With idle=.93, say, it is a ReLU model of which that share of the neurons is idle, and streams with and
+// without its file of neurons; the tokens are then random ones, so that no text repeats itself.
+//
+// Options: model=FILE (default: a random one in bf16), codec=bf16, layers=, tokens=8, at=MIB (one budget),
+// idle=0.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -47,6 +51,7 @@ Result<Settings> read_settings(const Spec& given) {
           .read("layers", set.shape.layers, 1, 1000)
           .read("tokens", set.tokens, 2, 1000)
           .read("at", set.at, 0, 1 << 20)
+          .read("idle", set.shape.idle, 0.0, .999)
           .done());
   return set;
 }
@@ -56,19 +61,23 @@ struct Run {
   bool ok = false;
   double tokens_per_s = 0, predicted = 0, disk = 0, products = 0, waited = 0, first = 0;
   int64_t peak = 0, stays = 0, streamed = 0, read = 0;
+  double fired = 0, there = 0;  // shares of neurons, and of those that fired
+  int64_t neurons_read = 0;     // bytes a token
   uint64_t words = 0;
 
   std::string text() const {
     std::ostringstream out;
     out << ok << ' ' << tokens_per_s << ' ' << predicted << ' ' << disk << ' ' << products << ' ' << waited
-        << ' ' << first << ' ' << peak << ' ' << stays << ' ' << streamed << ' ' << read << ' ' << words;
+        << ' ' << first << ' ' << peak << ' ' << stays << ' ' << streamed << ' ' << read << ' ' << fired
+        << ' ' << there << ' ' << neurons_read << ' ' << words;
     return out.str();
   }
   static Run parse(const std::string& text) {
     Run run;
     std::istringstream in(text);
     in >> run.ok >> run.tokens_per_s >> run.predicted >> run.disk >> run.products >> run.waited >>
-        run.first >> run.peak >> run.stays >> run.streamed >> run.read >> run.words;
+        run.first >> run.peak >> run.stays >> run.streamed >> run.read >> run.fired >> run.there >>
+        run.neurons_read >> run.words;
     return run;
   }
 };
@@ -76,8 +85,11 @@ struct Run {
 // Writes tokens after each other, the likeliest each time.
 class Writer {
  public:
-  static Result<std::unique_ptr<Writer>> make(std::shared_ptr<const Model> model, Ledger& ledger) {
+  // drawn: the tokens are random ones, not those that it finds likeliest.
+  static Result<std::unique_ptr<Writer>> make(std::shared_ptr<const Model> model, bool drawn,
+                                              Ledger& ledger) {
     std::unique_ptr<Writer> writer(new Writer(std::move(model)));
+    writer->drawn_ = drawn;
     const int32_t vocabulary = writer->model_->shape().vocabulary;
     writer->scratch_ = TRY(
         Scratch::make(ledger, writer->model_->scratch_bytes(kPrompt, 1) + Scratch::bytes_for(1, vocabulary)));
@@ -97,7 +109,8 @@ class Writer {
     ops_.store(logits, row_);
     scratch_.release(mark);
     for (const float value : row_) words_ = words_ * 1099511628211u + std::hash<float>()(value);
-    next_ = {Token(std::max_element(row_.begin(), row_.end()) - row_.begin())};
+    next_ = {drawn_ ? Token(uint32_t(kv_->tokens()) * 2654435769u % row_.size())
+                    : Token(std::max_element(row_.begin(), row_.end()) - row_.begin())};
     return {};
   }
   uint64_t words() const { return words_; }
@@ -112,6 +125,7 @@ class Writer {
   std::vector<float> row_;
   std::vector<Token> next_ = std::vector<Token>(kPrompt, 1);
   uint64_t words_ = 0;
+  bool drawn_ = false;
 };
 
 Result<std::unique_ptr<File>> open_past_cache(const std::string& path) {
@@ -140,16 +154,22 @@ Status stream_tokens(Writer& writer, Streaming& streaming, const std::string& pa
   run.waited = (after.waited_seconds - before.waited_seconds) / seconds;
   run.predicted = plan.tokens_per_second(), run.products = plan.product_rate;
   run.stays = plan.resident_bytes, run.streamed = plan.streamed_bytes();
+  if (after.fired == before.fired) return {};
+  const double fired = double(after.fired - before.fired);
+  run.fired = fired / double(after.neurons - before.neurons);
+  run.there = double(after.fired_there - before.fired_there) / fired;
+  run.neurons_read = (after.neuron_read_bytes - before.neuron_read_bytes) / int64_t(2 * rates.size());
   return {};
 }
 
-Status generate(const std::string& path, int64_t budget, int tokens, Run& run) {
+Status generate(const Settings& set, const std::string& path, int64_t budget, Run& run) {
+  const int tokens = set.tokens;
   const int64_t floor = resident_bytes() + kSlack;
   Ledger ledger(budget > 0 ? budget - floor : int64_t(1) << 40, floor);
   const auto start = Clock::now();
   const auto model = budget > 0 ? TRY(open_planned_model(posix_env(), path, ledger))
                                 : TRY(open_model(posix_env(), path, ledger));
-  const auto writer = TRY(Writer::make(model, ledger));
+  const auto writer = TRY(Writer::make(model, set.shape.idle > 0, ledger));
   Streaming* streaming = model->weights().streaming();
   const DiskRate disk = streaming != nullptr ? streaming->plan().disk : DiskRate();
   Buffer room = TRY(Buffer::make(ledger, Tag::io, disk.read_bytes * disk.readers));
@@ -224,7 +244,7 @@ Status at_budget(const Settings& set, const std::string& path, int64_t budget, c
   bool enforced = false;
   forget_cached(path);
   const Run run =
-      TRY(run_in_cell(budget, enforced, [&](Run& one) { return generate(path, budget, set.tokens, one); }));
+      TRY(run_in_cell(budget, enforced, [&](Run& one) { return generate(set, path, budget, one); }));
   const std::string at = std::to_string(budget / kMiB) + " MiB: ";
   if (!run.ok) {
     out.push_back({at + "below the floor", 0, "tokens/s", "", 0});
@@ -252,17 +272,53 @@ Status at_budget(const Settings& set, const std::string& path, int64_t budget, c
   return {};
 }
 
+// A ReLU model by neuron, then the same without its file of neurons.
+Status by_neuron(const Settings& set, const std::string& path, int64_t budget, const Run& whole,
+                 std::vector<Measure>& out) {
+  const std::string at = std::to_string(budget / kMiB) + " MiB: ";
+  bool enforced = false;
+  const std::string beside = neurons_path(path), aside = beside + ".aside";
+  Ledger ledger(int64_t(512) << 20);
+  if (!TRY(posix_env().exists(beside))) TRY(write_neurons(posix_env(), path, ledger));
+  const auto measure = [&]() -> Result<Run> {
+    forget_cached(path);
+    forget_cached(beside);
+    return run_in_cell(budget, enforced, [&](Run& one) { return generate(set, path, budget, one); });
+  };
+  const Run some = TRY(measure());
+  TRY(posix_env().rename(beside, aside));
+  const Run all = TRY(measure());
+  TRY(posix_env().rename(aside, beside));
+  if (!some.ok || !all.ok) return Status(Code::internal, "the model does not run");
+  out.push_back({at + "by neuron" + (enforced ? ", in a cgroup" : ""), some.tokens_per_s, "tokens/s",
+                 "whole weights streamed", all.tokens_per_s});
+  out.push_back({at + "neurons that fired", 100 * some.fired, "%", "", 0});
+  out.push_back({at + "of them in memory", 100 * some.there, "%", "", 0});
+  out.push_back({at + "neurons read for a token", double(some.neurons_read) / 1e6, "MB", "", 0});
+  out.push_back({at + "weights read for a token besides", double(some.streamed) / 1e6, "MB",
+                 "whole weights streamed", double(all.streamed) / 1e6});
+  out.push_back(
+      {at + "waiting for the disk", some.waited, "of the time", "whole weights streamed", all.waited});
+  out.push_back({at + "peak RSS", double(some.peak) / kMiB, "MiB", "budget", double(budget) / kMiB});
+  out.push_back({at + "logits as by the whole model, both",
+                 some.words == whole.words && all.words == whole.words ? 1.0 : 0.0, "of", "1", 1});
+  return {};
+}
+
 Result<std::vector<Measure>> curve(const Settings& set, const std::string& path) {
   bool enforced = false;
   forget_cached(path);
-  const Run whole =
-      TRY(run_in_cell(0, enforced, [&](Run& one) { return generate(path, 0, set.tokens, one); }));
+  const Run whole = TRY(run_in_cell(0, enforced, [&](Run& one) { return generate(set, path, 0, one); }));
   if (!whole.ok) return Status(Code::internal, "the whole model does not run");
   const auto file = int64_t(std::filesystem::file_size(path));
   std::vector<Measure> all{{"all weights in memory", whole.tokens_per_s, "tokens/s", "", 0},
                            {"bytes of the model", double(file) / 1e6, "MB", "", 0},
                            {"to the first token, nothing cached", double(file) / 1e9 / whole.first, "GB/s",
                             "the disk alone", whole.disk / 1e9}};
+  if (set.shape.idle > 0) {
+    TRY(by_neuron(set, path, (set.at > 0 ? set.at : 1010) * kMiB, whole, all));
+    return all;
+  }
   if (set.at > 0) {
     TRY(at_budget(set, path, set.at * kMiB, whole, all));
     return all;
@@ -284,6 +340,7 @@ Result<std::vector<Measure>> stream(const Spec& options) {
   Status written = write_random_llama(posix_env(), path, set.shape, set.codec);
   auto measures = written.ok() ? curve(set, path) : Result<std::vector<Measure>>(std::move(written));
   posix_env().remove(path).ignore("the figures matter more than the file");
+  posix_env().remove(neurons_path(path)).ignore("there is none of most");
   return measures;
 }
 

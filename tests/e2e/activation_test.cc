@@ -186,6 +186,44 @@ TEST_F(Activation, over_http_a_recipe_and_a_capture_hold_as_well) {
   server.end(SIGTERM);
 }
 
+// A trained model whose grammar makes it write subtasks: what it says in them is its own.
+TEST_F(Activation, an_answer_in_subtasks_is_longer_than_the_context) {
+  NEED_SHARED("data/models/tinyllamas/stories260K.gguf");
+  const std::string stories = shared_path("data/models/tinyllamas/stories260K.gguf");
+  Serving server{folder / "home", {"--model", stories, "--context", "384"}};
+  Json ask = Json::object().set("max_tokens", 2000).set("temperature", 0);
+  ask.set("messages", parse_json(R"([{"role": "user", "content": "Tell me of the boats."}])").value());
+  ask.set("grammar",
+          R"(root ::= ("<subtask>go\n" [a-z ]{240} "<result>" [a-z]{3} "</subtask>\n"){6} "The end.")");
+  const Json whole = server.json("POST", "/v1/chat/completions", ask);
+  EXPECT_EQ(whole["choices"].as_array()[0]["finish_reason"], Json("length")) << whole.dump();
+  const auto in_subtasks = [&](const std::string& spec) {
+    Json more = Json::object().set("subtasks", spec).set("remember", false).set("recall", false);
+    return server.json("POST", "/v1/chat/completions", ask.set("varve", std::move(more)));
+  };
+  const Json told = in_subtasks("tim:ask=0");
+  const Json& choice = told["choices"].as_array()[0];
+  EXPECT_EQ(choice["finish_reason"], Json("stop")) << told.dump();
+  const std::string words = choice["message"]["content"].as_string();
+  EXPECT_EQ(words.substr(words.size() - 8), "The end.");
+  EXPECT_GT(told["usage"]["completion_tokens"].as_int(), 500) << told.dump();
+  const Json& subtasks = told["varve"]["subtasks"];
+  EXPECT_EQ(subtasks["finished"].as_int(), 6) << told.dump();
+  EXPECT_GT(subtasks["pruned_tokens"].as_int(), 300) << told.dump();
+  EXPECT_GT(subtasks["read_again"].as_int(), 0) << told.dump();
+  EXPECT_LE(told["varve"]["kv"]["pages"]["rows"].as_int(), 5 * 4 * 6) << "six pages of five layers";
+  ask.set("varve", Json::object().set("subtasks", "nonsense"));
+  EXPECT_EQ(server.ask("POST", "/v1/chat/completions", ask.dump()).status, 400);
+  server.end(SIGTERM);
+  // What left is said at once, and kept for later.
+  const Child::End end =
+      run({"chat", "--model", stories, "--subtasks", "tim:open=e,result=s,close=a,head=0,ask=0", "-n", "300",
+           "--temperature", "0", "--no-recall"},
+          "Tell me of the boats.\n/why\n");
+  EXPECT_NE(end.out.find("tokens of their work left the KV"), std::string::npos) << end.out << end.err;
+  EXPECT_NE(run({"explain"}).out.find("tokens of their work left the KV"), std::string::npos);
+}
+
 TEST_F(Activation, a_message_too_long_is_read_in_part_if_that_was_asked_for) {
   std::string words;
   for (int i = 0; i < 6; ++i) words += long_words();

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "math/kernel/generic/generic.h"
+#include "math/kernel/planes.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace varve;
@@ -33,6 +34,27 @@ bool same(const InputPanel& a, const InputPanel& truth, const Kernels& table) {
     if (a.q[place(table, i)] != truth.q[i]) return false;
   }
   return same(a.scale, truth.scale, 16) && same(a.sum, truth.sum, 16);
+}
+
+// All of the bytes as rows of bit planes: the same bits everywhere.
+void check_planes(const uint8_t* bytes, size_t size) {
+  const size_t bits = 1 + bytes[0] / 8 % 8, block = plane_block_bytes(bits);
+  const size_t blocks = 1 + bytes[0] / 64, n = blocks * kPlaneValues, row_bytes = blocks * block;
+  const size_t rows = std::min<size_t>((size - 1) / row_bytes, 20);
+  if (rows == 0) return;
+  std::vector<float> x(n), truth(rows), out(rows);
+  for (size_t i = 0; i < n; ++i) x[i] = float(int8_t(bytes[1 + i % (size - 1)])) / 16;
+  std::vector<InputPanel> panels((n + kPanel - 1) / kPanel);
+  std::vector<PlaneTables> tables(blocks);
+  for (const char* isa : kIsaNames) {
+    const Kernels* table = kernels_for(isa);
+    if (table == nullptr) continue;
+    table->quantize(x.data(), n, panels.data());
+    plane_kernels(isa).tables(panels.data(), table->turned, n, tables.data());
+    plane_kernels(isa).multiply({bytes + 1, row_bytes, rows, n}, bits, tables.data(), out.data());
+    if (table == kernels_for("generic")) truth = out;
+    CHECK(same(out.data(), truth.data(), rows), "products of planes differ");
+  }
 }
 
 struct Made {  // by one instruction set
@@ -82,6 +104,7 @@ void check_coded(const uint8_t* bytes, size_t size) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if (size < 1) return 0;
   check_coded(bytes, size);
+  check_planes(bytes, size);
   Input input{.format = bytes[0] % kFormats, .values = 0, .panels = 0, .blocks = bytes + 1, .x = {}};
   const FormatShape& shape = kShapes[input.format];
   input.values = std::min<size_t>((size - 1) / shape.bytes, 64) * shape.values;

@@ -135,6 +135,41 @@ TEST_F(StoryTeller, GoesOnFromItsOwnWordsAsIfItHadReadThem) {
   EXPECT_EQ(usage.reused_tokens, usage.prompt_tokens - 1);
 }
 
+// Marks are letters that stories are full of. After each pruning the story goes on, bit by bit, as one that
+// begins with what is left.
+TEST_F(StoryTeller, GoesOnAfterASubtaskAsIfItHadReadTheRestAlone) {
+  const SubtaskMarks marks{.open = "e", .result = "s", .close = "a", .head = 0, .ask = 0};
+  for (const char* kv : {"pack=f16", "pack=f32"}) {
+    const EngineOptions options{.kv = kv, .precision = Ops::Precision::exact};
+    Request request = story();
+    request.subtasks = marks;
+    request.max_tokens = 300, request.ignore_end = true;
+    Usage usage;
+    const Said said = say(*start(options), request, &usage);
+    ASSERT_GT(usage.pruned_tokens, 20) << kv;
+    std::vector<Token> left = request.tokens;
+    Subtasks read(marks);
+    size_t checked = 0;
+    for (size_t i = 0; i < said.tokens.size(); ++i) {
+      left.push_back(said.tokens[i]);
+      std::string text;
+      model_->tokenizer()->decode(said.tokens[i], true, text);
+      read.hear(int32_t(left.size()) - 1, text);
+      const auto gone = read.next(false);
+      if (!gone) continue;
+      left.erase(left.begin() + gone->first, left.begin() + gone->end);
+      if (checked++ >= 3 || i + 1 == said.tokens.size()) continue;
+      Request fresh = story();
+      fresh.tokens = left, fresh.max_tokens = 1, fresh.ignore_end = true;
+      const Said next = say(*start(options), fresh);
+      EXPECT_EQ(next.tokens[0], said.tokens[i + 1]) << kv << " after " << i;
+      EXPECT_EQ(next.logprobs[0], said.logprobs[(i + 1) * 4]) << kv << " after " << i;
+    }
+    EXPECT_GE(checked, 3u) << kv;
+    EXPECT_EQ(usage.pruned_tokens, int32_t(request.tokens.size() + 300 - left.size())) << kv;
+  }
+}
+
 TEST_F(StoryTeller, ForgetsTheMiddleUnderABudgetOfTokens) {
   const std::string kv = "policy=streaming:sinks=4,window=60";
   const Said said = say(*start({.kv = kv}), story());

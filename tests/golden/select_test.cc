@@ -2,6 +2,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "run/kv/forwarded_kv.h"
 #include "run/kv/select/recall_test.h"
 #include "tests/support/run_model.h"
 
@@ -11,9 +12,10 @@ namespace {
 constexpr int32_t kTokens = 1536, kAsked = 16, kBest = 64;
 
 // A cache that keeps the queries which ask it: [layer][token][heads * dim].
-class Overheard : public KvCache {
+class Overheard : public ForwardedKv {
  public:
-  Overheard(std::unique_ptr<KvCache> of, int32_t layers) : queries(size_t(layers)), of_(std::move(of)) {}
+  Overheard(std::unique_ptr<KvCache> of, int32_t layers)
+      : ForwardedKv(std::move(of)), queries(size_t(layers)) {}
   std::vector<std::vector<float>> queries;
 
   Result<KvLanes> reads(Ops& ops, int32_t layer, Rows asked, const AttendSpec& how) override {
@@ -23,27 +25,6 @@ class Overheard : public KvCache {
     ops.store(asked, std::span(all).subspan(at));
     return of_->reads(ops, layer, asked, how);
   }
-  int32_t tokens() const override { return of_->tokens(); }
-  int64_t bytes() const override { return of_->bytes(); }
-  Status reserve(int32_t more) override { return of_->reserve(more); }
-  Status append(Ops& ops, int32_t layer, Rows keys, Rows values, std::span<const int32_t> at) override {
-    return of_->append(ops, layer, keys, values, at);
-  }
-  KvLanes lanes(int32_t layer) override { return of_->lanes(layer); }
-  const Codec& codec() const override { return of_->codec(); }
-  AttendScores scores(int32_t layer, std::span<const int32_t> at) override { return of_->scores(layer, at); }
-  const KvNeeds& needs() const override { return of_->needs(); }
-  KvNotes& notes() override { return of_->notes(); }
-  KvCounts counts() const override { return of_->counts(); }
-  Status fit() override { return of_->fit(); }
-  Status truncate(int32_t tokens) override { return of_->truncate(tokens); }
-  Result<KvSnapshot> snapshot(int32_t tokens) const override { return of_->snapshot(tokens); }
-  void patch(bool on) override { of_->patch(on); }
-  std::vector<std::shared_ptr<KvPage>> pages() const override { return of_->pages(); }
-  void set_pages(std::span<const std::shared_ptr<KvPage>> pages) override { of_->set_pages(pages); }
-
- private:
-  const std::unique_ptr<KvCache> of_;
 };
 
 struct Read {

@@ -55,10 +55,25 @@ constexpr std::array<GgufBlock, 43> kBlocks = {{
 }};
 
 // Types that GGUF does not have and only this program reads, from kOwnTensorTypes on.
-constexpr std::array<GgufBlock, 3> kOwnBlocks = {{
+constexpr std::array<GgufBlock, 18> kOwnBlocks = {{
     {128, 3, "top1"},
     {64, 26, "s4_0"},
     {256, 78, "slim2"},
+    {256, 106, "bitmod3"},
+    {256, 138, "bitmod4"},
+    {128, 129, "rf8"},
+    {256, 138, "dgq4"},
+    {128, 20, "bp1"},
+    {128, 36, "bp2"},
+    {128, 52, "bp3"},
+    {128, 68, "bp4"},
+    {128, 84, "bp5"},
+    {128, 100, "bp6"},
+    {128, 116, "bp7"},
+    {128, 132, "bp8"},
+    {256, 74, "codebook2"},
+    {256, 106, "codebook3"},
+    {256, 138, "codebook4"},
 }};
 
 }  // namespace

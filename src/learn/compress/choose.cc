@@ -6,6 +6,7 @@
 #include "core/format/json.h"
 #include "learn/compress/allocate.h"
 #include "learn/compress/answers.h"
+#include "learn/compress/correlated.h"
 
 namespace varve {
 namespace {
@@ -105,7 +106,8 @@ std::vector<const Codec*> formats_for(const Weight& weight) {
   return formats;
 }
 
-Result<Losses> find_losses(const Chooser& to, const std::vector<Weight*>& weights, bool measured) {
+Result<Losses> find_losses(const Chooser& to, const std::vector<Weight*>& weights, LossRule rule) {
+  const bool measured = rule == LossRule::measured;
   Losses losses;
   double typical = 0;
   int counted = 0;
@@ -114,9 +116,14 @@ Result<Losses> find_losses(const Chooser& to, const std::vector<Weight*>& weight
   for (size_t i = 0; i < weights.size(); ++i) {
     const Weight& weight = *weights[i];
     const auto formats = formats_for(weight);
+    if (rule == LossRule::correlation) {
+      losses.push_back(TRY(uncorrelated(to.draft, weight, formats)));
+      to.progress("deciding", int64_t(i) + 1, int64_t(weights.size()));
+      continue;
+    }
     const Errors errors = TRY(errors_of(to.draft, weight, formats));
     double scale = errors.total > 0 ? 1 / errors.total : 0;
-    if (measured && errors.of[0] > 0 && !to.draft.input(weight).empty() && weight.from.stack == 1 &&
+    if (measured && errors.of[0] > 0 && !to.draft.input(weight).empty() && !weight.is_expert() &&
         weight.kept_rows.empty() && weight.kept_cols.empty()) {
       const double found = TRY(divergence(to, weight, *formats[0], *answers)) / errors.of[0];
       if (scale > 0) typical += found / scale, ++counted;
@@ -128,7 +135,10 @@ Result<Losses> find_losses(const Chooser& to, const std::vector<Weight*>& weight
   }
   // Experts are not measured one by one: an error of theirs counts as others do in the mean.
   for (size_t i = 0; counted > 0 && i < losses.size(); ++i) {
-    for (double& loss : losses[i]) loss *= weights[i]->from.stack > 1 ? typical / counted : 1;
+    for (double& loss : losses[i]) loss *= weights[i]->is_expert() ? typical / counted : 1;
+  }
+  for (size_t i = 0; i < losses.size(); ++i) {
+    for (double& loss : losses[i]) loss *= to.draft.use(*weights[i]);
   }
   return losses;
 }
@@ -161,7 +171,7 @@ Status save(Env& env, const std::string& path, const Losses& losses) {
 
 }  // namespace
 
-Status Chooser::choose(int64_t limit, bool measured) {
+Status Chooser::choose(int64_t limit, LossRule rule) {
   std::vector<Weight*> weights;
   int64_t fixed = 0;
   for (Weight& weight : draft.weights()) {
@@ -173,13 +183,13 @@ Status Chooser::choose(int64_t limit, bool measured) {
     }
   }
   for (const Companion& one : draft.companions()) fixed += one.bytes();
-  if (measured && model == nullptr)
+  if (rule == LossRule::measured && model == nullptr)
     return Status(Code::invalid, "measured=1 needs a text to measure by: --calibrate TEXT");
   Losses losses;
   if (TRY(draft.env().exists(kept))) {
     losses = TRY(load(draft.env(), kept, weights));
   } else {
-    losses = TRY(find_losses(*this, weights, measured));
+    losses = TRY(find_losses(*this, weights, rule));
     TRY(save(draft.env(), kept, losses));
   }
   std::vector<std::vector<Option>> items;

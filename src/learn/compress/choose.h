@@ -1,12 +1,13 @@
 // Which number format each weight gets under a limit of bytes, by the allocator. What a format loses is the
 // error of the weight's products over the calibration inputs, relative to them (CPTQuant's Taylor term, a
 // weight at a time), or that error scaled by what it was measured to do to the model's answers on the text,
-// one weight at a time (MixDQ).
+// one weight at a time (MixDQ), or what correlated.h says.
 #pragma once
 
 #include "learn/compress/calibration.h"
 #include "learn/compress/compress.h"
 #include "learn/compress/draft.h"
+#include "learn/compress/recipe.h"
 
 namespace varve {
 
@@ -17,7 +18,7 @@ struct Chooser {
   const CalibrationText* text;
   const CompressProgress& progress;
 
-  Status choose(int64_t limit, bool measured);
+  Status choose(int64_t limit, LossRule rule);
 };
 
 }  // namespace varve

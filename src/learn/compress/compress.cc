@@ -88,8 +88,9 @@ class Work {
     return {};
   }
 
-  bool measures() const {
-    return recipe_.target && recipe_.target->measured.value_or(!options_.calibrate.empty());
+  LossRule rule() const {
+    const LossRule otherwise = options_.calibrate.empty() ? LossRule::error : LossRule::measured;
+    return recipe_.target ? recipe_.target->rule.value_or(otherwise) : LossRule::error;
   }
 
   Status calibrate() {
@@ -99,7 +100,7 @@ class Work {
       return {};
     }
     if (recipe_.sight == Sight::nothing && !recipe_.target) return {};
-    if (recipe_.sight == Sight::gram || measures()) TRY(open_reader());
+    if (recipe_.sight == Sight::gram || rule() == LossRule::measured) TRY(open_reader());
     const std::string path = product_->work("seen");
     if (TRY(env_.exists(path))) {
       draft_->calibrate(TRY(load_seen(env_, path)));
@@ -137,16 +138,16 @@ class Work {
     for (const auto& method : recipe_.methods) TRY(draft_->add(method));
     set_types();  // of the shapes that are left
     for (const Weight& weight : draft_->weights()) {
-      if (weight.own != nullptr && weight.cols() != int32_t(weight.codec->block_values()))
+      if (weight.own != nullptr && weight.cols() % int32_t(weight.codec->block_values()) != 0)
         return Status(Code::invalid, "'" + recipe_.text + "' cuts " + weight.role() +
-                                         " after it was coded: make df11 the last word");
+                                         " after it was coded: put what cuts before what codes");
     }
     if (recipe_.target) {
       const int64_t limit = recipe_.target->bytes > 0
                                 ? recipe_.target->bytes
                                 : int64_t(recipe_.target->bits * double(report_.elements) / 8);
       Chooser chooser{*draft_, product_->work("choice"), model_.get(), &text_, progress_};
-      TRY(chooser.choose(limit, measures()));
+      TRY(chooser.choose(limit, rule()));
     }
     return {};
   }

@@ -5,6 +5,8 @@
 #include <filesystem>
 
 #include "learn/compress/rig_test.h"
+#include "run/model/open_streamed.h"
+#include "run/weights/stream_plan.h"
 
 namespace varve {
 namespace {
@@ -71,6 +73,31 @@ TEST_F(Compress, each_expert_is_calibrated_by_the_rows_that_it_gets) {
   EXPECT_LE(run("target=5bpw+gptq", folder / "target.gguf")->bits(), 5.0);
 }
 
+TEST_F(Compress, experts_apart_are_the_same_model_and_each_may_have_a_format_of_its_own) {
+  wide();
+  experts({100, 100, 0, 0});  // the router takes the first two, always
+  const std::string apart = folder / "apart.gguf", mixed = folder / "mixed.gguf";
+  ASSERT_EQ(message(run("experts", apart)), "");
+  EXPECT_EQ(divergence(apart), 0);
+  Ledger room(int64_t(256) << 20);
+  auto streamed = open_planned_model(posix_env(), apart, room);
+  ASSERT_TRUE(streamed.ok()) << std::string(std::move(streamed).status().message());
+  EXPECT_EQ((*streamed)->weights().streaming()->plan().routed_bytes, 3 * 4 * 256 * 256 * 4);
+
+  const auto report = run("target=5bpw:measured=0+experts", mixed).value();
+  EXPECT_LE(report.bits(), 5.0);
+  std::map<char, double> bytes;
+  for (const auto& weight : report.weights) {
+    if (weight.role.find(".ffn_") != std::string::npos) bytes[weight.role.back()] += double(weight.bytes);
+  }
+  ASSERT_EQ(bytes.size(), 4u);
+  EXPECT_GT(std::min(bytes['0'], bytes['1']), 1.2 * std::max(bytes['2'], bytes['3'])) << "who is never asked";
+  const double loss = divergence(mixed);
+  ASSERT_EQ(message(run("target=5bpw:measured=0", folder / "stacks.gguf")), "");
+  EXPECT_LT(loss, divergence(folder / "stacks.gguf"));
+  EXPECT_NE(message(run("search+experts", folder / "no.gguf")).find("first of a recipe"), std::string::npos);
+}
+
 TEST_F(Compress, a_target_is_met_and_nearly_used_up) {
   for (const char* recipe : {"target=6bpw:measured=0", "target=6bpw+search"}) {
     const auto report = run(recipe, folder / (std::string(recipe) + ".gguf")).value();
@@ -107,6 +134,7 @@ TEST_F(Compress, says_what_is_wrong) {
   says("target=4", "neither bits a weight");
   says("target=-1bpw", "neither bits a weight");
   says("target=1bpw", "the least that it can be is");
+  says("q4_k+experts", "has no stacks of experts");
   says("q4_k+gptq", "needs a text to calibrate by", false);
   says("target=4bpw:measured=1", "needs a text to measure by", false);
 }

@@ -49,7 +49,10 @@ struct Weight {
   std::shared_ptr<const Codec> own;  // where the codec is this weight's alone
   // Those that stay, ascending; empty: all.
   std::vector<int32_t> kept_rows, kept_cols;
+  std::string stack;     // the role of the stack that this one was cut from, else empty; and
+  int32_t of_stack = 0;  // which it was
 
+  bool is_expert() const { return from.stack > 1 || !stack.empty(); }
   const std::string& role() const { return from.role; }
   int32_t rows() const { return kept_rows.empty() ? from.rows * from.stack : int32_t(kept_rows.size()); }
   int32_t cols() const { return kept_cols.empty() ? from.cols : int32_t(kept_cols.size()); }

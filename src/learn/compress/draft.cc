@@ -106,6 +106,7 @@ Result<std::vector<float>> Draft::vector(std::string_view role) const {
 
 std::string Draft::input(const Weight& weight, int32_t of_stack) const {
   if (weight.from.stack > 1) return input_of(weight.role(), of_stack);
+  if (!weight.stack.empty()) return input_of(weight.stack, weight.of_stack);
   if (weight.role() != "token_embd") return input_of(weight.role());
   for (const Weight& one : weights_) {
     if (one.role() == "output") return "";  // then the table is only looked up
@@ -135,6 +136,17 @@ Result<Seen> Draft::seen(const Weight& weight, const SeenByInput& counted, int32
   }
   for (const auto& method : methods_) method->change(weight, seen);
   return seen;
+}
+
+double Draft::use(const Weight& weight) const {
+  if (weight.stack.empty()) return 1;
+  const auto rows = [&](int32_t i) {
+    const auto found = calibration_.find(input_of(weight.stack, i));
+    return found == calibration_.end() ? int64_t(0) : found->second.rows;
+  };
+  int64_t all = 0;
+  for (int32_t i = 0; i < spec_.experts.count; ++i) all += rows(i);
+  return all == 0 ? 1 : double(rows(weight.of_stack)) * spec_.experts.count / double(all);
 }
 
 Status Draft::read(const Weight& weight, int32_t first, std::span<float> rows) const {

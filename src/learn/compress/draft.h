@@ -59,6 +59,8 @@ class Draft {
   bool calibrated() const { return !calibration_.empty(); }
   // Under which its input is counted; empty: it is not. Each matrix of a stack has its own.
   std::string input(const Weight& weight, int32_t of_stack = 0) const;
+  // How often an expert that was cut from its stack was chosen, beside the mean of its layer; 1 of others.
+  double use(const Weight& weight) const;
   // Rows [first, ...) as the methods so far changed them.
   Status read(const Weight& weight, int32_t first, std::span<float> rows) const;
   // All of them, or those of one matrix of a stack, a piece at a time: `take` gets the first row's number and

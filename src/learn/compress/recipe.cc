@@ -11,6 +11,21 @@ Status bad_target(std::string_view text) {
                                    " is neither bits a weight, as 4.5bpw, nor a size, as 120MiB or 80000B");
 }
 
+// measured=1 or 0, or by=correlation.
+Status read_rule(Spec spec, CompressTarget& target) {
+  if (const auto by = spec.options.extract("by")) {
+    if (by.mapped() != "correlation")
+      return Status(Code::invalid, "a target is by=correlation, or measured=1 or 0, not by=" + by.mapped());
+    target.rule = LossRule::correlation;
+  }
+  int measured = -1;
+  TRY(OptionReader(spec).read("measured", measured, 0, 1).done());
+  if (measured >= 0 && target.rule)
+    return Status(Code::invalid, "one of by=correlation and measured=" + std::to_string(measured));
+  if (measured >= 0) target.rule = measured == 1 ? LossRule::measured : LossRule::error;
+  return {};
+}
+
 Result<CompressTarget> parse_target(const Spec& spec) {
   const std::string_view text = std::string_view(spec.name).substr(7);
   double amount = 0;
@@ -18,9 +33,7 @@ Result<CompressTarget> parse_target(const Spec& spec) {
   if (error != std::errc() || !(amount > 0 && amount < 1e15)) return bad_target(text);
   const std::string_view unit(end, size_t(text.data() + text.size() - end));
   CompressTarget target;
-  int by = -1;
-  TRY(OptionReader(spec).read("measured", by, 0, 1).done());
-  if (by >= 0) target.measured = by == 1;
+  TRY(read_rule(spec, target));
   constexpr std::pair<std::string_view, int64_t> kUnits[] = {
       {"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
   if (unit == "bpw") {

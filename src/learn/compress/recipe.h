@@ -8,12 +8,13 @@
 
 namespace varve {
 
+// What a format is said to lose of a weight: by what it does to the model's answers, to the weight's
+// products, or to the correlation of each output with what it was.
+enum class LossRule : uint8_t { measured, error, correlation };
 struct CompressTarget {
-  double bits = 0;    // a weight, of the original's count; or
-  int64_t bytes = 0;  // of all tensors
-  // Loss by what a format does to the model's answers, else by what it does to a product; unset: the first
-  // where there is a text.
-  std::optional<bool> measured;
+  double bits = 0;               // a weight, of the original's count; or
+  int64_t bytes = 0;             // of all tensors
+  std::optional<LossRule> rule;  // unset: measured where there is a text, else error
 };
 struct CompressRecipe {
   std::string text;

@@ -39,7 +39,7 @@ struct CompressRig {
                     .ok());
   }
   // The same with experts instead of feed-forward networks: stacks of four, of which a row passes two.
-  void experts() {
+  void experts(std::vector<float> router_bias = {}) {
     const auto mapping = posix_env().map(base).value();
     const Gguf gguf = Gguf::parse(mapping->bytes()).value();
     GgufWriter writer;
@@ -65,6 +65,8 @@ struct CompressRig {
         writer.add("blk.0.ffn_gate_inp.weight", tensor.type, {tensor.shape[0], 4},
                    bytes.first(size_t(tensor.shape[0]) * 16));
     }
+    if (!router_bias.empty())
+      writer.add("blk.0.exp_probs_b.bias", 0, {4}, std::as_bytes(std::span<const float>(router_bias)));
     EXPECT_TRUE(writer.write(posix_env(), folder / "experts.gguf").ok());
     base = folder / "experts.gguf";
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "learn/world/world.h"
 #include "memory/reflect/reflector/scripted_test.h"
 
 namespace varve::world {
@@ -36,6 +37,32 @@ TEST_F(Operations, AreTheQuestionsThatTheReflectorReallyAsks) {
   const auto now = cubes("fact");
   ASSERT_EQ(now.size(), 1u) << "the right answers are applied: Rome took the place of Oslo";
   EXPECT_EQ(*store->payload(alice, now[0].id), "The user lives in Rome.");
+}
+
+// What a new fact meets stands beside it, nearly always as the likest.
+TEST(Decisions, WhatAFactMeetsStandsBesideIt) {
+  const World world = *World::make("decide", Split::train, 1);
+  int met = 0, beside = 0, first = 0;
+  for (uint64_t i = 0; i < 400; ++i) {
+    const Item item = world.item(i);
+    const std::string prompt = prompt_in(item);
+    const size_t from = prompt.find("\n{") + 1;
+    const Json shown = *parse_json(prompt.substr(from, prompt.find('\n', from) - from));
+    const Json right = *parse_json(item.answer);
+    for (const Json& one : right["decisions"].as_array()) {
+      if (one["action"] == Json("add")) continue;
+      const Json& known = shown["new"].as_array()[size_t(one["fact"].as_int())]["known"];
+      for (size_t k = 0; k < known.size(); ++k) {
+        const bool same = known.as_array()[k]["target"] == one["target"];
+        beside += same;
+        first += same && k == 0;
+      }
+      ++met;
+    }
+  }
+  ASSERT_GT(met, 200);
+  EXPECT_GE(beside, met * 99 / 100);
+  EXPECT_GE(first, met * 95 / 100);
 }
 
 }  // namespace

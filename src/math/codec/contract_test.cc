@@ -56,18 +56,23 @@ TEST_P(EveryCodec, KeepsZeroExactly) {
 TEST_P(EveryCodec, ErrorOnNormalValuesIsBounded) {
   // tq: by the largest of 256, most values become 0, as BitNet's never do.
   const std::map<std::string, double> bounds = {
-      {"f32", 0},      {"f16", 0.00021}, {"bf16", 0.0017}, {"q8_0", 0.0054},  {"q4_0", 0.087},
-      {"q4_1", 0.079}, {"q5_0", 0.043},  {"q5_1", 0.038},  {"iq4_nl", 0.078}, {"q2_k", 0.275},
-      {"q3_k", 0.146}, {"q4_k", 0.072},  {"q5_k", 0.036},  {"q6_k", 0.0176},  {"iq4_xs", 0.079},
-      {"tq1_0", 0.82}, {"tq2_0", 0.82},  {"q1_0", 0.605},  {"top1", 0.973},   {"s4_0", 0.29},
-      {"slim2", 0.32}};
+      {"f32", 0},      {"f16", 0.00021},   {"bf16", 0.0017},    {"q8_0", 0.0054},  {"q4_0", 0.087},
+      {"q4_1", 0.079}, {"q5_0", 0.043},    {"q5_1", 0.038},     {"iq4_nl", 0.078}, {"q2_k", 0.275},
+      {"q3_k", 0.146}, {"q4_k", 0.072},    {"q5_k", 0.036},     {"q6_k", 0.0176},  {"iq4_xs", 0.079},
+      {"tq1_0", 0.82}, {"tq2_0", 0.82},    {"q1_0", 0.605},     {"top1", 0.973},   {"s4_0", 0.29},
+      {"slim2", 0.32}, {"bitmod3", 0.156}, {"bitmod4", 0.0785}, {"rf8", 0.0271},   {"dgq4", 0.0803},
+      {"bp1", 0.6},    {"bp2", 0.375},     {"bp3", 0.19},       {"bp4", 0.094},    {"bp5", 0.046},
+      {"bp6", 0.0227}, {"bp7", 0.0113},    {"bp8", 0.0056}};
   const auto values = normal(256 * 256);
   EXPECT_LE(rms(values, round_trip(values)), bounds.at(GetParam()));
 }
 
 TEST_P(EveryCodec, IsNearlyIdempotent) {
   const auto values = normal(256 * 64), once = round_trip(values);
-  EXPECT_LE(rms(once, round_trip(once)), 0.02 * rms(values, once));
+  // The largest group of dgq4 may end a step below what the others' steps were made from: then they are
+  // others.
+  const double share = GetParam() == "dgq4" ? 0.15 : 0.02;
+  EXPECT_LE(rms(once, round_trip(once)), share * rms(values, once));
 }
 
 TEST_P(EveryCodec, ScalesWithItsValues) {

@@ -75,6 +75,27 @@ float fit_codebook(const float* x, size_t n) {
                     [](float value) { return double(kIq4Values[nearest_in_codebook(value)]); });
 }
 
+uint8_t nearest_level(std::span<const float> levels, float value) {
+  const auto above = std::lower_bound(levels.begin(), levels.end(), value);
+  if (above == levels.begin()) return 0;
+  if (above == levels.end()) return uint8_t(levels.size() - 1);
+  const auto at = above - levels.begin();
+  return uint8_t(value - levels[size_t(at) - 1] < *above - value ? at - 1 : at);
+}
+
+FittedLevels fit_levels(const float* x, size_t n, std::span<const float> levels) {
+  const float most = extreme(x, n), reach = most > 0 ? levels.back() : levels.front();
+  const auto level = [&](float value) { return double(levels[nearest_level(levels, value)]); };
+  FittedLevels fitted;
+  if (most * reach > 0) fitted.scale = std::max(best_scale(x, n, most, reach, level), 0.f);
+  const float inverse = inverse_of(fitted.scale);
+  for (size_t i = 0; i < n; ++i) {
+    const double off = double(x[i]) - double(fitted.scale) * level(x[i] * inverse);
+    fitted.error += off * off;
+  }
+  return fitted;
+}
+
 Line fit_line(const float* x, size_t n, int levels) {
   const auto [least, most] = std::minmax_element(x, x + n);
   const float low = std::min(*least, 0.f);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace varve::codec {
 
@@ -19,6 +20,14 @@ Line fit_line(const float* x, size_t n, int levels);
 // x ~ scale * kIq4Values[index].
 float fit_codebook(const float* x, size_t n);
 uint8_t nearest_in_codebook(float value);
+
+// x ~ scale * levels[index], levels ascending and scale not negative: the scale, and the squared error left.
+struct FittedLevels {
+  float scale = 0;
+  double error = 0;
+};
+FittedLevels fit_levels(const float* x, size_t n, std::span<const float> levels);
+uint8_t nearest_level(std::span<const float> levels, float value);  // NaN is the least
 
 // What remains of a value after division by a scale that may be 0.
 inline float inverse_of(float scale) {

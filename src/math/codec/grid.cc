@@ -5,7 +5,10 @@
 #include <cmath>
 #include <cstring>
 
+#include "math/codec/codebook.h"
+#include "math/codec/dgq4.h"
 #include "math/codec/kernel_codec.h"
+#include "math/codec/planes.h"
 #include "math/kernel/half.h"
 
 namespace varve {
@@ -204,18 +207,19 @@ constexpr Grid kIq4Xs{.group = 32,
 constexpr Grid kTq2{
     .group = 256, .levels = kSteps<-1, 3>, .set_line = set_own<BlockTq2>, .set_code = code_2<BlockTq2>};
 
-}  // namespace
-
-uint8_t Grid::nearest_of_uneven(float value) const {
-  const auto above = std::lower_bound(levels.begin(), levels.end(), value);
-  if (above == levels.begin()) return 0;
-  if (above == levels.end()) return uint8_t(levels.size() - 1);
-  const auto at = above - levels.begin();
-  return uint8_t(value - levels[size_t(at) - 1] < *above - value ? at - 1 : at);
+const Grid* own_grid(const Codec& codec) {
+  if (const size_t bits = planes_of(codec); bits > 0) return &codec::plane_grid(bits);
+  if (const Codebook* book = Codebook::of(codec)) return &book->grid();
+  if (is_dual(codec)) return &codec::dual_grid();
+  if (codec.name() == "bitmod3") return &codec::bitmod3_grid();
+  if (codec.name() == "bitmod4") return &codec::bitmod4_grid();
+  return codec.name() == "slim2" ? &slim2_grid() : nullptr;
 }
 
+}  // namespace
+
 const Grid* grid_of(const Codec& codec) {
-  if (!codec.format()) return codec.name() == "slim2" ? &slim2_grid() : nullptr;
+  if (!codec.format()) return own_grid(codec);
   switch (*codec.format()) {
     case Format::q8_0: return &kQ8;
     case Format::q4_0: return &kQ4_0;

@@ -18,6 +18,7 @@ struct Grid {
   bool mins = false;              // lines have a min; else it is 0
   int multiples = 0;              // > 0: scales and mins are so many times what a block has once, at most
   bool negative = true;           // scales and mins may be negative
+  bool tied = false;              // a min is a whole number of scales, no more than there are levels
 
   // Before the lines of a nested block: the largest scale (by magnitude, with its sign) and min among them.
   void (*begin)(const codec::Line& largest, std::byte* block) = nullptr;
@@ -37,20 +38,38 @@ struct Grid {
     narrow.levels = levels.first(size_t(1) << bits);
     return narrow;
   }
+  // Not empty: each group of a block takes its levels from one of some sets, which follow each other, all of
+  // as many as `levels`.
+  std::span<const float> sets;
+  void (*set_choice)(size_t group, size_t set, std::byte* block) = nullptr;  // before lines
+  size_t (*choice_of)(size_t group, const std::byte* block) = nullptr;
+  size_t choices() const { return sets.size() / levels.size(); }
+  Grid with_set(size_t which) const {
+    Grid chosen = *this;
+    chosen.levels = sets.subspan(which * levels.size(), levels.size());
+    return chosen;
+  }
+
   Grid of(size_t which, const std::byte* block) const {  // as this group has it
+    if (!sets.empty()) return with_set(choice_of(which, block));
     return widths == 0 ? *this : with_width(width_of(which, block));
   }
 
   uint8_t nearest(float value) const {  // the code of the level nearest to `value`
-    if (!even) return nearest_of_uneven(value);
+    if (!even) return codec::nearest_level(levels, value);
     const float from = value - levels.front(), most = float(levels.size() - 1);
     return from > 0 ? uint8_t((from < most ? from : most) + 0.5f) : uint8_t(0);  // NaN is 0
   }
-  uint8_t nearest_of_uneven(float value) const;
 };
 
 // Null: a format that has none (plain floats, tq1_0).
 const Grid* grid_of(const Codec& codec);
-const Grid& slim2_grid();  // with the format's own file
+const Grid& slim2_grid();  // with the format's own file, as the others that GGUF does not have
+namespace codec {
+const Grid& bitmod3_grid();
+const Grid& bitmod4_grid();
+const Grid& dual_grid();
+const Grid& plane_grid(size_t bits);
+}  // namespace codec
 
 }  // namespace varve

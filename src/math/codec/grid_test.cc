@@ -27,6 +27,8 @@ TEST_P(EveryGrid, holds_what_its_codec_decodes) {
       ++widths[random() % 4], --widths[4 + random() % 4];
       grid->set_widths(widths, block);
     }
+    for (size_t group = 0; !grid->sets.empty() && group < values / grid->group; ++group)
+      grid->set_choice(group, random() % grid->choices(), block);
     codec::Line largest{grid->negative ? -0.7f : 0.7f, grid->mins ? 0.5f : 0};
     if (grid->multiples > 0) grid->begin(largest, block);
     std::vector<codec::Line> lines;
@@ -34,8 +36,14 @@ TEST_P(EveryGrid, holds_what_its_codec_decodes) {
       codec::Line wanted{share(random), grid->mins ? share(random) : 0};
       if (!grid->negative) wanted = {std::abs(wanted.scale), std::abs(wanted.min)};
       wanted = {wanted.scale * 0.7f, wanted.min * 0.5f};
+      if (grid->tied) wanted = {wanted.scale / 2, wanted.scale * 3};
       lines.push_back(grid->set_line(group, wanted, block));
       EXPECT_NEAR(lines.back().scale, wanted.scale, 0.7 / (grid->multiples > 0 ? 29 : 200));
+      if (grid->tied) {
+        const float times = lines.back().min * codec::inverse_of(lines.back().scale);
+        EXPECT_NEAR(times, std::nearbyint(times), 1e-4);
+        continue;
+      }
       EXPECT_NEAR(lines.back().min, wanted.min, 0.5 / (grid->multiples > 0 ? 29 : 200));
     }
     std::vector<uint8_t> codes;
@@ -47,7 +55,7 @@ TEST_P(EveryGrid, holds_what_its_codec_decodes) {
     codec.decode({block, codec.block_bytes()}, decoded);
     for (size_t i = 0; i < values; ++i) {
       const codec::Line& line = lines[i / grid->group];
-      EXPECT_NEAR(decoded[i], line.scale * grid->levels[codes[i]] - line.min,
+      EXPECT_NEAR(decoded[i], line.scale * grid->of(i / grid->group, block).levels[codes[i]] - line.min,
                   1e-6 + 1e-5 * std::abs(decoded[i]))
           << i;
     }

@@ -80,15 +80,20 @@ class Task {
     const size_t end = std::min(lane.size(), size_t(span + 1) * kSpanPages);
     for (size_t page = size_t(span) * kSpanPages; page < end; ++page) {
       const auto tokens = int32_t(lane[page].positions.size());
-      next_ = page + 1 < end && lane[page + 1].pack == nullptr &&
-                      int32_t(lane[page + 1].positions.size()) == kTokens
-                  ? lane[page + 1].keys.data()
-                  : nullptr;
+      next_ = {};
+      if (page + 1 < end) look_at(lane[page + 1]);
       for (int32_t at = 0; at < tokens; at += kTokens) tile(lane[page], at, std::min(kTokens, tokens - at));
     }
   }
 
  private:
+  // Its positions are needed before its rows, and each of the three begins with a miss.
+  void look_at(const KvPageView& next) {
+    for (size_t at = 0; at < next.positions.size(); at += 16) __builtin_prefetch(&next.positions[at]);
+    if (next.pack == nullptr && int32_t(next.positions.size()) == kTokens)
+      next_ = {next.keys.data(), next.values.data()};
+  }
+
   void tile(const KvPageView& page, int32_t at, int32_t tokens) {
     SeenTokens any{kTokens, 0};
     const auto positions = page.positions.subspan(size_t(at), size_t(tokens));
@@ -133,8 +138,7 @@ class Task {
     const Bytes from = rows(codec_of(page, spec_), page.keys.data(), spec_.key_dim, at, any);
     kernels().score_rows[size_t(from.format)](from.at, size_t(any.end - any.begin), keys_of_queries_.data(),
                                               size_t(part_.count), size_t(spec_.key_dim), spec_.scale,
-                                              &scores_[0][size_t(any.begin)],
-                                              at == 0 ? page.values.data() : nullptr);
+                                              &scores_[0][size_t(any.begin)], at == 0 ? next_.keys : nullptr);
   }
 
   static void fade(const Query& query, SeenTokens tokens, std::span<const int32_t> positions, float* scores) {
@@ -172,16 +176,18 @@ class Task {
       return page.pack->mix(page.values.data(), spec_.value_dim, scores_[0].data(), part_.count, outs_);
     }
     const Bytes from = rows(codec_of(page, spec_), page.values.data(), spec_.value_dim, at, any);
-    kernels().mix_rows[size_t(from.format)](from.at, size_t(any.end - any.begin),
-                                            &scores_[0][size_t(any.begin)], size_t(part_.count),
-                                            size_t(spec_.value_dim), outs_, size_t(spec_.value_dim), next_);
+    kernels().mix_rows[size_t(from.format)](
+        from.at, size_t(any.end - any.begin), &scores_[0][size_t(any.begin)], size_t(part_.count),
+        size_t(spec_.value_dim), outs_, size_t(spec_.value_dim), at == 0 ? next_.values : nullptr);
   }
 
   const AttendSpec& spec_;
   const Part& part_;
   Partial* partial_ = nullptr;
   float* outs_ = nullptr;
-  const void* next_ = nullptr;  // the keys of the next page
+  struct {
+    const void *keys = nullptr, *values = nullptr;
+  } next_;  // page
   std::array<Query, kQueries> query_;
   std::array<SeenTokens, kQueries> sees_;
   alignas(64) std::array<std::array<float, kTokens>, kQueries> scores_;

@@ -3,15 +3,16 @@
 // columns in order, whatever the tiling: that is what makes a row's bits independent of its company.
 #include <algorithm>
 
+#include "math/codec/planes.h"
 #include "math/ops/ops.h"
 #include "math/ops/tile.h"
 
 namespace varve {
 namespace {
 
-constexpr int32_t kGroup = 8;      // weight rows in flight
-constexpr int32_t kStreamed = 64;  // of one row of x
-constexpr int32_t kTile = 512;     // columns of a tile: whole panels, and whole blocks of every codec
+constexpr int32_t kGroup = 8;       // weight rows in flight
+constexpr int32_t kStreamed = 256;  // of one row of x
+constexpr int32_t kTile = 512;      // columns of a tile: whole panels, and whole blocks of every codec
 constexpr int32_t kUnpackedRows = 4, kUnpacked = 4096;  // weight rows and columns: a first-level cache
 constexpr int32_t kChunkRows = 64;                      // rows of x that share a decoded tile
 constexpr int64_t kWorthATask = 1 << 20;  // in multiplications, where decoding a weight counts as 16
@@ -61,8 +62,33 @@ void stream_coded(const Job& job, Tile& tile, int32_t first, int32_t rows) {
   }
 }
 
+// A few rows at a time become q8_0 in a first-level cache.
+void stream_dual(const Job& job, Tile& tile, int32_t first, int32_t rows) {
+  constexpr auto kFormat = size_t(Format::q8_0);
+  std::byte part[kUnpackedRows * q8_bytes(kUnpacked)];
+  for (int32_t row = 0; row < rows; row += kUnpackedRows) {
+    const int32_t some = std::min(kUnpackedRows, rows - row);
+    Lanes* sums = tile.sums + row * job.x.count();
+    for (int32_t column = 0; column < job.w.cols; column += kUnpacked) {
+      const int32_t width = std::min(kUnpacked, job.w.cols - column);
+      const size_t bytes = q8_bytes(width);
+      for (int32_t i = 0; i < some; ++i)
+        expand_part(job.w, first + row + i, column, width, part + size_t(i) * bytes);
+      if (job.panels != nullptr) {
+        kernels().stream_panels[kFormat]({part, bytes, size_t(some), size_t(width)},
+                                         job.panels + column / int32_t(kPanel), size_t(job.panels_a_row),
+                                         size_t(job.x.count()), sums);
+      } else {
+        kernels().stream_f32[kFormat](part, bytes, size_t(some), RowsAccess::row(job.x, 0) + column,
+                                      size_t(width), sums);
+      }
+    }
+  }
+}
+
 void stream(const Job& job, Tile& tile, int32_t first, int32_t rows) {
   if (job.w.codec->coded()) return stream_coded(job, tile, first, rows);
+  if (is_dual(*job.w.codec)) return stream_dual(job, tile, first, rows);
   const auto format = size_t(*job.w.codec->format());
   const auto row_bytes = size_t(job.w.codec->bytes_for(job.w.cols));
   const std::byte* from = job.w.bytes.data() + size_t(first) * row_bytes;
@@ -99,15 +125,72 @@ void product(const Job& job, int32_t first, int32_t rows) {  // of up to kGroup 
   }
 }
 
+// Weights in planes of bits, one row of x after another. False, and nothing done: they are none, or rows are
+// wider than there is room for.
+bool plane_product(ThreadPool& pool, Rows x, const Matrix& w, Rows y, bool add) {
+  const size_t bits = planes_of(*w.codec), cols = size_t(w.cols);
+  const size_t panels = (cols + kPanel - 1) / kPanel, blocks = cols / kPlaneValues;
+  const std::span<std::byte> room = pool.staging();
+  if (bits == 0 || panels * sizeof(InputPanel) + blocks * sizeof(PlaneTables) > room.size()) return false;
+  auto* quantized = reinterpret_cast<InputPanel*>(room.data());
+  auto* tables = reinterpret_cast<PlaneTables*>(quantized + panels);
+  const size_t row_bytes = blocks * plane_block_bytes(bits);
+  for (int32_t j = 0; j < x.count(); ++j) {
+    kernels().quantize(RowsAccess::row(x, j), cols, quantized);
+    plane_kernels().tables(quantized, kernels().turned, cols, tables);
+    float* to = RowsAccess::row(y, j);
+    pool.run((w.rows + kStreamed - 1) / kStreamed, [&](int64_t task) {
+      const auto first = int32_t(task) * kStreamed;
+      const int32_t rows = std::min(kStreamed, w.rows - first);
+      float out[kStreamed];
+      plane_kernels().multiply({w.bytes.data() + size_t(first) * row_bytes, row_bytes, size_t(rows), cols},
+                               bits, tables, out);
+      for (int32_t i = 0; i < rows; ++i) to[first + i] = add ? to[first + i] + out[i] : out[i];
+    });
+  }
+  return true;
+}
+
 bool has_integer_kernel(const Codec& codec) {
-  return codec.format() && kernels().stream_panels[size_t(*codec.format())] != nullptr;
+  const auto format = multiplied_as(codec);
+  return format && kernels().stream_panels[size_t(*format)] != nullptr;
 }
 
 }  // namespace
 
+void Ops::matmul_rows(Rows x, std::span<const Matrix> rows, Rows y) {
+  CHECK(y.width() == int32_t(rows.size()) && x.count() == y.count(), "shapes of a product");
+  if (rows.empty()) return;
+  const Matrix& first = rows[0];
+  check_matrix(first);
+  CHECK(x.width() == first.cols, "shapes of a product");
+  const int64_t panels = (first.cols + int64_t(kPanel) - 1) / int64_t(kPanel);
+  auto* staged = reinterpret_cast<InputPanel*>(pool_.staging().data());
+  const int64_t room = int64_t(pool_.staging().size() / sizeof(InputPanel)) / panels;
+  const bool fast = precision_ == Precision::fast && has_integer_kernel(*first.codec) && room >= 1;
+  const int32_t at_once = fast ? int32_t(std::min<int64_t>(room, kChunkRows)) : kChunkRows;
+  for (int32_t from = 0; from < x.count(); from += at_once) {
+    const int32_t count = std::min(at_once, x.count() - from);
+    const Rows own = x.slice(from, count), out = y.slice(from, count);
+    if (fast) {
+      each_row(own, first.cols, [&](int32_t row) {
+        kernels().quantize(RowsAccess::row(own, row), size_t(first.cols), staged + row * panels);
+      });
+    }
+    const auto per_task = int64_t(kWorthATask / (int64_t(first.cols) * (16 + count)) + 1);
+    pool_.run((int64_t(rows.size()) + per_task - 1) / per_task, [&](int64_t task) {
+      const int64_t end = std::min((task + 1) * per_task, int64_t(rows.size()));
+      for (int64_t i = task * per_task; i < end; ++i)
+        product({own, rows[size_t(i)], out.columns(int32_t(i), 1), false, fast ? staged : nullptr, panels}, 0,
+                1);
+    });
+  }
+}
+
 void Ops::matmul(Rows x, const Matrix& w, Rows y, bool add) {
   check_matrix(w);
   CHECK(x.width() == w.cols && y.width() == w.rows && x.count() == y.count(), "shapes of a product");
+  if (precision_ == Precision::fast && plane_product(pool_, x, w, y, add)) return;
   const auto format = multiplied_as(*w.codec);
   if (reading_ && precision_ == Precision::fast && format &&
       kernels().multiply_wide[size_t(*format)] != nullptr) {

@@ -76,9 +76,18 @@ class Ops {
   // Rows from here on are a text that is read, not tokens that are written one by one: fast products may then
   // take a way that wants many rows, whose bits are others. The law above holds within each of the two.
   void reading(bool so) { reading_ = so; }
+  bool reading() const { return reading_; }
 
   // y = x w^T: x [n][w.cols], y [n][w.rows]. add: y += instead.
   void matmul(Rows x, const Matrix& w, Rows y, bool add = false);
+  // Some rows of a matrix alone, each a Matrix of one row: y[n][i] has the bits that matmul gives for it.
+  void matmul_rows(Rows x, std::span<const Matrix> rows, Rows y);
+  // Some columns of a matrix w alone, `at` their places, ascending from call to call, each a Matrix of one
+  // row: sums += x w^T, where x has their values only. What finish_columns() makes of it has the bits of
+  // matmul with all columns, if w is f32, f16 or bf16 and x is 0 at the others. sums [kColumnSums * n][out].
+  static constexpr int32_t kColumnSums = 16;
+  void add_columns(Rows x, std::span<const Matrix> columns, std::span<const int32_t> at, Rows sums);
+  void finish_columns(Rows sums, Rows y);
   // dx = d w: d [n][w.rows], dx [n][w.cols]; the same bytes read the other way.
   void matmul_back(Rows d, const Matrix& w, Rows dx, bool add = false);
   void add_bias(Rows x, const Matrix& bias);  // bias [1][width]

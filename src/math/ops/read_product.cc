@@ -36,8 +36,17 @@ void multiply_coded(const Matrix& w, const Piece& at, const WideInputs* x, Rows 
   multiply_bytes(Format::bf16, {part, 2 * width, size_t(at.rows), width}, at, x, y, add);
 }
 
+void multiply_dual(const Matrix& w, const Piece& at, const WideInputs* x, Rows y, bool add) {
+  std::byte part[kGroup * q8_bytes(kWidth)];
+  const size_t bytes = q8_bytes(at.width);
+  for (int32_t i = 0; i < at.rows; ++i)
+    expand_part(w, at.row + i, at.column, at.width, part + size_t(i) * bytes);
+  multiply_bytes(Format::q8_0, {part, bytes, size_t(at.rows), size_t(at.width)}, at, x, y, add);
+}
+
 void multiply(const Matrix& w, const Piece& at, const WideInputs* x, Rows y, bool add) {
   if (w.codec->coded()) return multiply_coded(w, at, x, y, add);
+  if (is_dual(*w.codec)) return multiply_dual(w, at, x, y, add);
   const auto row_bytes = size_t(w.codec->bytes_for(w.cols));
   const std::byte* from = w.bytes.data() + size_t(at.row) * row_bytes + size_t(w.codec->bytes_for(at.column));
   multiply_bytes(*w.codec->format(), {from, row_bytes, size_t(at.rows), size_t(at.width)}, at, x, y, add);

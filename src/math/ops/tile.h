@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "math/codec/dgq4.h"
 #include "math/kernel/kernel.h"
 #include "math/ops/access.h"
 
@@ -20,7 +21,16 @@ inline void decode_part(const Matrix& w, int64_t row, int64_t first, int64_t n, 
 }
 
 inline std::optional<Format> multiplied_as(const Codec& codec) {
+  if (is_dual(codec)) return Format::q8_0;
   return codec.coded() ? Format::bf16 : codec.format();
+}
+
+// Values [first, first + n) of a row of dual grain, whole blocks of it, as q8_0.
+inline void expand_part(const Matrix& w, int64_t row, int64_t first, int64_t n, std::byte* out) {
+  expand_dual(row_of(w, row).data() + w.codec->bytes_for(first), size_t(n), out);
+}
+constexpr size_t q8_bytes(int64_t values) {
+  return size_t(values) / 32 * sizeof(BlockQ8_0);
 }
 
 inline CodedRow coded_row(const Matrix& w, int64_t row) {

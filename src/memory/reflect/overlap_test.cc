@@ -31,5 +31,17 @@ TEST(Overlap, nothing_new_is_said_by_a_part_of_what_was_recalled) {
   EXPECT_FALSE(says_nothing_new("peanut", "I am allergic to peanuts."));
 }
 
+TEST(Overlap, the_likest_share_the_words_that_few_have) {
+  const std::vector<std::string> known = {"The user lives in Oslo.", "The user's uncle lives in Rome.",
+                                          "The user likes Rome.", "The user's car is red."};
+  EXPECT_EQ(most_alike({"The user's uncle lives in Bern.", "The user's car is blue."}, known, 2),
+            (std::vector<std::vector<size_t>>{{1, 0}, {3, 1}}));
+  EXPECT_EQ(most_alike({"用户住在柏林。"}, {"用户喜欢茶。", "用户的车是红色的。", "用户住在罗马。"}, 1),
+            (std::vector<std::vector<size_t>>{{2}}));
+  EXPECT_EQ(most_alike({"Hm."}, known, 9), (std::vector<std::vector<size_t>>{{0, 1, 2, 3}}));
+  EXPECT_EQ(most_alike({"a"}, {}, 2), (std::vector<std::vector<size_t>>{{}}));
+  EXPECT_TRUE(most_alike({}, known, 2).empty());
+}
+
 }  // namespace
 }  // namespace varve

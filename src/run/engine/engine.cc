@@ -40,6 +40,12 @@ Status ThreadedEngine::check(const Request& request) const {
   if (end > 0 && (request.embed || (request.score_from > 0 && request.score_from <= end)))
     return Status(Code::invalid, "what a splice stands for has no scores, and embeds nothing");
   if (end > 0) TRY(can_splice(*parts_.model, *parts_.pool));
+  if (request.subtasks && parts_.pool->methods.policy != nullptr)
+    return Status(Code::invalid,
+                  "a KV policy drops tokens by itself, so that none can be taken back when a "
+                  "subtask ends; use policy=full");
+  if (request.subtasks && parts_.model->tokenizer() == nullptr)
+    return Status(Code::invalid, "subtasks are found in words, and this model has no tokenizer");
   return request.sampling.validate();
 }
 
@@ -54,6 +60,7 @@ Result<SequenceId> ThreadedEngine::submit(Request request, Listener listener) {
   sequence->prefix_epoch = prefixes_.epoch();
   if (request.adapter == nullptr) request.adapter = parts_.options.adapter;
   if (!request.sampling.temperature) request.sampling.temperature = parts_.model->temperature();
+  if (request.subtasks) sequence->subtasks.emplace(*request.subtasks);
   sequence->request = std::move(request);
   sequence->listener = std::move(listener);
   sequence->submitted = Sequence::now();
@@ -230,7 +237,32 @@ void ThreadedEngine::on_logits(Sequence& sequence, std::span<float> logits) {
   count([](EngineStats& stats) { ++stats.generated_tokens; });
   const auto& on_token = sequence.listener.on_token;
   if (on_token && !on_token(**drawn)) return finish(sequence, Finish::stop);
+  if (sequence.subtasks) {
+    Status pruned = prune(sequence);
+    if (!pruned.ok()) return finish(sequence, Finish::failed, std::move(pruned).with("ending a subtask"));
+  }
   if (!sequence.wants_token()) finish(sequence, Finish::length);
+}
+
+// The newest token may end a subtask. What stands after its work is computed again, in its place.
+Status ThreadedEngine::prune(Sequence& sequence) {
+  std::string text;
+  parts_.model->tokenizer()->decode(sequence.tokens.back(), true, text);
+  std::vector<Token>& tokens = sequence.tokens;
+  Usage& usage = sequence.usage;
+  sequence.subtasks->hear(int32_t(tokens.size()) - 1, text);
+  usage.subtasks = sequence.subtasks->finished();
+  int32_t kept = sequence.kv->tokens();
+  const int32_t computed = kept;
+  while (const auto gone = sequence.subtasks->next(int32_t(tokens.size()) == sequence.most_tokens)) {
+    tokens.erase(tokens.begin() + gone->first, tokens.begin() + gone->end);
+    usage.pruned_tokens += gone->end - gone->first;
+    kept = std::min(kept, gone->first);
+  }
+  if (kept == computed) return {};
+  usage.reread_tokens += int32_t(tokens.size()) - kept - 1;  // the newest was still to be computed
+  TRY(sequence.kv->truncate(kept));
+  return sequence.kv->reserve(sequence.most_tokens - kept);
 }
 
 // KV and counts are in order before the listener hears of it.

@@ -13,6 +13,7 @@
 
 #include "run/decode/constraint.h"
 #include "run/decode/sampler.h"
+#include "run/decode/subtasks.h"
 #include "run/engine/prefix_disk.h"
 #include "run/model/model.h"
 
@@ -59,14 +60,18 @@ struct Request {
   // In order; the last token of the prompt is in none. What they cannot stand for is read. Its KV serves
   // nobody else.
   std::vector<Splice> splices;
+  // Takes the work of finished subtasks out of the KV while the answer is written: from there on it is what
+  // it would be had the rest alone been read. max_tokens may pass the context then.
+  std::optional<SubtaskMarks> subtasks;
 };
 
 struct Usage {
   int32_t prompt_tokens = 0, reused_tokens = 0, generated_tokens = 0;
-  int32_t restored_tokens = 0;             // of those reused, what the disk kept
-  KvCounts kv;                             // what a policy kept of it, and what became of the rest
-  int32_t spliced_tokens = 0;              // of the prompt, that splices stand for
-  int32_t patched_tokens = 0;              // of those, read all the same
+  int32_t restored_tokens = 0;  // of those reused, what the disk kept
+  KvCounts kv;                  // what a policy kept of it, and what became of the rest
+  int32_t spliced_tokens = 0;   // of the prompt, that splices stand for
+  int32_t patched_tokens = 0;   // of those, read all the same
+  int32_t subtasks = 0, pruned_tokens = 0, reread_tokens = 0;  // finished; what that took out; what followed
   int64_t kv_bytes = 0, shared_bytes = 0;  // of its KV when it ended; of those, what it found computed
   std::string_view kv_pack;                // the codec of its pages
   double queue_ms = 0, prefill_ms = 0, decode_ms = 0;

@@ -175,7 +175,7 @@ Status Runner::write_surprised(Rows hidden, const OnLogits& on_logits) {
       if (next == sequence.tokens.size()) {
         if (!sequence.wants_token()) continue;
         on_logits(sequence, row);  // may change the row, and end the sequence
-        if (sequence.kv == nullptr || next == sequence.tokens.size()) continue;
+        if (sequence.kv == nullptr || next >= sequence.tokens.size()) continue;
         ops_.store(logits.slice(i, 1), row);
       }
       const float nats = -float(log_probability(row, sequence.tokens[next]));

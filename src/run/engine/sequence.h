@@ -18,11 +18,12 @@ struct Sequence {
   Listener listener;
   uint64_t prefix_epoch = 0;      // of its scope, when it was submitted
   std::vector<Token> tokens;      // the prompt, then what was generated
-  int32_t most_tokens = 0;        // the prompt and all that may be generated
+  int32_t most_tokens = 0;        // that it may have at one time
   std::unique_ptr<KvCache> kv;    // null while it waits, or is paused
   std::unique_ptr<KvCache> away;  // of one that is paused; its pages are in the slot
   KvSwap::Slot slot;
   std::unique_ptr<Constraint> constraint;
+  std::optional<Subtasks> subtasks;
   std::vector<double> hidden_sum;  // of the prompt's rows, to embed
   std::vector<float> scores;       // of the prompt's tokens, to score
   Reservation booked;              // of what the next function counts
@@ -58,7 +59,9 @@ struct Sequence {
   }
   void pool(int32_t at, std::span<const float> row);
   std::vector<float> pooled() const;
-  bool wants_token() const { return int32_t(tokens.size()) < most_tokens; }
+  bool wants_token() const {
+    return int32_t(tokens.size()) < most_tokens && usage.generated_tokens < request.max_tokens;
+  }
 };
 
 inline double ms_between(Sequence::Time from, Sequence::Time to) {

@@ -80,6 +80,7 @@ class ThreadedEngine : public Engine {
   void splice(Sequence& sequence);
   void run(std::span<StepPiece> pieces);
   void on_logits(Sequence& sequence, std::span<float> logits);
+  Status prune(Sequence& sequence);
   void finish(Sequence& sequence, Finish how, Status status = {});
   void leave_prefix(const Sequence& sequence);
   template <class Change>

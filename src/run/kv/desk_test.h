@@ -1,5 +1,5 @@
-// A pool of two layers and two lanes each, and caches that grow by tokens which are a function of their
-// place.
+// A pool of two layers (or of another shape) and two lanes each, and caches that grow by tokens which are a
+// function of their place.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -25,10 +25,11 @@ inline std::vector<float> normal(size_t n, uint32_t seed) {
 
 class Desk {
  public:
-  explicit Desk(const std::string& text, int threads = 1, int64_t limit = 64 << 20)
+  explicit Desk(const std::string& text, int threads = 1, int64_t limit = 64 << 20,
+                const KvShape& shape = kShape)
       : ledger(limit), pool(threads), ops(pool), scratch(std::move(*Scratch::make(ledger, 4 << 20))) {
     recipe = *parse_kv_recipe(text);
-    auto made = make_kv_pool(ledger, kShape, recipe);
+    auto made = make_kv_pool(ledger, shape, recipe);
     CHECK(made.ok(), "a pool");
     kv_pool = *made;
   }
@@ -47,7 +48,7 @@ class Desk {
         kv.notes().sentences.push_back((first + i) % 20 == 19);
         kv.notes().surprised(first + i, (first + i) % 33 == 0 ? 9.f : 1.f);
       }
-      for (int32_t layer = 0; layer < kShape.layers; ++layer) {
+      for (int32_t layer = 0; layer < kv_pool->shape.layers; ++layer) {
         std::vector<float> keys, values;
         for (int32_t i = 0; i < n; ++i) {
           const auto row = normal(2 * kWidth, uint32_t(1000 * (first + i) + layer) + seed);

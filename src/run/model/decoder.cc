@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "run/model/block/feed_forward.h"
 #include "run/model/block/project.h"
 
 namespace varve {
@@ -120,11 +121,14 @@ Status Decoder::bind() {
   const DecoderParts parts{spec_, *store_, rope_, rope_local_, to_embed_};
   for (size_t i = 0; i < spec_.layers.size(); ++i)
     blocks_.emplace_back(parts, int32_t(i), weights_.layers[i]);
-  std::vector<WeightId> pass;
-  for (const DecoderBlock& block : blocks_)
-    pass.insert(pass.end(), block.weights().begin(), block.weights().end());
-  pass.push_back(weights_.output.weight);
-  store_->hint(pass);
+  for (const DecoderBlock& block : blocks_) {
+    pass_.insert(pass_.end(), block.weights().begin(), block.weights().end());
+    const std::vector<WeightId> few = block.weights_of_few();
+    pass_of_few_.insert(pass_of_few_.end(), few.begin(), few.end());
+  }
+  pass_.push_back(weights_.output.weight);
+  pass_of_few_.push_back(weights_.output.weight);
+  store_->hint(pass_of_few_);
   return {};
 }
 
@@ -200,6 +204,8 @@ Status Decoder::add_rows(WeightId table, std::span<const int32_t> rows, Step& st
 }
 
 Status Decoder::run(const Batch& batch, Step& step, Rows out) const {
+  if (pass_of_few_ != pass_)
+    store_->hint(step.ops.reading() || step.x.count() > kSparseRows ? pass_ : pass_of_few_);
   TRY(embed(batch, step));
   for (size_t i = 0; i < blocks_.size(); ++i) {
     TRY(blocks_[i].forward(step));

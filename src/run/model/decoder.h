@@ -59,6 +59,7 @@ class Decoder : public Model {
   std::vector<float> rope_factors_;
   RopeSpec rope_, rope_local_;
   std::vector<DecoderBlock> blocks_;
+  std::vector<WeightId> pass_, pass_of_few_;  // of many rows, and of those that are written
 };
 
 ModelShape shape_of(const DecoderSpec& spec);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "core/io/page_cache.h"
 #include "run/model/arch/family.h"
 #include "run/model/decoder.h"
 #include "run/model/fingerprint.h"
@@ -61,7 +62,8 @@ int64_t least_working_bytes(const DecoderSpec& spec) {
 
 using Opened = Result<std::shared_ptr<const Model>>;
 
-using OpenStore = std::function<Result<std::unique_ptr<WeightStore>>(const Gguf& gguf, int64_t working)>;
+using OpenStore = std::function<Result<std::unique_ptr<WeightStore>>(const Gguf& gguf, int64_t working,
+                                                                     const Hash256& fingerprint)>;
 
 Opened open(Env& env, const std::string& path, Ledger& ledger, bool to_embed, const OpenStore& open_store) {
   auto mapping = TRY(env.map(path));
@@ -76,7 +78,7 @@ Opened open(Env& env, const std::string& path, Ledger& ledger, bool to_embed, co
   identity.fingerprint = model_fingerprint(mapping->bytes(), gguf);
   mapping.reset();  // the weights are read, not mapped
   const int64_t working = to_embed ? 0 : least_working_bytes(spec);
-  auto store = TRY(open_store(gguf, working));
+  auto store = TRY(open_store(gguf, working, identity.fingerprint));
   return Decoder::make(std::move(spec), std::move(store), std::move(identity), to_embed)
       .with("opening " + path);
 }
@@ -90,6 +92,7 @@ Hash256 model_fingerprint(std::span<const std::byte> file, const Gguf& gguf) {
   hash.add(file.first(size_t(gguf.head_bytes())));
   const int64_t size = int64_t(file.size());
   hash.add(std::as_bytes(std::span(&size, 1)));
+  read_pages_singly(file);
   for (const GgufTensor& tensor : gguf.tensors()) {
     const auto bytes = file.subspan(size_t(tensor.offset), size_t(tensor.bytes));
     const size_t sample = size_t(std::min(kSampleBytes, tensor.bytes));
@@ -99,24 +102,25 @@ Hash256 model_fingerprint(std::span<const std::byte> file, const Gguf& gguf) {
 }
 
 Opened open_model(Env& env, const std::string& path, Ledger& ledger) {
-  return open(env, path, ledger, false, [&](const Gguf& gguf, int64_t working) {
+  return open(env, path, ledger, false, [&](const Gguf& gguf, int64_t working, const Hash256&) {
     return open_resident_weights(env, path, gguf, ledger, working);
   });
 }
 
 Opened open_streamed_model(Env& env, const std::string& path, Ledger& ledger, int64_t keep_bytes) {
-  return open(env, path, ledger, false, [&](const Gguf& gguf, int64_t) {
+  return open(env, path, ledger, false, [&](const Gguf& gguf, int64_t, const Hash256&) {
     return open_streamed_weights(env, path, gguf, ledger, keep_bytes);
   });
 }
 
 Opened open_planned_model(Env& env, const std::string& path, Ledger& ledger) {
-  return open(env, path, ledger, false,
-              [&](const Gguf& gguf, int64_t) { return open_planned_weights(env, path, gguf, ledger); });
+  return open(env, path, ledger, false, [&](const Gguf& gguf, int64_t, const Hash256& fingerprint) {
+    return open_planned_weights(env, path, gguf, ledger, &fingerprint);
+  });
 }
 
 Opened open_embedding_model(Env& env, const std::string& path, Ledger& ledger) {
-  return open(env, path, ledger, true, [&](const Gguf& gguf, int64_t working) {
+  return open(env, path, ledger, true, [&](const Gguf& gguf, int64_t working, const Hash256&) {
     return open_resident_weights(env, path, gguf, ledger, working);
   });
 }

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "math/codec/codebook.h"
 #include "math/codec/df11.h"
 #include "run/weights/weight_store.h"
 
@@ -44,6 +45,18 @@ Result<Columns> coded_columns(const Gguf& gguf) {
   return columns;
 }
 
+// Of a tensor whose levels stand in the head.
+Status make_book(WeightEntry& entry, const GgufTensor& tensor, const Gguf& gguf) {
+  const auto numbers = TRY(gguf.numbers(Codebook::key(tensor.name)).with("reading " + tensor.name));
+  auto made =
+      Codebook::make(Codebook::bits_of_type(tensor.type), std::vector<float>(numbers.begin(), numbers.end()));
+  if (!made.ok())
+    return Status(Code::corrupt, tensor.name + ": " + std::string(std::move(made).status().message()));
+  entry.own = std::move(made).value();
+  entry.codec = entry.own.get();
+  return {};
+}
+
 // Of a tensor whose rows are bytes.
 Status make_coded(WeightEntry& entry, const GgufTensor& tensor, int64_t columns) {
   auto made = Df11::make(columns, tensor.shape[0]);
@@ -55,11 +68,15 @@ Status make_coded(WeightEntry& entry, const GgufTensor& tensor, int64_t columns)
   return {};
 }
 
-Result<WeightEntry> entry_of(const GgufTensor& tensor, const Columns& coded) {
+Result<WeightEntry> entry_of(const GgufTensor& tensor, const Columns& coded, const Gguf& gguf) {
   WeightEntry entry;
   entry.role = role_of(tensor.name);
   const auto columns = tensor.type == kGgufBytes ? coded.find(tensor.name) : coded.end();
-  if (columns == coded.end()) entry.codec = TRY(codec_for(tensor));
+  if (Codebook::bits_of_type(tensor.type) > 0) {
+    TRY(make_book(entry, tensor, gguf));
+  } else if (columns == coded.end()) {
+    entry.codec = TRY(codec_for(tensor));
+  }
   auto extent = [&](size_t i) { return i < tensor.shape.size() ? tensor.shape[i] : 1; };
   for (size_t i = 0; i < 3; ++i) {
     if (extent(i) < 1 || extent(i) > kMost) {
@@ -92,7 +109,7 @@ Result<std::vector<WeightEntry>> list_weights(const Gguf& gguf) {
   const Columns coded = TRY(coded_columns(gguf));
   entries.reserve(gguf.tensors().size());  // so that the views in `seen` stay valid
   for (const GgufTensor& tensor : gguf.tensors()) {
-    entries.push_back(TRY(entry_of(tensor, coded)));
+    entries.push_back(TRY(entry_of(tensor, coded, gguf)));
     if (!seen.insert(entries.back().role).second) {
       return Status(Code::corrupt, "two tensors have the role " + entries.back().role);
     }

@@ -14,6 +14,10 @@ int64_t blocks(int64_t bytes) {
   return (bytes + kDirectBytes - 1) / kDirectBytes * kDirectBytes;
 }
 
+// Of what stays, to the neurons that fire most: to read those costs more by the byte than what every token
+// needs. As measured on the disk that docs/streaming.md has figures of.
+constexpr int64_t kRowShare = 16;
+
 // Steps of the golden ratio around a circle: those below any bound lie evenly over the pass.
 uint32_t spread(uint32_t turn) {
   return turn * 2654435769u;
@@ -52,6 +56,7 @@ PartPool::~PartPool() {
     stopping_ = true;
   }
   work_.notify_all();
+  row_work_.notify_all();
   for (std::thread& one : readers_) one.join();
 }
 
@@ -66,20 +71,23 @@ void PartPool::follow(std::vector<int32_t> order) {
   work_.notify_all();
 }
 
-// Those in the order first, spread over it.
+// Those in the order first, spread over it; those that pass change nothing about the others.
 void PartPool::rank() {
   by_rank_.resize(parts_.size());
   std::iota(by_rank_.begin(), by_rank_.end(), 0);
-  const auto key = [&](int32_t part) {
-    const int32_t turn = places_[size_t(part)].turn;
-    return turn < 0 ? uint64_t(UINT32_MAX) + 1 : spread(uint32_t(turn));
-  };
+  std::vector<uint64_t> keys(parts_.size(), uint64_t(UINT32_MAX) + 1);
+  uint32_t staying = 0;
+  for (const int32_t part : order_) {
+    if (!parts_[size_t(part)].passes) keys[size_t(part)] = spread(staying++);
+  }
+  const auto key = [&](int32_t part) { return keys[size_t(part)]; };
   std::stable_sort(by_rank_.begin(), by_rank_.end(), [&](int32_t a, int32_t b) { return key(a) < key(b); });
   for (size_t i = 0; i < by_rank_.size(); ++i) places_[size_t(by_rank_[i])].rank = int32_t(i);
-  routed_room_ = keep_;
+  const int64_t for_rows = frames_ ? keep_ / kRowShare : 0;
+  routed_room_ = keep_ - for_rows;
   for (keep_rank_ = 0; keep_rank_ < int32_t(by_rank_.size()); ++keep_rank_) {
     const int32_t part = by_rank_[size_t(keep_rank_)];
-    if (places_[size_t(part)].turn < 0) break;
+    if (places_[size_t(part)].turn < 0 || parts_[size_t(part)].passes) break;
     const int64_t bytes = parts_[size_t(part)].bytes;
     if (bytes > routed_room_) {
       routed_room_ = 0;
@@ -87,6 +95,7 @@ void PartPool::rank() {
     }
     routed_room_ -= bytes;
   }
+  routed_room_ += for_rows;
   routed_.clear();
   routed_bytes_ = 0;
   for (size_t part = 0; part < places_.size(); ++part) {
@@ -112,7 +121,7 @@ bool PartPool::may_stay(int32_t part, std::vector<std::shared_ptr<const Buffer>>
   const Place& place = places_[size_t(part)];
   if (place.turn >= 0) return place.rank < keep_rank_;
   const int64_t bytes = parts_[size_t(part)].bytes;
-  if (bytes > routed_room_) return false;
+  if (bytes > routed_room_ || parts_[size_t(part)].passes) return false;
   for (bool cleared = false; routed_bytes_ + bytes > routed_room_;) {
     const auto leaves = std::find_if(routed_.begin(), routed_.end(), [&](int32_t one) {
       const Place& other = places_[size_t(one)];
@@ -145,6 +154,12 @@ std::vector<std::shared_ptr<const Buffer>> PartPool::leave() {
     if (place.stays == nullptr || place.rank < keep_rank_) continue;
     if (place.turn >= 0 || routed_bytes_ > routed_room_) gone.push_back(drop(int32_t(part)));
   }
+  while (frames_ && frames_->bytes() > routed_room_) {
+    std::shared_ptr<const Buffer> chunk = frames_->drop_one();
+    if (chunk == nullptr) break;
+    counts_.resident_bytes -= chunk->size();
+    gone.push_back(std::move(chunk));
+  }
   return gone;
 }
 
@@ -152,6 +167,13 @@ std::vector<std::shared_ptr<const Buffer>> PartPool::leave() {
 void PartPool::shrink(int64_t bytes) {
   std::vector<std::shared_ptr<const Buffer>> gone;
   std::lock_guard lock(mutex_);
+  while (frames_ && bytes > 0) {
+    std::shared_ptr<const Buffer> chunk = frames_->drop_one();
+    if (chunk == nullptr) break;
+    bytes -= chunk->size();
+    counts_.resident_bytes -= chunk->size();
+    gone.push_back(std::move(chunk));
+  }
   for (auto part = by_rank_.rbegin(); part != by_rank_.rend() && bytes > 0; ++part) {
     Place& place = places_[size_t(*part)];
     if (place.stays == nullptr || place.stays.use_count() > 1) continue;
@@ -164,7 +186,8 @@ int64_t PartPool::keeps() const {
   std::lock_guard lock(mutex_);
   int64_t bytes = 0;
   for (const int32_t part : order_)
-    if (places_[size_t(part)].rank < keep_rank_) bytes += parts_[size_t(part)].bytes;
+    if (!parts_[size_t(part)].passes && places_[size_t(part)].rank < keep_rank_)
+      bytes += parts_[size_t(part)].bytes;
   return bytes;
 }
 
@@ -189,7 +212,7 @@ Result<PartPool::Taken> PartPool::take(int32_t part) {
   const auto there = [&] {
     return place.stays != nullptr || (place.slot >= 0 && slots_[size_t(place.slot)].fill == Fill::ready);
   };
-  if (place.turn < 0) {
+  if (place.turn < 0 && !parts_[size_t(part)].passes) {
     place.marked = true;
     counts_.routed_foreseen += std::exchange(place.expected, false);
     ++counts_.routed, counts_.routed_there += there();

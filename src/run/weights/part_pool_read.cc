@@ -113,13 +113,16 @@ Status PartPool::read_piece(Errand errand, std::span<std::byte> room) const {
   return read({from, end - from}, room.subspan(size_t(errand.piece * piece_bytes_)));
 }
 
+Status PartPool::cut_short(const std::string& path, int64_t at) {
+  return Status(Code::corrupt, path + " ends at " + std::to_string(at) +
+                                   ": it was cut short while its weights were read from it");
+}
+
 Status PartPool::read(FilePart what, std::span<std::byte> room) const {
   const int64_t begin = what.offset / kDirectBytes * kDirectBytes;
   const int64_t wanted = what.offset - begin + what.bytes;
   const int64_t got = TRY(file_->read_up_to(begin, room.first(size_t(blocks(wanted)))));
-  if (got >= wanted) return {};
-  return Status(Code::corrupt, path_ + " ends at " + std::to_string(begin + got) +
-                                   ": it was cut short while its weights were read from it");
+  return got >= wanted ? Status() : cut_short(path_, begin + got);
 }
 
 // Null when there is no room: then it is streamed as the others.

@@ -2,8 +2,11 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "core/base/check.h"
+#include "core/base/checksum.h"
+#include "run/weights/neurons.h"
 #include "run/weights/part_pool.h"
 #include "run/weights/vectors.h"
 
@@ -45,15 +48,33 @@ bool is_table(const WeightEntry& entry, bool has_output) {
          (entry.role == "token_embd" && has_output);
 }
 
-class PlannedWeights : public WeightStore, public Streaming {
+// Experts, as a stack ("blk.0.ffn_up_exps") or each apart ("blk.0.ffn_up.3"): no pass uses all of them.
+bool is_routed(const WeightEntry& entry) {
+  const std::string_view role = entry.role;
+  const std::string_view number = role.substr(role.rfind('.') + 1);
+  return entry.stack > 1 || (role_matches("blk.*.*.*", role) && !number.empty() &&
+                             number.find_first_not_of("0123456789") == number.npos);
+}
+
+class PlannedWeights : public WeightStore, public Streaming, public Neurons {
  public:
-  PlannedWeights(std::vector<WeightEntry> entries, Vectors vectors, StreamPlan measured)
-      : entries_(std::move(entries)), vectors_(std::move(vectors)), measured_(std::move(measured)) {
+  PlannedWeights(std::vector<WeightEntry> entries, Vectors vectors, StreamPlan measured,
+                 std::optional<NeuronFile> neurons)
+      : entries_(std::move(entries)),
+        vectors_(std::move(vectors)),
+        measured_(std::move(measured)),
+        neuron_file_(std::move(neurons)) {
     for (WeightId id = 0; id < entries_.size(); ++id) ids_[entries_[id].role] = id;
+    if (!neuron_file_) return;
+    for (const NeuronTable& one : neuron_file_->tables) {
+      by_neuron_.insert(one.down);
+      if (one.up != kNoWeight) by_neuron_.insert(one.up);
+    }
   }
 
   std::vector<FilePart> cut(int64_t part_bytes);
   void begin(std::unique_ptr<PartPool> pool);
+  Status lay(std::unique_ptr<File> neurons);
 
   std::span<const WeightEntry> entries() const override { return entries_; }
   WeightId find(std::string_view role) const override {
@@ -69,6 +90,12 @@ class PlannedWeights : public WeightStore, public Streaming {
   int64_t resident_bytes() const override {
     return vectors_.bytes() + measured_.ring_bytes + pool_->counts().resident_bytes;
   }
+  const Neurons* neurons() const override { return neuron_file_ ? this : nullptr; }
+  int32_t table(WeightId down) const override;
+  int32_t most() const override { return PartPool::kMostRows; }
+  Result<Neurons::Taken> take(int32_t table, std::span<const int32_t> neurons) const override;
+  void expect(int32_t table, std::span<const int32_t> neurons) const override;
+  void pass(int32_t) const override { pool_->pass_rows(neuron_file_->neurons); }
   Streaming* streaming() const override { return const_cast<PlannedWeights*>(this); }
 
   StreamPlan plan() const override;
@@ -87,6 +114,8 @@ class PlannedWeights : public WeightStore, public Streaming {
   const std::vector<WeightEntry> entries_;
   const Vectors vectors_;
   const StreamPlan measured_;  // what does not change
+  const std::optional<NeuronFile> neuron_file_;
+  std::set<WeightId> by_neuron_;  // weights that lie there
   std::map<std::string, WeightId, std::less<>> ids_;
   std::vector<Cut> cuts_;
   std::unique_ptr<PartPool> pool_;
@@ -94,7 +123,8 @@ class PlannedWeights : public WeightStore, public Streaming {
 
 std::vector<FilePart> PlannedWeights::cut(int64_t part_bytes) {
   std::vector<FilePart> parts;
-  for (const WeightEntry& entry : entries_) {
+  for (WeightId id = 0; id < entries_.size(); ++id) {
+    const WeightEntry& entry = entries_[id];
     Cut& cut = cuts_.emplace_back();
     if (is_vector(entry)) continue;
     const int64_t row = entry.codec->bytes_for(entry.cols);
@@ -104,7 +134,8 @@ std::vector<FilePart> PlannedWeights::cut(int64_t part_bytes) {
     for (int32_t matrix = 0; matrix < entry.stack; ++matrix) {
       const int64_t begin = entry.offset + matrix * (entry.bytes / entry.stack);
       for (int64_t first = 0; first < entry.rows; first += rows)
-        parts.push_back({begin + first * row, std::min(rows, entry.rows - first) * row});
+        parts.push_back(
+            {begin + first * row, std::min(rows, entry.rows - first) * row, by_neuron_.contains(id)});
     }
   }
   return parts;
@@ -118,10 +149,48 @@ void PlannedWeights::begin(std::unique_ptr<PartPool> pool) {
   hint(all);
 }
 
+Status PlannedWeights::lay(std::unique_ptr<File> neurons) {
+  RowFile rows{.file = std::move(neurons),
+               .path = neuron_file_->path,
+               .rows_a_table = neuron_file_->neurons,
+               .is_right =
+                   [this](int32_t row, std::span<const std::byte> bytes) {
+                     return crc32c_of_quarters(bytes) == neuron_file_->sum(row);
+                   },
+               .rate = measured_.neuron_rate};
+  for (const NeuronTable& one : neuron_file_->tables) rows.offsets.push_back(one.offset);
+  return pool_->lay_rows(std::move(rows), neuron_file_->row_bytes);
+}
+
+int32_t PlannedWeights::table(WeightId down) const {
+  if (!neuron_file_) return -1;
+  const auto& tables = neuron_file_->tables;
+  const auto found = std::find_if(tables.begin(), tables.end(), [&](auto& one) { return one.down == down; });
+  return found == tables.end() ? -1 : int32_t(found - tables.begin());
+}
+
+std::vector<int32_t> rows_of(const NeuronFile& file, int32_t table, std::span<const int32_t> neurons) {
+  std::vector<int32_t> rows(neurons.begin(), neurons.end());
+  for (int32_t& row : rows) {
+    CHECK(row >= 0 && row < file.neurons, "no such neuron");
+    row += table * file.neurons;
+  }
+  return rows;
+}
+
+Result<Neurons::Taken> PlannedWeights::take(int32_t table, std::span<const int32_t> neurons) const {
+  auto taken = TRY(pool_->take_rows(rows_of(*neuron_file_, table, neurons)));
+  return Neurons::Taken{std::move(taken.at), std::move(taken.hold)};
+}
+
+void PlannedWeights::expect(int32_t table, std::span<const int32_t> neurons) const {
+  pool_->expect_rows(rows_of(*neuron_file_, table, neurons));
+}
+
 void PlannedWeights::hint(std::span<const WeightId> pass) const {
   std::vector<int32_t> order;
   for (const WeightId id : pass) {
-    if (is_vector(entries_[id]) || entries_[id].stack > 1) continue;
+    if (is_vector(entries_[id]) || is_routed(entries_[id])) continue;
     for (int32_t i = 0; i < cuts_[id].parts; ++i) order.push_back(cuts_[id].first_part + i);
   }
   pool_->follow(std::move(order));
@@ -182,8 +251,9 @@ StreamPlan PlannedWeights::plan() const {
     const WeightEntry& entry = entries_[id];
     if (is_vector(entry)) continue;
     if (is_table(entry, has_output)) plan.by_row_bytes += entry.bytes;
-    if (entry.stack > 1) plan.routed_bytes += entry.bytes;
-    if (is_table(entry, has_output) || entry.stack > 1) continue;
+    if (is_routed(entry)) plan.routed_bytes += entry.bytes;
+    if (by_neuron_.contains(id)) plan.neuron_bytes += entry.bytes;
+    if (is_table(entry, has_output) || is_routed(entry) || by_neuron_.contains(id)) continue;
     const std::string roles = group_of(entry.role);
     auto group = std::find_if(plan.groups.begin(), plan.groups.end(),
                               [&](const StreamPlan::Group& one) { return one.roles == roles; });
@@ -197,6 +267,7 @@ StreamPlan PlannedWeights::plan() const {
     }
   }
   plan.resident_bytes = pool_->keeps();
+  plan.neuron_room = pool_->row_room();
   return plan;
 }
 
@@ -239,10 +310,21 @@ Result<double> product_rate(std::span<const WeightEntry> entries, const File& fi
   return measure_product(*sample->codec, sample->cols, ring.subspan(size_t(shift), size_t(count)), ledger);
 }
 
+// What is wrong with the file of neurons is said in the plan; the model runs without it.
+Result<std::optional<NeuronFile>> find_neurons(Env& env, const std::string& path, const Hash256* fingerprint,
+                                               std::span<const WeightEntry> entries, Ledger& ledger,
+                                               StreamPlan& plan) {
+  if (fingerprint == nullptr) return std::optional<NeuronFile>();
+  auto file = open_neuron_file(env, path, *fingerprint, entries, ledger);
+  if (file.ok()) return std::optional<NeuronFile>(std::move(*file));
+  if (file.code() != Code::not_found) plan.neuron_word = std::move(file).status().message();
+  return std::optional<NeuronFile>();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<WeightStore>> open_planned_weights(Env& env, const std::string& path, const Gguf& gguf,
-                                                          Ledger& ledger) {
+                                                          Ledger& ledger, const Hash256* fingerprint) {
   auto entries = TRY(list_weights(gguf).with("listing the weights of " + path));
   auto plain = TRY(env.open(path, Open::read));
   const int64_t size = TRY(plain->size());
@@ -258,11 +340,29 @@ Result<std::unique_ptr<WeightStore>> open_planned_weights(Env& env, const std::s
                   .word = std::move(ground.word)};
   plan.disk = TRY(measure_disk(*ground.file, ring.bytes()).with("measuring the disk of " + path));
   plan.product_rate = TRY(product_rate(entries, *ground.file, ring.bytes(), ledger).with("reading " + path));
+  auto neurons = TRY(find_neurons(env, path, fingerprint, entries, ledger, plan));
+  Ground beside;
+  if (neurons) {
+    plan.neuron_row = neurons->row_bytes;
+    plan.neuron_count = int64_t(neurons->tables.size()) * neurons->neurons;
+    beside = TRY(open_direct(env, neurons->path, ring.bytes()));
+    plan.neuron_rate = TRY(measure_rows(*beside.file, neurons->row_bytes, ring.bytes())
+                               .with("measuring the disk of " + neurons->path));
+    const int64_t least = PartPool::bytes_to_lay(plan.neuron_count, plan.neuron_row, plan.neuron_rate);
+    const int64_t left = ledger.limit() - ledger.used();
+    if (least > left / 2) {  // the rest of what a pass needs comes after
+      plan.neuron_word =
+          "they take " + mebibytes(least) + " at least, and the budget leaves " + mebibytes(left);
+      neurons.reset(), beside.file.reset();
+    }
+  }
   const int64_t most = ring.size() / kSlots - 2 * kDirectBytes;
-  auto store = std::make_unique<PlannedWeights>(std::move(entries), std::move(vectors), plan);
+  auto store =
+      std::make_unique<PlannedWeights>(std::move(entries), std::move(vectors), plan, std::move(neurons));
   std::vector<FilePart> parts = store->cut(std::min(kMostPart, most));
   store->begin(std::make_unique<PartPool>(std::move(ground.file), path, std::move(parts), std::move(ring),
                                           plan.disk, ledger));
+  if (beside.file != nullptr) TRY(store->lay(std::move(beside.file)).with("reading neurons one by one"));
   return std::unique_ptr<WeightStore>(std::move(store));
 }
 

@@ -15,6 +15,9 @@ using Clock = std::chrono::steady_clock;
 constexpr double kProbeSeconds = 0.015, kLastSeconds = 0.06;
 constexpr double kNear = 0.93;  // of the best rate is as good
 constexpr int64_t kSizes[] = {256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20};
+constexpr int32_t kRowReaders[] = {4, 8, 16, 32, 64};
+constexpr int64_t kApart = 37;  // rows
+constexpr int64_t kMostGap = 64 << 10;
 constexpr int32_t kReaders[] = {1, 2, 3, 4, 6, 8}, kFirstReaders = 4;
 
 double seconds_since(Clock::time_point start) {
@@ -29,15 +32,17 @@ class Probe {
     at_ = Clock::now().time_since_epoch().count() % std::max<int64_t>(file_bytes, 1);
   }
 
-  // Bytes a second of so many readers. Each probe goes on where the last one ended.
-  Result<double> rate(int64_t size, int32_t readers, double seconds) {
+  // Bytes a second of so many readers. Each probe goes on where the last one ended. apart: reads do not
+  // follow each other.
+  Result<double> rate(int64_t size, int32_t readers, double seconds, int64_t apart = 1) {
     std::atomic<int64_t> reads = 0;
     std::atomic<bool> failed = false;
     Status problem;
     const auto start = Clock::now();
     const auto work = [&](int32_t who) {
       do {
-        const int64_t at = (at_.fetch_add(size) % std::max<int64_t>(file_bytes_ - size, 1)) / kDirectBytes;
+        const int64_t at =
+            (at_.fetch_add(size * apart) % std::max<int64_t>(file_bytes_ - size, 1)) / kDirectBytes;
         auto got = file_.read_up_to(at * kDirectBytes, room_.subspan(size_t(who * size), size_t(size)));
         if (!got.ok()) {
           if (!failed.exchange(true)) problem = std::move(got).status();
@@ -98,6 +103,28 @@ Result<DiskRate> measure_disk(const File& file, std::span<std::byte> room) {
   rate.bytes_per_second = TRY(probe.rate(chosen.size, chosen.readers, kLastSeconds));
   const double alone = double(crews[0].size) / crews[0].rate;  // of one read
   rate.first_byte_seconds = std::max(0.0, alone - double(crews[0].size) / rate.bytes_per_second);
+  return rate;
+}
+
+// The cost of a byte more is taken from longer reads of the same kind: they come nowhere near what reads in
+// order give.
+Result<RowRate> measure_rows(const File& file, int64_t row_bytes, std::span<std::byte> room) {
+  constexpr int64_t kLonger = 4;
+  Probe probe(file, TRY(file.size()), room);
+  const auto fits = [&](int32_t readers) { return kLonger * row_bytes * readers <= int64_t(room.size()); };
+  std::vector<Tried> crews;
+  for (const int32_t readers : kRowReaders) {
+    if (fits(readers) || crews.empty())
+      crews.push_back({row_bytes, readers, TRY(probe.rate(row_bytes, readers, kLastSeconds, kApart))});
+  }
+  const Tried chosen = cheapest(crews);
+  RowRate rate{.seconds_a_read = double(row_bytes) / chosen.rate, .readers = chosen.readers};
+  if (!fits(chosen.readers)) return rate;
+  const double longer = TRY(probe.rate(kLonger * row_bytes, chosen.readers, kLastSeconds, kApart));
+  const double between = double(kLonger * row_bytes) / longer - rate.seconds_a_read;
+  const double a_byte = between / double((kLonger - 1) * row_bytes);
+  if (a_byte > 0) rate.gap_bytes = std::max<int64_t>(0, int64_t(rate.seconds_a_read / a_byte) - row_bytes);
+  rate.gap_bytes = std::min(rate.gap_bytes, kMostGap);
   return rate;
 }
 

@@ -16,6 +16,15 @@ struct DiskRate {
   int32_t readers = 1;     // the fewest at a time, that come near the best rate
 };
 
+// Of many short reads here and there, `readers` at a time: one begins so many seconds after the other. What
+// lies between two rows is read along where that takes less time than another read.
+struct RowRate {
+  double seconds_a_read = 0;
+  int32_t readers = 1;
+  int64_t gap_bytes = 0;
+};
+Result<RowRate> measure_rows(const File& file, int64_t row_bytes, std::span<std::byte> room);
+
 // Reads here and there in the file for a few tenths of a second. `room` is aligned to kDirectBytes; no read
 // is larger than a share of it.
 Result<DiskRate> measure_disk(const File& file, std::span<std::byte> room);

@@ -1,4 +1,6 @@
-// All weights in one booked buffer, read once. pin() costs nothing.
+// All weights in one booked buffer, read once. pin() costs nothing. Large ones lie as far behind a block of
+// the disk as in the file, so that what the page cache does not hold comes straight from the disk, without a
+// copy.
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -7,6 +9,7 @@
 #include <thread>
 
 #include "core/budget/buffer.h"
+#include "core/io/page_cache.h"
 #include "run/weights/stacked.h"
 
 namespace varve {
@@ -14,10 +17,27 @@ namespace {
 
 constexpr int64_t kAlign = 64;           // a cache line, and the widest vector
 constexpr int64_t kReadBytes = 4 << 20;  // large enough for any disk, small enough to fail early
+constexpr int64_t kLarge = 1 << 20;      // what a block more or less matters little to
 constexpr int kReaders = 4;
 
-int64_t aligned(int64_t bytes) {
-  return (bytes + kAlign - 1) / kAlign * kAlign;
+int64_t aligned(int64_t bytes, int64_t to = kAlign) {
+  return (bytes + to - 1) / to * to;
+}
+
+struct Places {
+  std::vector<int64_t> starts;
+  int64_t end = 0;
+};
+Places places_of(const std::vector<WeightEntry>& entries) {
+  Places places;
+  for (const WeightEntry& entry : entries) {
+    const bool large = entry.bytes >= kLarge;
+    const int64_t at =
+        large ? aligned(places.end, kDirectBytes) + entry.offset % kDirectBytes : aligned(places.end);
+    places.starts.push_back(at);
+    places.end = large ? aligned(at + entry.bytes, kDirectBytes) : at + entry.bytes;
+  }
+  return places;
 }
 
 std::string in_words(int64_t bytes) {
@@ -44,14 +64,9 @@ Status over_budget(int64_t weights, int64_t working, const Ledger& ledger) {
 
 class ResidentWeights : public WeightStore {
  public:
-  ResidentWeights(std::vector<WeightEntry> entries, Buffer bytes)
-      : entries_(std::move(entries)), bytes_(std::move(bytes)) {
-    int64_t at = 0;
-    for (WeightId id = 0; id < entries_.size(); ++id) {
-      ids_[entries_[id].role] = id;
-      starts_.push_back(at);
-      at += aligned(entries_[id].bytes);
-    }
+  ResidentWeights(std::vector<WeightEntry> entries, Places places, Buffer bytes)
+      : entries_(std::move(entries)), bytes_(std::move(bytes)), starts_(std::move(places.starts)) {
+    for (WeightId id = 0; id < entries_.size(); ++id) ids_[entries_[id].role] = id;
   }
 
   std::span<const WeightEntry> entries() const override { return entries_; }
@@ -74,7 +89,8 @@ class ResidentWeights : public WeightStore {
   int64_t resident_bytes() const override { return bytes_.size(); }
 
   // Several at once: one reader waits for the disk, then for its pages, and never for both.
-  Status read(const File& file) {
+  // `direct` may be null.
+  Status read(const File& file, const File* direct) {
     const std::vector<Piece> pieces = cut();
     std::atomic<size_t> next = 0;
     std::mutex mutex;
@@ -82,8 +98,7 @@ class ResidentWeights : public WeightStore {
     const auto work = [&] {
       for (size_t i; (i = next++) < pieces.size();) {
         const Piece& piece = pieces[i];
-        Status done = file.read(piece.offset, bytes_.bytes().subspan(piece.at, piece.bytes))
-                          .with("reading " + entries_[piece.id].role);
+        Status done = fill(piece, file, direct).with("reading " + entries_[piece.id].role);
         if (done.ok()) continue;
         std::lock_guard lock(mutex);
         if (problem.ok()) problem = std::move(done);
@@ -102,14 +117,27 @@ class ResidentWeights : public WeightStore {
     WeightId id;
     int64_t offset;
     size_t at, bytes;
+    bool blocks;  // of the disk, but that the last one is not used whole
   };
+  Status fill(const Piece& piece, const File& file, const File* direct) {
+    const std::span<std::byte> out = bytes_.bytes().subspan(piece.at, piece.bytes);
+    if (piece.blocks && direct != nullptr) {
+      const auto whole = size_t(aligned(int64_t(piece.bytes), kDirectBytes));
+      const auto got = direct->read_up_to(piece.offset, bytes_.bytes().subspan(piece.at, whole));
+      if (got.ok() && *got >= int64_t(piece.bytes)) return {};
+    }
+    return file.read(piece.offset, out);
+  }
   std::vector<Piece> cut() const {
     std::vector<Piece> pieces;
     for (WeightId id = 0; id < entries_.size(); ++id) {
       const WeightEntry& entry = entries_[id];
-      for (int64_t done = 0; done < entry.bytes; done += kReadBytes)
+      const bool blocks = entry.bytes >= kLarge;
+      const int64_t before = blocks ? entry.offset % kDirectBytes : 0;
+      for (int64_t done = -before; done < entry.bytes; done += kReadBytes) {
         pieces.push_back({id, entry.offset + done, size_t(starts_[id] + done),
-                          size_t(std::min(kReadBytes, entry.bytes - done))});
+                          size_t(std::min(kReadBytes, entry.bytes - done)), blocks});
+      }
     }
     return pieces;
   }
@@ -144,12 +172,16 @@ Result<std::unique_ptr<WeightStore>> open_resident_weights(Env& env, const std::
 Result<std::unique_ptr<WeightStore>> open_resident_entries(Env& env, const std::string& path,
                                                            std::vector<WeightEntry> entries, Ledger& ledger,
                                                            int64_t working_bytes) {
-  int64_t total = 0;
-  for (const WeightEntry& entry : entries) total += aligned(entry.bytes);
-  Buffer bytes = TRY(book(ledger, total, working_bytes));
+  Places places = places_of(entries);
+  Buffer bytes = TRY(book(ledger, places.end, working_bytes));
   auto file = TRY(env.open(path, Open::read));
-  auto store = std::make_unique<ResidentWeights>(std::move(entries), std::move(bytes));
-  TRY(store->read(*file).with("loading " + path));
+  std::unique_ptr<File> direct;
+  if (cached_share(path) < 0.5) {
+    auto opened = env.open(path, Open::direct);  // not every file system can
+    if (opened.ok()) direct = std::move(*opened);
+  }
+  auto store = std::make_unique<ResidentWeights>(std::move(entries), std::move(places), std::move(bytes));
+  TRY(store->read(*file, direct.get()).with("loading " + path));
   return std::unique_ptr<WeightStore>(std::move(store));
 }
 

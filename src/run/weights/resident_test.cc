@@ -1,4 +1,5 @@
 // Resident weights: what a file holds is what is pinned, and nothing is read that does not fit.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -105,6 +106,37 @@ TEST_F(ResidentWeights, AFileThatShrankIsCorrupt) {
   auto store = open(ledger);
   EXPECT_EQ(store.code(), Code::corrupt);
   EXPECT_EQ(ledger.used(), 0);
+}
+
+// What the page cache does not hold is read in whole blocks, to where it lies: neighbours stay what they are.
+TEST_F(ResidentWeights, LargeWeightsAreTheFilesBytesWhereverTheyComeFrom) {
+  std::vector<float> large(3 * 256 * 1500 + 11);
+  for (size_t i = 0; i < large.size(); ++i) large[i] = float(i % 977);
+  const auto bytes = std::as_bytes(std::span<const float>(large));
+  writer_.add("blk.0.ffn_gate.weight", 0, {256, 1500}, bytes.first(256 * 1500 * 4));
+  writer_.add("blk.0.attn_k.bias", 0, {11}, bytes.first(11 * 4));
+  writer_.add("blk.0.ffn_up.weight", 0, {512, 1500}, bytes.subspan(44, 512 * 1500 * 4));
+  ASSERT_TRUE(writer_.write(posix_env(), path_).ok());
+  for (const bool cached : {true, false}) {
+    if (!cached) {
+      const int fd = ::open(path_.c_str(), O_RDONLY);
+      ASSERT_GE(fd, 0);
+      EXPECT_EQ(::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+      ::close(fd);
+    }
+    Ledger ledger(16 << 20);
+    auto store = reopen(ledger);
+    ASSERT_TRUE(store.ok()) << std::move(store).status().text();
+    const auto holds = [&](const char* role, std::span<const std::byte> expected) {
+      auto pin = (*store)->pin((*store)->find(role));
+      return pin.ok() && (**pin).bytes.size() == expected.size() &&
+             std::memcmp((**pin).bytes.data(), expected.data(), expected.size()) == 0;
+    };
+    EXPECT_TRUE(holds("blk.0.ffn_gate", bytes.first(256 * 1500 * 4)));
+    EXPECT_TRUE(holds("blk.0.attn_k.bias", bytes.first(11 * 4)));
+    EXPECT_TRUE(holds("blk.0.ffn_up", bytes.subspan(44, 512 * 1500 * 4)));
+    EXPECT_TRUE(holds("token_embd", std::as_bytes(std::span<const float>(values_)).first(32 * 3 * 4)));
+  }
 }
 
 TEST_F(ResidentWeights, AFormatWithoutCodecIsNamed) {

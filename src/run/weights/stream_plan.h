@@ -10,6 +10,18 @@
 
 namespace varve {
 
+struct StreamCounts {  // since the store was opened
+  int64_t read_bytes = 0, reads = 0;
+  int64_t resident_bytes = 0;  // of matrices, now
+  double waited_seconds = 0;   // of whoever computes, for the disk
+  // Of parts of experts: how many were asked for, were in memory then, and were read because they were
+  // expected.
+  int64_t routed = 0, routed_there = 0, routed_foreseen = 0;
+  // Of neurons: how many could have fired, did, were in memory then, and how they were read.
+  int64_t neurons = 0, fired = 0, fired_there = 0;
+  int64_t neuron_reads = 0, neuron_read_bytes = 0;
+};
+
 struct StreamPlan {
   struct Group {  // all matrices of a kind: "blk.*.ffn_up"
     std::string roles;
@@ -20,8 +32,14 @@ struct StreamPlan {
   int64_t resident_bytes = 0;  // of them, what stays
   int64_t by_row_bytes = 0;    // tables of which a few rows are read
   int64_t routed_bytes = 0;    // experts, read when they are chosen
-  int64_t ring_bytes = 0;      // of buffers that reads go to
-  int64_t vector_bytes = 0;    // norms and biases, always there
+  int64_t neuron_bytes = 0;    // of networks of which only what fires is read
+  int64_t neuron_room = 0;     // for those that fired lately, beside what stays
+  int64_t neuron_row = 0;      // bytes of one
+  int64_t neuron_count = 0;
+  std::string neuron_word;  // why a file of neurons is not used
+  RowRate neuron_rate;
+  int64_t ring_bytes = 0;    // of buffers that reads go to
+  int64_t vector_bytes = 0;  // norms and biases, always there
   DiskRate disk;
   bool direct = true;       // past the page cache
   std::string word;         // why not, when not
@@ -29,6 +47,15 @@ struct StreamPlan {
   bool leaves_out = false;  // what does not stay is left out, not read: residual blocks (stacked.h)
 
   int64_t streamed_bytes() const { return leaves_out ? 0 : pass_bytes - resident_bytes; }
+  double neuron_reads_per_second() const {
+    return neuron_rate.seconds_a_read > 0 ? 1 / neuron_rate.seconds_a_read : 0;
+  }
+  // As measured so far; 0 before anything fired. A token passes every neuron once.
+  int64_t neuron_bytes_a_token(const StreamCounts& counts) const {
+    const double tokens =
+        neuron_row > 0 ? double(counts.neurons) / double(std::max<int64_t>(neuron_count, 1)) : 0;
+    return tokens > 0 ? int64_t(double(counts.neuron_read_bytes) / tokens) : 0;
+  }
   double read_seconds() const {
     return streamed_bytes() > 0 ? double(streamed_bytes()) / disk.bytes_per_second : 0;
   }
@@ -38,15 +65,6 @@ struct StreamPlan {
     const double longest = std::max(read_seconds(), compute_seconds());
     return longest > 0 ? 1 / longest : 0;
   }
-};
-
-struct StreamCounts {  // since the store was opened
-  int64_t read_bytes = 0, reads = 0;
-  int64_t resident_bytes = 0;  // of matrices, now
-  double waited_seconds = 0;   // of whoever computes, for the disk
-  // Of parts of experts: how many were asked for, were in memory then, and were read because they were
-  // expected.
-  int64_t routed = 0, routed_there = 0, routed_foreseen = 0;
 };
 
 class Streaming {  // the side of a WeightStore that streams by a plan

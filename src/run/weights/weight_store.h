@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/hash.h"
 #include "core/budget/ledger.h"
 #include "core/format/gguf.h"
 #include "core/io/env.h"
@@ -19,6 +20,7 @@
 
 namespace varve {
 
+class Neurons;    // run/weights/neurons.h
 class Streaming;  // run/weights/stream_plan.h
 
 // Weights that are coded without loss (math/codec/df11.h) are bytes to GGUF, rows of them; these arrays of
@@ -74,7 +76,8 @@ class WeightStore {
   };
   virtual void expect(std::span<const Likely>) const {}
   virtual int64_t resident_bytes() const = 0;
-  virtual Streaming* streaming() const { return nullptr; }  // null: this store has no plan
+  virtual Streaming* streaming() const { return nullptr; }    // null: this store has no plan
+  virtual const Neurons* neurons() const { return nullptr; }  // null: it gives no neuron alone
 };
 
 // Reads every tensor into booked memory. over_budget comes before the first byte is read, with the
@@ -97,9 +100,12 @@ Result<std::unique_ptr<WeightStore>> open_streamed_weights(Env& env, const std::
 // matrices in the order of hint(); some stay in memory, spread evenly over the pass, and the others are read
 // ahead of it, past the page cache, into a ring of buffers. Nothing stays until Streaming::keep(); the first
 // pass reads what stays. The file may be cut, or its disk fail, at any time: then pins fail, and later ones
-// try again. over_budget: not even the ring fits, with the arithmetic.
+// try again. over_budget: not even the ring fits, with the arithmetic. A file of neurons beside it
+// (neurons.h) is used if it is of this very model, whose fingerprint comes along; what it holds never stays
+// by part.
 Result<std::unique_ptr<WeightStore>> open_planned_weights(Env& env, const std::string& path, const Gguf& gguf,
-                                                          Ledger& ledger);
+                                                          Ledger& ledger,
+                                                          const Hash256* fingerprint = nullptr);
 
 // What the tensors of a file are, in the order of the file; ids are indices. No byte of them is read.
 Result<std::vector<WeightEntry>> list_weights(const Gguf& gguf);

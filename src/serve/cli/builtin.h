@@ -38,6 +38,7 @@ Result<int> run_explain(Args& args, Console& console);
 Result<int> run_doctor(Args& args, Console& console);
 Result<int> run_index(Args& args, Console& console);
 Result<int> run_budget(Args& args, Console& console);
+Result<int> run_neurons(Args& args, Console& console);
 
 struct RecallState;
 Json index_report(const RecallState& state);  // for doctor too

@@ -187,6 +187,12 @@ constexpr std::string_view kBudget =
     "  What the process that has this home open may take, and what takes it. With SIZE, as 800MiB, it\n"
     "  takes no more from now on: a model that streams keeps fewer or more weights in memory, and\n"
     "  writes the same words slower or faster. Less than what it cannot give back is refused.\n";
+constexpr std::string_view kNeurons =
+    "varve neurons --model FILE.gguf\n\n"
+    "  Writes FILE.gguf.neurons, for a model of the ReLU family that is larger than its budget: what\n"
+    "  belongs to a neuron lies side by side there, and a token reads only the neurons that fire. The\n"
+    "  words stay the same. A command that was cut off goes on where it was.\n\n"
+    "  --budget SIZE      what the whole process may take; the model may be larger\n";
 constexpr std::string_view kIndex =
     "varve index [rebuild]\n\n"
     "  rebuild            throws the indexes away and makes them anew from the memories\n";
@@ -235,6 +241,7 @@ constexpr Command kCommands[] = {
     {"settings", "every setting, its range and default", "varve settings [--json]\n", run_settings},
     {"budget", "what a running chat or server may take, changed while it runs", kBudget, run_budget,
      Shared::home},
+    {"neurons", "let a larger ReLU model read only what fires", kNeurons, run_neurons},
     {"doctor", "machine, budget, disk, and whether the home is sound", kDoctor, run_doctor, Shared::home},
 };
 

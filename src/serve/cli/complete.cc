@@ -29,6 +29,7 @@ Result<int> run_complete(Args& args, Console& console) {
   Request request;
   request.tokens = tokenize_prompt(*engine.model().tokenizer(), prompt);
   request.max_tokens = options.max_tokens;
+  request.subtasks = options.subtasks;
   request.sampling = options.sampling;
   request.adapter = TRY(home->adapter(who, std::nullopt));
   request.scope = "complete";
@@ -46,6 +47,7 @@ Result<int> run_complete(Args& args, Console& console) {
     out.set("text", made.text).set("prompt_tokens", made.usage.prompt_tokens);
     out.set("generated_tokens", made.usage.generated_tokens).set("prefill_ms", made.usage.prefill_ms);
     out.set("decode_ms", made.usage.decode_ms);
+    if (made.usage.subtasks > 0) out.set("subtasks", subtasks_json(made.usage));
     console.out << out.dump();
   }
   console.out << std::endl;

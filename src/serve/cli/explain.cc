@@ -77,6 +77,11 @@ Result<int> run_explain(Args& args, Console& console) {
     out << "kv entries               " << kv["kept"].dump() << " kept, " << kv["dropped"].dump()
         << " dropped, " << kv["merged"].dump() << " merged, by the KV policy\n";
   }
+  if (const Json& subtasks = report["subtasks"]; subtasks.is_object()) {
+    out << "subtasks finished        " << subtasks["finished"].dump() << "; "
+        << subtasks["pruned_tokens"].dump() << " tokens of their work left the KV, "
+        << subtasks["read_again"].dump() << " were read again\n";
+  }
   if (const Json& captured = report["activation"]; captured.is_object()) {
     out << "activation cube          " << captured["id"].dump() << ", " << captured["reused"].dump() << " of "
         << captured["tokens"].dump() << " tokens";

@@ -80,6 +80,7 @@ Result<TurnOptions> turn_options(Args& args) {
   options.recall = !args.flag("--no-recall");
   options.remember = !args.flag("--no-remember");
   options.excerpt = args.flag("--excerpt");
+  if (auto spec = TRY(args.value("--subtasks"))) options.subtasks = TRY(parse_subtasks(*spec));
   TRY(sampling.validate());
   return options;
 }

@@ -32,6 +32,8 @@ constexpr std::string_view kTurnUsage =
     "  --stop TEXT            end the answer before this text\n"
     "  --system TEXT          words before the conversation\n"
     "  --excerpt              of a message too long for the context, read the parts that matter\n"
+    "  --subtasks tim         of finished <subtask>s keep the <result> alone: an answer longer than the "
+    "context\n"
     "  --activation ID        begin with what 'varve capture' made of some memories\n"
     "  --recall-tokens N      how much may be recalled for a turn; default the recipe's\n"
     "  --no-recall            answer without memory\n"

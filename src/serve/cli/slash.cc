@@ -143,6 +143,11 @@ std::string why(const TurnReport& report) {
     out += "excerpt  " + std::to_string(report.parts_read) + " of " + std::to_string(report.parts) +
            " parts of your message were read\n";
   }
+  if (usage.subtasks > 0) {
+    out += "subtasks " + std::to_string(usage.subtasks) + " finished; " +
+           std::to_string(usage.pruned_tokens) + " tokens of their work left the KV, " +
+           std::to_string(usage.reread_tokens) + " were read again\n";
+  }
   for (const Spliced& one : report.spliced) {
     out += "spliced  " + one.cube.text() + "  " + std::to_string(one.tokens) + " tokens, " +
            std::string(to_string(one.fidelity)) + "\n";

@@ -23,6 +23,14 @@ Json of_plan(const StreamPlan& plan, const StreamCounts& counts) {
   out.set("left_out", plan.leaves_out ? plan.pass_bytes - plan.resident_bytes : 0);
   out.set("experts_asked_for", counts.routed).set("experts_there", counts.routed_there);
   out.set("experts_foreseen", counts.routed_foreseen);
+  Json neurons = Json::object();
+  neurons.set("bytes", plan.neuron_bytes).set("room", plan.neuron_room).set("bytes_of_one", plan.neuron_row);
+  neurons.set("why_not", plan.neuron_word).set("reads_per_s", plan.neuron_reads_per_second());
+  neurons.set("read_along", plan.neuron_rate.gap_bytes).set("could_fire", counts.neurons);
+  neurons.set("fired", counts.fired).set("there", counts.fired_there);
+  neurons.set("reads", counts.neuron_reads).set("read_so_far", counts.neuron_read_bytes);
+  neurons.set("read_a_token", plan.neuron_bytes_a_token(counts));
+  out.set("neurons", std::move(neurons));
   return out.set("waited_s", counts.waited_seconds);
 }
 

@@ -65,6 +65,11 @@ Json of_spliced(const TurnReport& report) {
 
 }  // namespace
 
+Json subtasks_json(const Usage& usage) {
+  Json out = Json::object().set("finished", usage.subtasks);
+  return out.set("pruned_tokens", usage.pruned_tokens).set("read_again", usage.reread_tokens);
+}
+
 Json to_json(const TurnReport& report, bool words) {
   Json recalled = Json::array(), stages = Json::object();
   for (const Recalled& one : report.recalled) recalled.push(one_recalled(one, words));
@@ -82,6 +87,7 @@ Json to_json(const TurnReport& report, bool words) {
   }
   if (report.parts > 0)
     out.set("excerpt", Json::object().set("parts_read", report.parts_read).set("parts", report.parts));
+  if (report.usage.subtasks > 0) out.set("subtasks", subtasks_json(report.usage));
   if (report.captured) out.set("activation", of_captured(*report.captured, words));
   if (!report.spliced.empty()) out.set("spliced", of_spliced(report));
   if (report.usage.kv_bytes > 0) out.set("kv", of_kv(report));

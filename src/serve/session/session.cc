@@ -229,6 +229,7 @@ Status Conversation::gather(Work& work) {
     const int32_t room = parts_.engine->context() - quarter(work.options.max_tokens) -
                          quarter(recall_tokens(work)) - parts_.engine->context() / 8 -
                          (work.report.captured ? prompter_->count(work.report.captured->words) : 0);
+    if (own_history(work)) TRY(transcript_.leave_out(work.options.subtasks));
     work.first_turn = own_history(work) ? transcript_.first_turn(room) : 0;
     query.token_budget = quarter(recall_tokens(work));
     query.skip_session = id_;
@@ -284,13 +285,18 @@ Status Conversation::recall_pinned(Work& work) const {
 // prompt.
 Result<Json> Conversation::messages(const Work& work) {
   Json all = Json::array();
-  if (!work.options.system.empty()) all.push(message("system", work.options.system));
+  const auto& subtasks = work.options.subtasks;
+  std::string system = work.options.system;
+  if (subtasks && subtasks->ask) system += (system.empty() ? "" : "\n\n") + subtasks->words();
+  if (!system.empty()) all.push(message("system", system));
   const auto& captured = work.report.captured;
   if (captured && own_history(work)) all.push(message("user", captured->words));
   if (own_history(work)) {
     for (const Said& said : TRY(transcript_.read(work.first_turn))) {
       if (said.cube == work.user_cube) continue;  // asked before and never answered: it comes last
-      all.push(message(said.speaker == "assistant" ? "assistant" : "user", said.text));
+      const bool ours = said.speaker == "assistant";
+      all.push(message(ours ? "assistant" : "user",
+                       ours && subtasks ? without_work(*subtasks, said.text) : said.text));
     }
   } else {
     bool placed = !captured;
@@ -382,7 +388,8 @@ Status Conversation::answer(Work& work, const OnPiece& on_piece) {
   request.tokens = std::move(work.prompt.tokens);
   auto& captured = work.report.captured;
   if (captured) bring(*captured, parts_.cubes, who_, *parts_.engine, request.tokens);
-  request.max_tokens = std::min(work.options.max_tokens, room);
+  request.subtasks = work.options.subtasks;
+  request.max_tokens = request.subtasks ? work.options.max_tokens : std::min(work.options.max_tokens, room);
   request.sampling = work.options.sampling;
   request.grammar = work.options.grammar;
   request.adapter = work.options.adapter;

@@ -40,12 +40,15 @@ struct TurnReport {  // for /why, `varve explain` and the API's `varve` object
 };
 // `words` false: numbers and ids only, for what is kept on disk.
 Json to_json(const TurnReport& report, bool words);
+Json subtasks_json(const Usage& usage);  // how much of their work left the KV
 
 struct TurnOptions {
   SamplingOptions sampling;
   int32_t max_tokens = 512;
   bool recall = true, remember = true;
-  bool excerpt = false;        // a message too long for the context is read in part, see excerpt.h
+  bool excerpt = false;  // a message too long for the context is read in part, see excerpt.h
+  // An answer may be longer than the context, see run/decode/subtasks.h.
+  std::optional<SubtaskMarks> subtasks;
   bool settle = true;          // wait for the afterthought; false: it goes on by itself
   int32_t recall_tokens = -1;  // at most; -1: the recipe's; never more than a quarter of the context
   std::vector<std::string> stop;

@@ -444,6 +444,25 @@ TEST_F(SessionTest, bad_requests_are_invalid) {
   EXPECT_EQ(open_session({*store, *recall, thoughts}, {"ann"}, "").code(), Code::invalid);
 }
 
+TEST_F(SessionTest, work_of_finished_subtasks_is_stored_and_gone_from_the_next_prompt) {
+  const std::string work(3000, 'w'), told = "<subtask>sum\n" + work + "<result>2</subtask>It is 2.";
+  ScriptedEngine engine([&](const std::string&) { return told; });
+  TurnOptions in_parts;
+  in_parts.subtasks.emplace();
+  in_parts.max_tokens = 5000;
+  const auto one = session("one", &engine);
+  EXPECT_EQ(ok(one->turn("What is 1 + 1?", in_parts, nullptr)).answer, told);
+  ok(one->turn("Are you sure?", in_parts, nullptr));
+  EXPECT_NE(engine.prompts[0].find("Work through what has several steps in subtasks"), std::string::npos);
+  ASSERT_TRUE(engine.requests[0].subtasks.has_value());
+  EXPECT_EQ(engine.requests[0].max_tokens, 5000) << "more than the context has room for";
+  EXPECT_NE(engine.prompts[1].find("<subtask>sum\n<result>2</subtask>It is 2."), std::string::npos);
+  EXPECT_EQ(turns("one")[1], "assistant: " + told);
+  in_parts.subtasks->ask = 0;
+  ok(session("two", &engine)->turn("And 2 + 2?", in_parts, nullptr));
+  EXPECT_EQ(engine.prompts[2].find("Work through"), std::string::npos);
+}
+
 TEST_F(SessionTest, every_stage_is_timed) {
   ScriptedEngine engine([](const std::string&) { return "yes"; });
   const TurnReport report = ok(session("s", &engine)->turn("hello", options, nullptr));

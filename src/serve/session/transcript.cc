@@ -1,6 +1,7 @@
 #include "serve/session/transcript.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "serve/session/window.h"
 
@@ -30,7 +31,26 @@ Result<Transcript> Transcript::open(const CubeStore& cubes, const Principal& who
 }
 
 void Transcript::add(const CubeId& cube, int32_t turn, bool user, std::string_view text) {
-  entries_.push_back({cube, turn, user, prompter_ ? prompter_->count(text) + kMarkTokens : 0});
+  entries_.push_back({cube, turn, user, count(user, text)});
+}
+
+int32_t Transcript::count(bool user, std::string_view text) const {
+  if (prompter_ == nullptr) return 0;
+  const bool whole = user || !left_out_;
+  return prompter_->count(whole ? std::string(text) : without_work(*left_out_, text)) + kMarkTokens;
+}
+
+Status Transcript::leave_out(const std::optional<SubtaskMarks>& work) {
+  const auto fields = [](const SubtaskMarks& m) {
+    return std::tie(m.open, m.result, m.close, m.keep, m.head);
+  };
+  if (work.has_value() == left_out_.has_value() && (!work || fields(*work) == fields(*left_out_))) return {};
+  left_out_ = work;
+  for (Entry& entry : entries_) {
+    if (entry.user) continue;
+    if (const std::optional<Said> said = TRY(look(entry))) entry.tokens = count(false, said->text);
+  }
+  return {};
 }
 
 int32_t Transcript::first_turn(int32_t room) const {

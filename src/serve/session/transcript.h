@@ -18,6 +18,8 @@ class Transcript {
                                  const Prompter* prompter);
 
   void add(const CubeId& cube, int32_t turn, bool user, std::string_view text);
+  // From now on answers count without the work of their finished subtasks.
+  Status leave_out(const std::optional<SubtaskMarks>& work);
   // First turn that stands in a prompt with room for this many tokens of history.
   int32_t first_turn(int32_t room) const;
   // What was said from `first` on, oldest first; forgets entries that the store no longer shows.
@@ -36,10 +38,12 @@ class Transcript {
   Transcript(const CubeStore& cubes, Principal who, const Prompter* prompter)
       : cubes_(&cubes), who_(std::move(who)), prompter_(prompter) {}
   Result<std::optional<Said>> look(const Entry& entry) const;
+  int32_t count(bool user, std::string_view text) const;
 
   const CubeStore* cubes_;
   Principal who_;
   const Prompter* prompter_;
+  std::optional<SubtaskMarks> left_out_;
   std::vector<Entry> entries_;  // by turn, the user first
 };
 

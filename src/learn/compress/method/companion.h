@@ -8,7 +8,7 @@ namespace varve {
 
 // Of the layers' own matrices that round: experts, tables and the head have no place for companions.
 inline bool takes_companions(const Weight& weight) {
-  return weight.rounds && weight.from.stack == 1 && weight.role().starts_with("blk.");
+  return weight.rounds && !weight.is_expert() && weight.role().starts_with("blk.");
 }
 
 // What is left of a weight when it has been rounded, a piece at a time, and the weight itself.

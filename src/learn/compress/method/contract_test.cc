@@ -9,6 +9,9 @@ namespace {
 
 class EveryCompressor : public testing::TestWithParam<std::string> {
  protected:
+  void SetUp() override {
+    if (GetParam() == "experts") rig.experts();
+  }
   CompressRig rig;
   std::string recipe = GetParam() + "+q4_0";
 };

@@ -65,7 +65,7 @@ void Corrected::block(std::span<float> x, size_t at, size_t end, std::byte* bloc
     const codec::Line& line = lines[group];
     const uint8_t code = into.codes[column] = code_on(own, line, x[column]);
     grid_.set_code(i, code, block);
-    const float value = line.scale * grid_.levels[code] - line.min;
+    const float value = line.scale * own.levels[code] - line.min;
     errors[i] = (value - x[column]) / behind(column)[column];
     kernels().mix(&errors[i], 1, behind(column) + column + 1, cols_, end - column - 1, x.data() + column + 1);
   }

@@ -280,5 +280,50 @@ TEST_F(Method, lorc_gives_back_what_few_directions_hold) {
   EXPECT_EQ(made.tensor("blk.0.ffn_up.weight.lora_b")->shape, (std::vector<int64_t>{4, 256}));
 }
 
+TEST_F(Method, formats_of_chosen_levels_and_planes_lose_less_by_a_text) {
+  wide();
+  const auto loss = [&](const std::string& recipe) {
+    EXPECT_TRUE(run(recipe, folder / (recipe + ".gguf")).ok());
+    return divergence(folder / (recipe + ".gguf"));
+  };
+  EXPECT_LT(loss("bp3+gptq"), loss("bp3"));
+  const double gptq = loss("bitmod3+gptq");
+  EXPECT_LT(gptq, loss("bitmod3"));
+  EXPECT_LT(loss("bitmod3+omniquant"), gptq) << "each group has levels of its own";
+}
+
+TEST_F(Method, codebook_learns_levels_that_beat_given_ones_in_the_same_bytes) {
+  wide();
+  const auto loss = [&](const std::string& recipe) {
+    EXPECT_TRUE(run(recipe, folder / (recipe + ".gguf")).ok());
+    return divergence(folder / (recipe + ".gguf"));
+  };
+  const double learnt = loss("q3_k+codebook:bits=3");
+  EXPECT_LT(learnt, loss("bitmod3"));
+  EXPECT_LT(loss("q3_k+codebook:bits=3+gptq"), learnt);
+  const Gguf made = head("q3_k+codebook:bits=3.gguf");
+  EXPECT_EQ(made.tensor("blk.0.ffn_up.weight")->bytes,
+            made.tensor("blk.0.ffn_up.weight")->elements() / 256 * 106);
+  EXPECT_EQ(made.numbers("varve.codebook.blk.0.ffn_up.weight").value().size(), 32u);
+  // What was learnt is compressed again as any other file.
+  base = folder / "q3_k+codebook:bits=3.gguf";
+  ASSERT_TRUE(run("q8_0", folder / "again.gguf").ok());
+  EXPECT_LT(divergence(folder / "again.gguf"), 0.01);
+  EXPECT_FALSE(run("codebook:bits=5", folder / "no.gguf").ok());
+}
+
+TEST_F(Method, a_target_may_go_by_correlation) {
+  wide();
+  const auto bits = [&](const std::string& recipe) {
+    return run(recipe, folder / (recipe + ".gguf")).value().bits();
+  };
+  const double got = bits("target=4.6bpw:by=correlation");
+  EXPECT_LT(got, 4.6001);
+  EXPECT_GT(got, 4.3);
+  EXPECT_NE(std::string(run("target=4bpw:by=taste", folder / "x.gguf").status().message()).find("by=taste"),
+            std::string::npos);
+  EXPECT_FALSE(run("target=4bpw:by=correlation,measured=1", folder / "x.gguf").ok());
+}
+
 }  // namespace
 }  // namespace varve

@@ -18,11 +18,13 @@ struct Descent {
   size_t cols;
   std::span<const float> wanted;
   RowCodes& at;
-  std::vector<float> values, slopes;  // H e
+  std::vector<std::span<const float>> levels;  // of each group
+  std::vector<float> values, slopes;           // H e
 
+  float level(size_t i) const { return levels[i / grid.group][at.codes[i]]; }
   float value(size_t i) const {
     const codec::Line& line = at.lines[i / grid.group];
-    return line.scale * grid.levels[at.codes[i]] - line.min;
+    return line.scale * level(i) - line.min;
   }
   void begin() {
     values.resize(cols), slopes.resize(cols);
@@ -42,12 +44,11 @@ struct Descent {
     const size_t first = group * grid.group, in_block = group % groups_a_block;
     double ll = 0, l1 = 0, oneone = 0, l = 0, one = 0;  // of H and the slopes, along levels and ones
     for (size_t i = 0; i < grid.group; ++i) {
-      const double level = double(grid.levels[at.codes[first + i]]), slope = double(slopes[first + i]);
-      l += level * slope, one += slope;
+      const double own_level = double(level(first + i)), slope = double(slopes[first + i]);
+      l += own_level * slope, one += slope;
       for (size_t j = 0; j < grid.group; ++j) {
-        const double h = double(gram[(first + i) * cols + first + j]),
-                     other = double(grid.levels[at.codes[first + j]]);
-        ll += h * level * other, l1 += h * level, oneone += h;
+        const double h = double(gram[(first + i) * cols + first + j]), other = double(level(first + j));
+        ll += h * own_level * other, l1 += h * own_level, oneone += h;
       }
     }
     codec::Line& own = at.lines[group];
@@ -110,7 +111,12 @@ class Learned : public Rounder {
  private:
   void learn(std::span<const float> row, std::span<std::byte> bytes, RowCodes& codes) const {
     const auto* gram = reinterpret_cast<const float*>(gram_.bytes().data());
-    Descent way{grid_, gram, cols_, row, codes, {}, {}, codec_.block_values() / grid_.group};
+    Descent way{grid_, gram, cols_, row, codes, {}, {}, {}, codec_.block_values() / grid_.group};
+    for (size_t group = 0; group < codes.lines.size(); ++group)
+      way.levels.push_back(grid_
+                               .of(group % way.groups_a_block,
+                                   bytes.data() + group / way.groups_a_block * codec_.block_bytes())
+                               .levels);
     way.begin();
     for (int round = 0; round < rounds_; ++round) {
       bool moved = false;

@@ -34,7 +34,10 @@ Sums sums_of(const Grid& grid, const Line& line, std::span<const float> x,
 
 // Least squares with the codes as they are.
 Line refit(const Grid& grid, const Line& line, const Sums& sums) {
-  if (!grid.mins) return sums.ll > 0 ? Line{float(sums.xl / sums.ll), 0} : line;
+  if (!grid.mins) {
+    const double scale = sums.ll > 0 ? sums.xl / sums.ll : double(line.scale);
+    return {float(grid.negative ? scale : std::max(scale, 0.0)), 0};
+  }
   const double spread = sums.w * sums.ll - sums.l * sums.l;
   if (!(spread > 0)) return line;
   double scale = (sums.w * sums.xl - sums.l * sums.x) / spread, min = (scale * sums.l - sums.x) / sums.w;
@@ -76,6 +79,20 @@ void choose_widths(const Grid& grid, std::span<const float> x, std::span<const f
   grid.set_widths(std::span(widths).first(groups.size()), block);
 }
 
+// BitMoD's choice: the set of levels that loses least in each group.
+void choose_sets(const Grid& grid, std::span<const float> x, std::span<const float> importance,
+                 std::byte* block) {
+  for (size_t at = 0; at < x.size(); at += grid.group) {
+    const auto own = x.subspan(at, grid.group), weights = importance.subspan(at, grid.group);
+    double least = INFINITY;
+    for (size_t set = 0; set < grid.choices(); ++set) {
+      const Grid one = grid.with_set(set);
+      const double error = group_error(one, fit_group(one, own, weights), own, weights);
+      if (error < least) least = error, grid.set_choice(at / grid.group, set, block);
+    }
+  }
+}
+
 }  // namespace
 
 double group_error(const Grid& grid, const Line& line, std::span<const float> x,
@@ -106,8 +123,10 @@ Line fit_group(const Grid& grid, std::span<const float> x, std::span<const float
     } else {
       const float extreme = std::abs(*least) > std::abs(*most) ? *least : *most;
       if (!(std::abs(extreme) > 0)) return {};
-      offer(grid, {share * extreme / first, 0}, x, importance, best);
-      if (-first != last && last > 1) offer(grid, {share * extreme / last, 0}, x, importance, best);
+      const auto reach = [&](float level) { return grid.negative ? level : std::abs(level); };
+      const float size = grid.negative ? extreme : std::abs(extreme);
+      offer(grid, {share * size / reach(first), 0}, x, importance, best);
+      if (-first != last && last > 1) offer(grid, {share * size / reach(last), 0}, x, importance, best);
     }
   }
   return best.line;
@@ -141,6 +160,7 @@ void fit_block(const Grid& grid, std::span<const float> x, std::span<const float
     return of.subspan(group * grid.group, grid.group);
   };
   if (grid.widths > 0) choose_widths(grid, x, importance, block);
+  if (!grid.sets.empty()) choose_sets(grid, x, importance, block);
   std::array<Line, kMostGroups> wanted;
   Line largest;
   for (size_t i = 0; i < groups; ++i) {

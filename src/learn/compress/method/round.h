@@ -19,8 +19,8 @@ inline uint8_t code_on(const Grid& grid, const codec::Line& line, float x) {
 }
 
 // The lines of a block, written into it: what its scales are multiples of, and each group's as the block can
-// hold them, by trying their neighbours. One a group into `lines`. Before them the widths of codes, where
-// groups have their own.
+// hold them, by trying their neighbours. One a group into `lines`. Before them the widths of codes, or the
+// sets of levels, where groups have their own.
 void fit_block(const Grid& grid, std::span<const float> x, std::span<const float> importance,
                std::byte* block, std::span<codec::Line> lines);
 // The codes of a block whose lines are written.

@@ -31,10 +31,17 @@ inline void move(float* at, long bytes) {
   }
 }
 
-template <int down, int across>
+// `ahead`: right tiles come from the second-level cache, and each is fetched one step before its turn; behind
+// the last ones lie those of the next walk.
+template <int down, int across, bool ahead = false>
 inline void walk(const uint16_t* left, const uint16_t* right, size_t depth) {
   const size_t panel = depth * kTileValues;
   for (size_t at = 0; at < panel; at += kTileValues) {
+    const uint16_t* next = right + at + kTileValues + (at + kTileValues < panel ? 0 : panel);
+    for (size_t i = 0; ahead && i < kTileValues; i += 32) {
+      _mm_prefetch(reinterpret_cast<const char*>(next + i), _MM_HINT_T0);
+      if (across > 1) _mm_prefetch(reinterpret_cast<const char*>(next + panel + i), _MM_HINT_T0);
+    }
     _tile_loadd(4, left + at, 64);
     _tile_loadd(6, right + at, 64);
     _tile_dpbf16ps(0, 4, 6);

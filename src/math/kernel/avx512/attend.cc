@@ -80,17 +80,21 @@ inline void score_block(const unsigned char* rows, const float* queries, size_t 
   __m512 sums[16];
   VARVE_UNROLL for (size_t i = 0; i < 16; ++i) sums[i] = _mm512_setzero_ps();
   const size_t step = Read::bytes(width);
-  size_t at = 0;
-  for (; at + 16 <= width; at += 16) {
+  const auto add = [&](size_t from, size_t at) __attribute__((always_inline)) {
     __m512 row[T];
-    VARVE_UNROLL for (size_t t = 0; t < T; ++t) row[t] = Read::load(rows + t * step, at);
+    VARVE_UNROLL for (size_t t = 0; t < T; ++t) {
+      row[t] = Read::load(rows + t * step + Read::bytes(from), at);
+    }
     VARVE_UNROLL for (size_t q = 0; q < Q; ++q) {
-      const __m512 query = _mm512_loadu_ps(queries + q * width + at);
+      const __m512 query = _mm512_loadu_ps(queries + q * width + from + at);
       VARVE_UNROLL for (size_t t = 0; t < T; ++t) {
         sums[4 * q + t] = _mm512_fmadd_ps(row[t], query, sums[4 * q + t]);
       }
     }
-  }
+  };
+  size_t at = 0;
+  for (; at + 32 <= width; at += 32) add(at, 0), add(at, 16);  // a block: its scale is read once
+  for (; at + 16 <= width; at += 16) add(at, 0);
   if (at < width) {
     const __mmask16 mask = up_to(width - at);
     VARVE_UNROLL for (size_t q = 0; q < Q; ++q) {
@@ -150,7 +154,9 @@ void mix_block(const unsigned char* rows, size_t n, const float* shares, size_t 
   for (size_t t = 0; t < n; ++t) {
     if (next != nullptr) fetch(next + t * step, step);
     __m512 row[V];
-    VARVE_UNROLL for (size_t v = 0; v < V; ++v) row[v] = Read::load(rows + t * step, at + 16 * v);
+    // Whole blocks begin where four registers do: then a block's scale is read once.
+    const unsigned char* from = rows + t * step + (V == 4 ? Read::bytes(at) : 0);
+    VARVE_UNROLL for (size_t v = 0; v < V; ++v) row[v] = Read::load(from, (V == 4 ? 0 : at) + 16 * v);
     VARVE_UNROLL for (size_t i = 0; i < Q * V; ++i) {
       sum[i] = _mm512_fmadd_ps(_mm512_set1_ps(shares[i / V * kAttendTile + t]), row[i % V], sum[i]);
     }

@@ -18,6 +18,16 @@ void fetch(const uint8_t* from, size_t bytes) {
   fetch<3>(from + kAhead, bytes);
 }
 
+// Where the bytes that come after some others lie: rows of a stream, then those of its next call.
+struct Ahead {
+  size_t left, jump;  // bytes of the stream; from its end to where it goes on
+  size_t operator()(size_t bytes) {
+    const size_t far = left > kAhead ? kAhead : kAhead + jump;
+    left -= bytes;
+    return far;
+  }
+};
+
 uint16_t load16(const uint8_t* from) {
   uint16_t value;
   __builtin_memcpy(&value, from, 2);

@@ -1,41 +1,72 @@
 // Weight rows straight from their bytes against inputs of 8 bits, as when tokens are generated.
-#include "math/kernel/avx512/turned.h"
+#include "math/kernel/avx512/heads.h"
 
 namespace varve {
 namespace {
 
-// W weight rows that lie `apart` bytes from each other - where the bytes are the limit and not what is made
-// of them, W streams out of the memory are faster than one - by X inputs, which share what a panel became.
-template <class Read, size_t W, size_t X>
-void stream_block(const uint8_t* w, size_t apart, const InputPanel* x, size_t x_stride, size_t n, Lanes* sums,
-                  size_t sums_apart) {
-  __m512 sum[W][X];
-  for (size_t i = 0; i < W; ++i) {
-    for (size_t j = 0; j < X; ++j) sum[i][j] = get(sums[i * sums_apart + j]);
+// Inputs of a panel as four rows meet them: what is the same for all rows of a format is done once.
+template <class Read>
+struct Inputs {
+  __m512i q[4];
+  __m512 scale, sum;
+  explicit Inputs(const InputPanel& x) : scale(evened<Read>(_mm512_load_ps(x.scale))) {
+    for (size_t v = 0; v < 4; ++v) q[v] = _mm512_load_si512(x.q + 64 * v);
+    sum = _mm512_load_ps(x.sum);
+    if constexpr (kCentred<Read>)
+      sum = _mm512_mul_ps(sum, _mm512_set1_ps(kShapes[size_t(Read::format)].offset));
   }
-  for (size_t at = 0; at < n; at += kPanel, w += kPanelBytes<Read>, ++x) {
-    for (size_t i = 0; i < W; ++i) {
-      fetch_ahead(w + i * apart, kPanelBytes<Read>);
-      const TurnedPanel panel = turned<Read>(w + i * apart, n - at);
-      for (size_t j = 0; j < X; ++j) sum[i][j] = add_product(sum[i][j], panel, x[j * x_stride]);
+};
+
+// Four weight rows that lie `apart` bytes from each other: four streams out of the memory are faster than
+// one. The numbers of stream_block, bit by bit.
+template <class Read>
+void stream_four(const uint8_t* w, size_t apart, const InputPanel* x, size_t n, Lanes* sums,
+                 size_t sums_apart, Ahead& ahead) {
+  __m512 sum[kHeads];
+  for (size_t i = 0; i < kHeads; ++i) sum[i] = get(sums[i * sums_apart]);
+  size_t at = 0;
+  for (; at + kPanel <= n; at += kPanel, w += kPanelBytes<Read>, ++x) {
+    const Inputs<Read> inputs(*x);
+    const Heads<Read> heads(w, apart);
+    const size_t far = ahead(kPanelBytes<Read>);
+    for (size_t i = 0; i < kHeads; ++i) {
+      fetch<3>(w + i * apart + far, kPanelBytes<Read>);
+      const TurnedCodes codes = Turned<Read>::codes(w + i * apart);
+      const Scales scales = heads.of(i);
+      __m512i dots = _mm512_setzero_si512();
+      for (size_t v = 0; v < 4; ++v) dots = _mm512_dpbusd_epi32(dots, codes.q[v], inputs.q[v]);
+      sum[i] = _mm512_fnmadd_ps(scales.min, inputs.sum, sum[i]);
+      sum[i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), _mm512_mul_ps(scales.scale, inputs.scale), sum[i]);
     }
   }
-  for (size_t i = 0; i < W; ++i) {
-    for (size_t j = 0; j < X; ++j) set(sums[i * sums_apart + j], sum[i][j]);
+  for (size_t i = 0; i < kHeads; ++i) {
+    if (at < n) sum[i] = add_product(sum[i], turned_part<Read>(w + i * apart, n - at), *x);
+    set(sums[i * sums_apart], sum[i]);
   }
+}
+
+// Weight rows by X inputs, which share what a panel became.
+template <class Read, size_t X>
+void stream_block(const uint8_t* w, const InputPanel* x, size_t x_stride, size_t n, Lanes* sums) {
+  __m512 sum[X];
+  for (size_t j = 0; j < X; ++j) sum[j] = get(sums[j]);
+  for (size_t at = 0; at < n; at += kPanel, w += kPanelBytes<Read>, ++x) {
+    fetch_ahead(w, kPanelBytes<Read>);
+    const TurnedPanel panel = turned<Read>(w, n - at);
+    for (size_t j = 0; j < X; ++j) sum[j] = add_product(sum[j], panel, x[j * x_stride]);
+  }
+  for (size_t j = 0; j < X; ++j) set(sums[j], sum[j]);
 }
 
 template <class Read>
 void stream_one(const WeightRows& w, const InputPanel* x, Lanes* sums) {
-  constexpr size_t kStreams = kPanelBytes < Read >> 200 ? 4 : kPanelBytes < Read >> 140 ? 2 : 1;
   const auto* from = static_cast<const uint8_t*>(w.bytes);
-  const size_t each = w.rows / kStreams;
-  for (size_t i = 0; i < each; ++i) {
-    stream_block<Read, kStreams, 1>(from + i * w.row_bytes, each * w.row_bytes, x, 0, w.n, sums + i, each);
-  }
-  for (size_t i = each * kStreams; i < w.rows; ++i) {
-    stream_block<Read, 1, 1>(from + i * w.row_bytes, 0, x, 0, w.n, sums + i, 1);
-  }
+  const size_t each = w.rows / kHeads, apart = each * w.row_bytes;
+  Ahead ahead{apart, (kHeads - 1) * apart};
+  for (size_t i = 0; i < each; ++i)
+    stream_four<Read>(from + i * w.row_bytes, apart, x, w.n, sums + i, each, ahead);
+  for (size_t i = each * kHeads; i < w.rows; ++i)
+    stream_block<Read, 1>(from + i * w.row_bytes, x, 0, w.n, sums + i);
 }
 
 template <size_t n>
@@ -50,7 +81,7 @@ void stream_panels(const WeightRows& w, const InputPanel* x, size_t x_stride, si
     size_t j = 0;
     const auto some = [&](auto rows) {
       for (; j + rows() <= x_rows; j += rows())
-        stream_block<Read, 1, rows()>(from, 0, x + j * x_stride, x_stride, w.n, sums + i * x_rows + j, 0);
+        stream_block<Read, rows()>(from, x + j * x_stride, x_stride, w.n, sums + i * x_rows + j);
     };
     some(Count<8>{}), some(Count<4>{}), some(Count<2>{}), some(Count<1>{});
   }

@@ -14,13 +14,16 @@ struct SeenTokens {  // of a tile
 };
 inline SeenTokens seen_tokens(std::span<const int32_t> positions, int32_t query, const AttendSpec& spec) {
   if (!spec.causal) return {0, int32_t(positions.size())};
-  const int32_t window = spec.window;
-  const int64_t oldest = window > 0 ? int64_t(query) - window : std::numeric_limits<int64_t>::min();
-  const auto begin = std::partition_point(positions.begin(), positions.end(),
-                                          [&](int32_t position) { return position <= oldest; });
-  const auto end = std::upper_bound(positions.begin(), positions.end(), query);
-  return {int32_t(begin - positions.begin()),
-          std::max(int32_t(begin - positions.begin()), int32_t(end - positions.begin()))};
+  int32_t begin = 0, end = int32_t(positions.size());
+  if (spec.window > 0) {
+    const int64_t oldest = int64_t(query) - spec.window;
+    begin = int32_t(std::partition_point(positions.begin(), positions.end(),
+                                         [&](int32_t position) { return position <= oldest; }) -
+                    positions.begin());
+  }
+  if (end > 0 && positions[size_t(end) - 1] > query)  // most pages are seen whole
+    end = int32_t(std::upper_bound(positions.begin(), positions.end(), query) - positions.begin());
+  return {begin, std::max(begin, end)};
 }
 
 // Of heads that are no power of two, those beyond the largest one lie between the others (Press et al. 2022).

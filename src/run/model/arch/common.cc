@@ -125,6 +125,17 @@ Result<float> scale_or(const HyperParameters& from, std::string_view key, float 
   return scale == 0 ? absent : scale;
 }
 
+Result<Activation> activation_or(const HyperParameters& from, Activation absent) {
+  const std::string name = TRY(from.text_or("hidden_activation", ""));
+  if (name.empty()) return absent;
+  if (name == "silu") return Activation::silu;
+  if (name == "relu") return Activation::relu;
+  if (name == "gelu") return Activation::gelu_erf;
+  if (name == "gelu_pytorch_tanh") return Activation::gelu_tanh;
+  return Status(Code::unsupported, from.prefix() + ".hidden_activation '" + name.substr(0, 64) +
+                                       "'; there are gelu, gelu_pytorch_tanh, relu, silu");
+}
+
 Status leading_dense(const HyperParameters& from, DecoderSpec& spec) {
   const int32_t dense = TRY(from.count_or("leading_dense_block_count", 0, 0, kMostLayers));
   for (size_t i = 0; i < spec.layers.size() && int32_t(i) < dense; ++i) spec.layers[i].experts = false;

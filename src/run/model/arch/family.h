@@ -32,6 +32,8 @@ DecoderSpec encoder();
 Status encoder_tables(const HyperParameters& from, DecoderSpec& spec);
 // A factor; 0 in a file means "not set".
 Result<float> scale_or(const HyperParameters& from, std::string_view key, float absent);
+// "hidden_activation" of a file, where its family has more than one.
+Result<Activation> activation_or(const HyperParameters& from, Activation absent);
 // The first layers have one network, as many as the file says.
 Status leading_dense(const HyperParameters& from, DecoderSpec& spec);
 // Experts that every row passes, seen as one: its width, or how many of the others' width.

@@ -10,6 +10,16 @@ namespace varve {
 DecoderBlock::DecoderBlock(const DecoderParts& parts, int32_t layer, LayerWeights weights)
     : parts_(parts), layer_(layer), weights_(weights), ids_(weights.all()) {}
 
+// As written: of a network that is read by neuron, only what says which of them fire.
+std::vector<WeightId> DecoderBlock::weights_of_few() const {
+  std::vector<WeightId> few = ids_;
+  if (!parts_.spec.layers[size_t(layer_)].experts && has_neurons(parts_, weights_)) {
+    std::erase(few, weights_.down.weight);
+    if (parts_.spec.gated) std::erase(few, weights_.up.weight);
+  }
+  return few;
+}
+
 Status DecoderBlock::enter(Step& step, const Affine& norm, Rows in, Rows out) const {
   if (parts_.spec.norm_before) return normalise(step, parts_.store, parts_.spec, norm, in, out);
   step.ops.copy(in, out);
@@ -23,8 +33,9 @@ Status DecoderBlock::leave(Step& step, const Affine& norm, Rows rows) const {
 }
 
 Status DecoderBlock::feed_forward(Step& step, Rows rows) const {
-  return parts_.spec.layers[size_t(layer_)].experts ? experts_forward(step, parts_, weights_, rows)
-                                                    : dense_forward(step, parts_, weights_, rows);
+  if (parts_.spec.layers[size_t(layer_)].experts) return experts_forward(step, parts_, weights_, rows);
+  return (reads_neurons(step, parts_, weights_) ? sparse_forward : dense_forward)(step, parts_, weights_,
+                                                                                  rows);
 }
 
 Status DecoderBlock::forward(Step& step) const {
@@ -57,8 +68,9 @@ int64_t DecoderBlock::scratch_bytes(int32_t rows) const {
   const int64_t attention =
       Scratch::bytes_for(rows, spec.query_width() + spec.key_width() + spec.value_width()) +
       Scratch::bytes_for(rows, spec.output_width());
-  const int64_t network = spec.layers[size_t(layer_)].experts ? experts_scratch_bytes(spec, rows)
-                                                              : dense_scratch_bytes(spec, rows);
+  const int64_t network = spec.layers[size_t(layer_)].experts
+                              ? experts_scratch_bytes(spec, rows)
+                              : std::max(dense_scratch_bytes(spec, rows), sparse_scratch_bytes(parts_, rows));
   return row + std::max(attention, (spec.parallel ? row : 0) + network) +
          (weights_.rank > 0 ? Scratch::bytes_for(rows, weights_.rank) : 0);
 }

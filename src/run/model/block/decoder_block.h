@@ -23,6 +23,7 @@ class DecoderBlock : public Block {
  public:
   DecoderBlock(const DecoderParts& parts, int32_t layer, LayerWeights weights);
   std::span<const WeightId> weights() const override { return ids_; }
+  std::vector<WeightId> weights_of_few() const;
   Status forward(Step& step) const override;
   int64_t scratch_bytes(int32_t rows) const override;
 

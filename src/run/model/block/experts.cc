@@ -13,6 +13,11 @@ namespace {
 
 constexpr int32_t kForeseenRows = 4;
 
+WeightStore::Likely place_of(const Affine& experts, int32_t expert) {
+  if (experts.apart) return {experts.weight + WeightId(expert), 0};
+  return {experts.weight, expert};
+}
+
 struct Choice {  // which rows an expert gets, and with which weight
   std::vector<int32_t> rows;
   std::vector<float> weights;
@@ -109,7 +114,7 @@ Status foresee(Step& step, const DecoderParts& parts, const LayerWeights& weight
   for (int32_t row = 0; row < rows.count(); ++row) {
     step.ops.store(logits.slice(row, 1), router.logits());
     for (const int32_t expert : router.choose())
-      for (const WeightId stack : weights.next_experts) likely.push_back({stack, expert});
+      for (const Affine& experts : weights.next_experts) likely.push_back(place_of(experts, expert));
   }
   step.scratch.release(mark);
   parts.store.expect(likely);
@@ -121,13 +126,20 @@ struct Expert {
   std::span<const int32_t> rows;  // of the step, that it gets; ascending
 };
 
+const Delta* delta_of(const Adapter* adapter, const Affine& experts, int32_t expert) {
+  if (adapter == nullptr) return nullptr;
+  if (experts.apart) return adapter->on(place_of(experts, expert).id);
+  const auto* deltas = dynamic_cast<const StackDelta*>(adapter->on(experts.weight));
+  return deltas == nullptr ? nullptr : deltas->of(expert);
+}
+
 // y = x w^T by one expert's matrix, and what the adapters of its rows' sequences add.
-Status pass(Step& step, const DecoderParts& parts, WeightId stack, const Expert& expert, Rows x, Rows y) {
-  TRY(multiply(step.ops, parts.store, stack, expert.number, x, y));
+Status pass(Step& step, const DecoderParts& parts, const Affine& experts, const Expert& expert, Rows x,
+            Rows y) {
+  const auto [weight, of_stack] = place_of(experts, expert.number);
+  TRY(multiply(step.ops, parts.store, weight, of_stack, x, y));
   for (const Segment& segment : step.segments) {
-    if (segment.adapter == nullptr) continue;
-    const auto* deltas = dynamic_cast<const StackDelta*>(segment.adapter->on(stack));
-    const Delta* delta = deltas == nullptr ? nullptr : deltas->of(expert.number);
+    const Delta* delta = delta_of(segment.adapter, experts, expert.number);
     if (delta == nullptr) continue;
     const auto first = std::lower_bound(expert.rows.begin(), expert.rows.end(), segment.first);
     const auto end = std::lower_bound(first, expert.rows.end(), segment.first + segment.rows);
@@ -142,9 +154,9 @@ Status pass(Step& step, const DecoderParts& parts, WeightId stack, const Expert&
 Status expert_in(Step& step, const DecoderParts& parts, const LayerWeights& weights, const Expert& expert,
                  Rows own, Rows wide) {
   const int32_t hidden = parts.spec.experts.hidden;
-  const WeightId up = weights.expert_up.weight;
+  const Affine& up = weights.expert_up;
   if (weights.expert_gate.empty()) return pass(step, parts, up, expert, own, wide);
-  TRY(pass(step, parts, weights.expert_gate.weight, expert, own, wide.columns(0, hidden)));
+  TRY(pass(step, parts, weights.expert_gate, expert, own, wide.columns(0, hidden)));
   return pass(step, parts, up, expert, own, wide.columns(hidden, hidden));
 }
 
@@ -158,7 +170,7 @@ Status run_expert(Step& step, const DecoderParts& parts, const LayerWeights& wei
   const Expert one{expert, choice.rows};
   TRY(expert_in(step, parts, weights, one, own, wide));
   step.ops.activate_times(parts.spec.activation, wide.columns(0, hidden), wide.columns(hidden, hidden));
-  TRY(pass(step, parts, weights.expert_down.weight, one, wide.columns(0, hidden), own));
+  TRY(pass(step, parts, weights.expert_down, one, wide.columns(0, hidden), own));
   step.ops.scatter_add(own, choice.rows, choice.weights, sum);
   step.scratch.release(mark);
   return {};

@@ -58,9 +58,21 @@ class Finder {
     found.bias = TRY(optional(role + ".bias", {1, width}));
     return found;
   }
+  // "blk.0.ffn_up_exps", or "blk.0.ffn_up.0" and those after it.
   Result<Affine> stack(const std::string& role, Shape wanted) {
     Affine found;
-    found.weight = TRY(need(role, wanted));
+    const std::string each = role.substr(0, role.rfind("_exps")) + ".";
+    found.apart = !has(role) && has(each + "0");
+    if (!found.apart) {
+      found.weight = TRY(need(role, wanted));
+      return found;
+    }
+    found.weight = TRY(need(each + "0", {wanted.rows, wanted.cols}));
+    for (int32_t i = 1; i < wanted.stack; ++i) {
+      const WeightId one = TRY(need(each + std::to_string(i), {wanted.rows, wanted.cols}));
+      if (one != found.weight + WeightId(i))
+        return Status(Code::invalid, each + std::to_string(i) + " does not stand behind the one before it");
+    }
     return found;
   }
   int32_t rank() const { return rank_; }  // the most, so far
@@ -139,7 +151,7 @@ Status find_experts(const DecoderSpec& spec, const std::string& at, Finder& find
   layer.router.weight = TRY(finder.need(at + "ffn_gate_inp", {experts.count, spec.width}));
   layer.router.bias = TRY(finder.optional(at + "exp_probs_b.bias", {1, experts.count}));
   const Shape in{experts.hidden, spec.width, experts.count}, out{spec.width, experts.hidden, experts.count};
-  if (finder.has(at + "ffn_gate_up_exps")) {
+  if (finder.has(at + "ffn_gate_up_exps") || finder.has(at + "ffn_gate_up.0")) {
     const Shape both{2 * experts.hidden, spec.width, experts.count};
     layer.expert_up = TRY(finder.stack(at + "ffn_gate_up_exps", both));
   } else {
@@ -224,7 +236,7 @@ Result<DecoderWeights> find_weights(const DecoderSpec& spec, const WeightStore& 
     const LayerWeights& next = found.layers[i + 1];
     found.layers[i].next_router = next.router.weight;
     for (const Affine* stack : {&next.expert_gate, &next.expert_up, &next.expert_down})
-      if (!stack->empty()) found.layers[i].next_experts.push_back(stack->weight);
+      if (!stack->empty()) found.layers[i].next_experts.push_back(*stack);
   }
   return found;
 }

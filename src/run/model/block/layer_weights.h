@@ -15,6 +15,7 @@ struct Affine {  // a projection or a norm; either part may be absent
   // store may leave some out, and a product of two narrow ones.
   std::vector<WeightId> more = {};
   WeightId narrow = kNoWeight, wide = kNoWeight;
+  bool apart = false;  // experts that are no stack: each a weight of its own, ids one after another
   bool empty() const { return weight == kNoWeight; }
 };
 
@@ -23,12 +24,13 @@ struct LayerWeights {
   Affine qkv;  // fused; else the next three
   Affine query, key, value, attention_out;
   Affine gate, up, down;  // fused_gate: up holds both
-  // Experts: stacks of matrices (without expert_gate, expert_up holds both), and one shared expert.
+  // Experts: stacks of matrices, or matrices apart, whose number formats may differ (without expert_gate,
+  // expert_up holds both); and one shared expert.
   Affine router, expert_gate, expert_up, expert_down;
   Affine shared_gate, shared_up, shared_down, shared_router;
   // Of the next layer, whose experts can be expected before it is reached; empty when it has none.
   WeightId next_router = kNoWeight;
-  std::vector<WeightId> next_experts = {};
+  std::vector<Affine> next_experts = {};
   int32_t rank = 0;  // the most rows of a `narrow`
 
   std::vector<WeightId> all() const;  // for WeightStore::hint

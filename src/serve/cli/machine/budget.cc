@@ -1,14 +1,17 @@
 // varve budget, and --plan: the bytes of a running process, and how a model that does not fit in them
-// streams.
+// streams; varve neurons, so that less of it needs to.
 #include "serve/cli/machine/budget.h"
 
 #include <cstdio>
 #include <ostream>
 
+#include "core/base/process.h"
+#include "run/model/open_streamed.h"
 #include "run/weights/stream_plan.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/options.h"
 #include "serve/home/control.h"
+#include "serve/home/settings.h"
 
 namespace varve {
 namespace {
@@ -22,6 +25,23 @@ void row(std::ostream& out, const std::string& name, int64_t bytes, const std::s
 
 std::string percent(int64_t part, int64_t of, const std::string& what = "stays") {
   return std::to_string(of > 0 ? (part * 100 + of / 2) / of : 0) + " % " + what;
+}
+
+void print_neurons(const Json& neurons, std::ostream& out) {
+  const std::string why_not = neurons["why_not"].as_string();
+  if (!why_not.empty()) out << "neurons are not read one by one: " << why_not << "\n";
+  if (neurons["bytes"].as_int() == 0) return;
+  const int64_t could = neurons["could_fire"].as_int(), fired = neurons["fired"].as_int();
+  row(out, "neurons, read when they fire", neurons["bytes"].as_int(),
+      could > 0 ? percent(fired, could, "fired") : std::string());
+  row(out, "  room for those that fired lately", neurons["room"].as_int(),
+      fired > 0 ? percent(neurons["there"].as_int(), fired, "were there") : std::string());
+  if (could > 0) row(out, "  read for a token", neurons["read_a_token"].as_int());
+  char line[160];
+  std::snprintf(line, sizeof line, "  %.0f of %s a second; what lies between two is read along up to %s\n",
+                neurons["reads_per_s"].as_double(), format_bytes(neurons["bytes_of_one"].as_int()).c_str(),
+                format_bytes(neurons["read_along"].as_int()).c_str());
+  out << line;
 }
 
 void print(const Json& report, std::ostream& out) {
@@ -51,6 +71,7 @@ void print(const Json& report, std::ostream& out) {
   if (plan["experts_read_when_chosen"].as_int() > 0)
     row(out, "experts, read when chosen", plan["experts_read_when_chosen"].as_int(),
         percent(plan["experts_there"].as_int(), plan["experts_asked_for"].as_int(), "were there"));
+  print_neurons(plan["neurons"], out);
   row(out, "buffers to stream through", plan["buffers"].as_int());
   char line[256];
   std::snprintf(line, sizeof line,
@@ -92,6 +113,23 @@ void print_speed(Home& home, const Usage& usage, Console& console) {
                 measured, plan.tokens_per_second(), format_bytes(plan.resident_bytes).c_str(),
                 format_bytes(plan.streamed_bytes()).c_str());
   console.err << line << std::endl;
+}
+
+Result<int> run_neurons(Args& args, Console& console) {
+  constexpr int64_t kFloor = 24 << 20;  // of the process beside the ledger
+  const std::string model = TRY(args.value("--model")).value_or("");
+  int64_t budget = machine_bytes() / 2;
+  if (const auto text = TRY(args.value("--budget"))) budget = TRY(parse_bytes(*text));
+  if (budget < 2 * kFloor)
+    return Status(Code::over_budget, "--budget is at least " + std::to_string(2 * kFloor >> 20) + "MiB");
+  TRY(args.rest(0, 0, "no more words"));
+  if (model.empty()) return Status(Code::invalid, "name the model: --model FILE.gguf");
+  Ledger ledger(budget - kFloor, kFloor);
+  TRY(write_neurons(posix_env(), model, ledger, [&](int64_t done, int64_t of) {
+    console.err << format_bytes(done) << " of " << format_bytes(of) << std::endl;
+  }));
+  console.out << "Wrote " << neurons_path(model) << "\n";
+  return 0;
 }
 
 Result<int> run_budget(Args& args, Console& console) {
