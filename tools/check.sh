@@ -14,13 +14,18 @@ build() {
   tail -n 1 "$log"
   rm -f "$log"
 }
+# What fails stands out, and a line for each 200 tests that pass.
+tests() {
+  ctest --test-dir "$1" -j"$jobs" --output-on-failure --no-tests=error "${@:2}" |
+    awk '/ Start +[0-9]+: / { next } / Passed +[0-9.]+ sec$/ { if (++n % 200 == 0) print n, "passed"; next } { print }'
+}
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
 
 asan() {
   step "unit tests under ASan and UBSan"
   cmake --preset asan >/dev/null
   build build/asan --target unit_tests
-  ctest --test-dir build/asan -L unit -j"$jobs" --output-on-failure --no-tests=error
+  tests build/asan -L unit
 }
 if [ "${1:-}" = asan ]; then asan; exit; fi
 
@@ -36,4 +41,4 @@ cmake --preset dev >/dev/null
 build build/dev
 asan
 step "all tests"
-ctest --test-dir build/dev -j"$jobs" --output-on-failure --no-tests=error
+tests build/dev
