@@ -212,6 +212,12 @@ TEST_F(Activation, an_answer_in_subtasks_is_longer_than_the_context) {
   EXPECT_GT(subtasks["pruned_tokens"].as_int(), 300) << told.dump();
   EXPECT_GT(subtasks["read_again"].as_int(), 0) << told.dump();
   EXPECT_LE(told["varve"]["kv"]["pages"]["rows"].as_int(), 5 * 4 * 6) << "six pages of five layers";
+  Json text = Json::object().set("prompt", "Tell me of the boats.").set("grammar", ask["grammar"]);
+  text.set("max_tokens", 2000).set("temperature", 0);
+  text.set("varve", Json::object().set("subtasks", "tim"));
+  const Json gone_on = server.json("POST", "/v1/completions", text);
+  EXPECT_EQ(gone_on["choices"].as_array()[0]["finish_reason"], Json("stop")) << gone_on.dump();
+  EXPECT_EQ(gone_on["varve"]["subtasks"]["finished"].as_int(), 6) << gone_on.dump();
   ask.set("varve", Json::object().set("subtasks", "nonsense"));
   EXPECT_EQ(server.ask("POST", "/v1/chat/completions", ask.dump()).status, 400);
   server.end(SIGTERM);

@@ -169,6 +169,10 @@ Result<Call> read_call(Api& api, const Json& body, const Principal& who, bool ch
   TRY(read_bias(body, vocabulary, to));
   call.grammar = TRY(read_grammar(api, body));
   TRY(read_adapters(api, body, who, call));
+  std::string subtasks;
+  const Json own = body["varve"].is_object() ? body["varve"] : Json::object();
+  TRY(Fields(own).text("subtasks", subtasks, 1024).done());
+  if (!subtasks.empty()) call.subtasks = TRY(parse_subtasks(subtasks));
   TRY(to.validate());
   return call;
 }

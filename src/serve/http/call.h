@@ -24,6 +24,7 @@ struct Call {
   std::vector<std::string> stop;
   std::shared_ptr<const Grammar> grammar;
   std::shared_ptr<const Adapter> adapter;
+  std::optional<SubtaskMarks> subtasks;  // "varve": {"subtasks": "tim"}
   std::string model;  // as the reply names it: with "+name" for each adapter that was asked for
 };
 

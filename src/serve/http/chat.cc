@@ -98,7 +98,7 @@ Result<Chat> read_chat(Api& api, const Json& body, const Principal& who) {
   TRY(read_messages(body, chat));
   const Json own = body["varve"].is_object() ? body["varve"] : Json::object();
   bool go_on = false;
-  std::string activation, subtasks;
+  std::string activation;
   chat.options.recall = chat.options.remember = api.remember;
   TRY(Fields(own)
           .boolean("remember", chat.options.remember)
@@ -107,11 +107,9 @@ Result<Chat> read_chat(Api& api, const Json& body, const Principal& who) {
           .integer("recall_tokens", chat.options.recall_tokens, 0, 1 << 20)
           .text("session", chat.session, 128)
           .text("activation", activation, 32)
-          .text("subtasks", subtasks, 1024)
           .boolean("continue", go_on)
           .done());
   if (!activation.empty()) chat.options.activation = TRY(CubeId::parse(activation));
-  if (!subtasks.empty()) chat.options.subtasks = TRY(parse_subtasks(subtasks));
   if (go_on) TRY(continue_session(chat));
   if (chat.session.empty()) chat.session = session_of(chat.options.history, chat.user);
   if (api.home.engine() != nullptr) TRY(engine_with_tokenizer(api));
@@ -120,6 +118,7 @@ Result<Chat> read_chat(Api& api, const Json& body, const Principal& who) {
   chat.options.stop = chat.call.stop;
   chat.options.grammar = chat.call.grammar;
   chat.options.adapter = chat.call.adapter;
+  chat.options.subtasks = chat.call.subtasks;
   chat.options.tools = body["tools"];
   if (body["tool_choice"] != Json("none")) chat.offered = tool_names(body["tools"]);
   if (body["chat_template_kwargs"].is_object()) chat.options.extra = body["chat_template_kwargs"];

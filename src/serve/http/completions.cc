@@ -75,7 +75,8 @@ Request request_of(const Completion& from, size_t prompt, int32_t choice, const 
                   .sampling = from.call.sampling,
                   .grammar = from.call.grammar,
                   .adapter = from.call.adapter,
-                  .scope = who.whole()};
+                  .scope = who.whole(),
+                  .subtasks = from.call.subtasks};
   request.sampling.seed += uint64_t(choice);
   return request;
 }
@@ -133,6 +134,9 @@ Status make_all(Api& api, Making& making, const Emit& emit) {
                                            making.from.call.stop, on_piece, interrupt));
       making.usage.generated_tokens += made.usage.generated_tokens;
       making.usage.reused_tokens += made.usage.reused_tokens;
+      making.usage.subtasks += made.usage.subtasks;
+      making.usage.pruned_tokens += made.usage.pruned_tokens;
+      making.usage.reread_tokens += made.usage.reread_tokens;
       if (!emit({.choice = choice, .finish = std::string(finish_reason(made.finish))})) return {};
     }
   }
@@ -166,6 +170,8 @@ Result<HttpReply> whole(Api& api, Making& making) {
   Json list = Json::array();
   for (const Chunk& choice : choices) list.push(choice_json(api, making, choice));
   Json body = head(api, making.from, response_id("cmpl-"));
+  if (making.usage.subtasks > 0)
+    body.set("varve", Json::object().set("subtasks", subtasks_json(making.usage)));
   return json_reply(body.set("choices", std::move(list)).set("usage", usage_json(making.usage)));
 }
 

@@ -26,6 +26,7 @@ Result<Line> read_line(std::string_view text, const Engine& engine, const Prompt
   std::string prompt;
   line.request.max_tokens = options.max_tokens;
   line.request.sampling = options.sampling;
+  line.request.subtasks = options.subtasks;
   line.request.scope = "batch";
   float temperature = -1;
   TRY(Fields(json)
@@ -89,6 +90,7 @@ Result<int> run_batch(Args& args, Console& console) {
             .set("finish_reason", finish_of(made.finish));
         out.set("prompt_tokens", made.usage.prompt_tokens).set("cached_tokens", made.usage.reused_tokens);
         out.set("completion_tokens", made.usage.generated_tokens);
+        if (made.usage.subtasks > 0) out.set("subtasks", subtasks_json(made.usage));
         console.out << out.dump() << "\n" << std::flush;
       }));
   const int64_t computed = read.prompt_tokens - read.reused_tokens;
