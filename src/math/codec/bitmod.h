@@ -3,13 +3,13 @@
 // group is 32 values and its scale 6 bits (128 and 8 there). No types of GGUF.
 #pragma once
 
-#include "math/codec/kernel_codec.h"
+#include "math/codec/expansion.h"
 #include "math/codec/level_sets.h"
 
 namespace varve::codec {
 
 template <size_t bits, const auto& sets>
-class SpecialValues : public Codec {
+class SpecialValues : public ExpandedCodec {
  public:
   std::string_view name() const override { return bits == 3 ? "bitmod3" : "bitmod4"; }
   size_t block_values() const override { return kSetValues; }
@@ -18,9 +18,15 @@ class SpecialValues : public Codec {
   void encode(std::span<const float> values, std::span<std::byte> bytes) const override {
     encode_sets(bits, sets, values, bytes);
   }
-  void decode(std::span<const std::byte> bytes, std::span<float> values) const override {
-    decode_sets(bits, sets, bytes, values);
-  }
 };
+
+// Levels are whole numbers of halves, none beyond 8.
+template <size_t bits, const auto& sets>
+constexpr LevelTable kLevelsOf = [] {
+  LevelTable table{.levels = {}, .step = 0.5f, .offset = 16};
+  for (size_t i = 0; i < std::size(sets); ++i)
+    table.levels[i >> bits][i % (1 << bits)] = uint8_t(2 * sets[i] + 16);
+  return table;
+}();
 
 }  // namespace varve::codec

@@ -13,6 +13,9 @@ constexpr float kSpecial[] = {
 
 }  // namespace
 
+const LevelTable& bitmod3_levels() {
+  return kLevelsOf<3, kSpecial>;
+}
 const Grid& bitmod3_grid() {
   static const Grid grid = grid_of_sets(3, kSpecial);
   return grid;

@@ -13,6 +13,9 @@ constexpr float kSpecial[] = {
 
 }  // namespace
 
+const LevelTable& bitmod4_levels() {
+  return kLevelsOf<4, kSpecial>;
+}
 const Grid& bitmod4_grid() {
   static const Grid grid = grid_of_sets(4, kSpecial);
   return grid;

@@ -5,6 +5,17 @@
 
 namespace varve {
 
+Codebook::Codebook(size_t bits, std::vector<float> sets)
+    : bits_(bits), sets_(std::move(sets)), grid_(codec::grid_of_sets(bits_, sets_)) {
+  float most = 0;
+  for (float level : sets_) most = std::max(most, std::abs(level));
+  table_.step = most / 127, table_.offset = 128;
+  for (size_t i = 0; i < sets_.size(); ++i) {
+    const float steps = table_.step > 0 ? std::clamp(sets_[i] / table_.step, -127.f, 127.f) : 0;
+    table_.levels[i >> bits_][i & ((1u << bits_) - 1)] = uint8_t(128 + int(std::nearbyint(steps)));
+  }
+}
+
 Result<std::shared_ptr<const Codec>> Codebook::make(size_t bits, std::vector<float> sets) {
   if (bits < 2 || bits > 4)
     return Status(Code::invalid, "codebooks have 2 to 4 bits, not " + std::to_string(bits));

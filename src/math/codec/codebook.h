@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "math/codec/level_sets.h"
+#include "math/kernel/side.h"
 
 namespace varve {
 
@@ -32,15 +33,17 @@ class Codebook final : public Codec {
   void decode(std::span<const std::byte> bytes, std::span<float> values) const override {
     codec::decode_sets(bits_, sets_, bytes, values);
   }
+  // Fast products are made of levels in 8 bits, exact when those are whole 127ths of the largest.
+  const LevelTable& table() const { return table_; }
   const Grid& grid() const { return grid_; }
   std::span<const float> sets() const { return sets_; }
 
  private:
-  Codebook(size_t bits, std::vector<float> sets)
-      : bits_(bits), sets_(std::move(sets)), grid_(codec::grid_of_sets(bits_, sets_)) {}
+  Codebook(size_t bits, std::vector<float> sets);
   const size_t bits_;
   const std::vector<float> sets_;
   const Grid grid_;
+  LevelTable table_{};
 };
 
 }  // namespace varve

@@ -1,12 +1,12 @@
-// See dgq4.h. A block is d (f16), a byte for each 32 values (its scale and its zero), and nibbles.
-#include "math/codec/dgq4.h"
-
+// dgq4: DGQ, dual grained quantisation (Zhang et al. 2023): codes of 4 bits whose groups have whole-number
+// scales and zeros, so that a value is an 8-bit whole number before one scale of floats. There a row has one
+// scale; here 256 values, so that a block decodes alone. 4.31 bits. No type of GGUF.
 #include <algorithm>
 #include <array>
 #include <cstring>
 
+#include "math/codec/expansion.h"
 #include "math/codec/grid.h"
-#include "math/codec/kernel_codec.h"
 #include "math/kernel/half.h"
 
 namespace varve::codec {
@@ -15,11 +15,7 @@ namespace {
 constexpr size_t kValues = 256, kGroup = 32, kGroups = kValues / kGroup;
 constexpr int kLevels = 15, kMostScale = 15, kMost = 127;  // of codes; of what groups are multiples of
 
-struct Block {
-  uint16_t d;
-  uint8_t groups[kGroups];  // low nibble: scale; high: zero
-  uint8_t q[kValues / 2];   // of a group its first 16 values are low nibbles
-};
+using Block = BlockDgq4;
 Block& as_block(std::byte* block) {
   return *reinterpret_cast<Block*>(block);  // lies at an even place
 }
@@ -101,7 +97,7 @@ void encode_block(const float* x, Block& out) {
   }
 }
 
-class DualGrained : public Codec {
+class DualGrained : public ExpandedCodec {
  public:
   std::string_view name() const override { return "dgq4"; }
   size_t block_values() const override { return kValues; }
@@ -114,14 +110,6 @@ class DualGrained : public Codec {
       Block block{};
       encode_block(values.data() + at, block);
       std::memcpy(to, &block, sizeof(block));
-    }
-  }
-  void decode(std::span<const std::byte> bytes, std::span<float> values) const override {
-    const std::byte* from = bytes.data();
-    for (size_t at = 0; at < values.size(); at += kValues, from += sizeof(Block)) {
-      std::array<std::byte, kGroups * sizeof(BlockQ8_0)> expanded;
-      expand_dual(from, kValues, expanded.data());
-      kernels().decode[size_t(Format::q8_0)](expanded.data(), kValues, values.data() + at);
     }
   }
 };
@@ -150,30 +138,3 @@ Made dgq4(const Spec& spec) {
 }
 
 }  // namespace varve::codec
-
-namespace varve {
-
-bool is_dual(const Codec& codec) {
-  return codec.gguf_type() == kOwnTypes + 6;
-}
-
-void expand_dual(const std::byte* bytes, size_t values, std::byte* q8) {
-  using codec::Block;
-  for (size_t at = 0; at < values; at += codec::kValues, bytes += sizeof(Block)) {
-    Block from;
-    std::memcpy(&from, bytes, sizeof(from));
-    for (size_t group = 0; group < codec::kGroups; ++group, q8 += sizeof(BlockQ8_0)) {
-      BlockQ8_0 to;
-      to.d = from.d;
-      const int scale = from.groups[group] & 15, zero = from.groups[group] >> 4;
-      std::array<int8_t, 16> levels;  // bytes from outside may mean more than 8 bits hold
-      for (int i = 0; i < 16; ++i)
-        levels[size_t(i)] = int8_t(std::clamp(scale * (i - zero), -codec::kMost, codec::kMost));
-      const uint8_t* q = from.q + group * 16;
-      for (size_t i = 0; i < 16; ++i) to.q[i] = levels[q[i] & 15], to.q[i + 16] = levels[q[i] >> 4];
-      std::memcpy(q8, &to, sizeof(to));
-    }
-  }
-}
-
-}  // namespace varve

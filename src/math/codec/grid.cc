@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "math/codec/codebook.h"
-#include "math/codec/dgq4.h"
 #include "math/codec/kernel_codec.h"
 #include "math/codec/planes.h"
 #include "math/kernel/half.h"
@@ -210,7 +209,7 @@ constexpr Grid kTq2{
 const Grid* own_grid(const Codec& codec) {
   if (const size_t bits = planes_of(codec); bits > 0) return &codec::plane_grid(bits);
   if (const Codebook* book = Codebook::of(codec)) return &book->grid();
-  if (is_dual(codec)) return &codec::dual_grid();
+  if (codec.name() == "dgq4") return &codec::dual_grid();
   if (codec.name() == "bitmod3") return &codec::bitmod3_grid();
   if (codec.name() == "bitmod4") return &codec::bitmod4_grid();
   return codec.name() == "slim2" ? &slim2_grid() : nullptr;

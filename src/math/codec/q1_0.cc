@@ -2,29 +2,24 @@
 #include <cmath>
 #include <cstring>
 
-#include "math/codec/kernel_codec.h"
+#include "math/codec/expansion.h"
 #include "math/kernel/half.h"
 
 namespace varve::codec {
 namespace {
 
 constexpr size_t kValues = 128;
-struct Block {
-  uint16_t d;
-  uint8_t signs[kValues / 8];
-};
-
-class Signs : public Codec {
+class Signs : public ExpandedCodec {
  public:
   std::string_view name() const override { return "q1_0"; }
   size_t block_values() const override { return kValues; }
-  size_t block_bytes() const override { return sizeof(Block); }
+  size_t block_bytes() const override { return sizeof(BlockQ1); }
   std::optional<uint32_t> gguf_type() const override { return 41; }
 
   void encode(std::span<const float> values, std::span<std::byte> bytes) const override {
     std::byte* to = bytes.data();
-    for (size_t at = 0; at < values.size(); at += kValues, to += sizeof(Block)) {
-      Block block{};
+    for (size_t at = 0; at < values.size(); at += kValues, to += sizeof(BlockQ1)) {
+      BlockQ1 block{};
       float sum = 0;
       for (size_t i = 0; i < kValues; ++i) {
         sum += std::abs(values[at + i]);
@@ -32,16 +27,6 @@ class Signs : public Codec {
       }
       block.d = f32_to_f16(std::min(sum / kValues, 65504.f));
       std::memcpy(to, &block, sizeof(block));
-    }
-  }
-  void decode(std::span<const std::byte> bytes, std::span<float> values) const override {
-    const std::byte* from = bytes.data();
-    for (size_t at = 0; at < values.size(); at += kValues, from += sizeof(Block)) {
-      Block block;
-      std::memcpy(&block, from, sizeof(block));
-      const float size = f16_to_f32(block.d);
-      for (size_t i = 0; i < kValues; ++i)
-        values[at + i] = (block.signs[i / 8] >> i % 8 & 1) != 0 ? size : -size;
     }
   }
 };

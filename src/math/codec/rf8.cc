@@ -7,6 +7,7 @@
 
 #include "math/codec/fit.h"
 #include "math/codec/kernel_codec.h"
+#include "math/kernel/side.h"
 
 namespace varve::codec {
 namespace {
@@ -45,15 +46,7 @@ class SmallFloat : public Codec {
     }
   }
   void decode(std::span<const std::byte> bytes, std::span<float> values) const override {
-    const std::byte* from = bytes.data();
-    for (size_t at = 0; at < values.size(); at += kValues, from += kBytes) {
-      const int exponent = int(int8_t(from[0])) - kReach;
-      for (size_t i = 0; i < kValues; ++i) {
-        const auto code = unsigned(from[1 + i]);
-        const float size = std::ldexp(kSizes[code & 0x7f], exponent);
-        values[at + i] = (code & 0x80) != 0 ? -size : size;
-      }
-    }
+    side_kernels().decode_rf8(bytes.data(), values.size(), values.data());
   }
 };
 

@@ -7,20 +7,14 @@
 #include <cstring>
 #include <numeric>
 
+#include "math/codec/expansion.h"
 #include "math/codec/fit.h"
-#include "math/codec/kernel_codec.h"
 #include "math/kernel/half.h"
 
 namespace varve::codec {
 namespace {
 
 constexpr size_t kValues = 64, kKept = 32;
-struct Block {
-  uint8_t mask[kValues / 8];
-  uint16_t d;
-  uint8_t q[kKept / 2];  // in the order of the mask's bits, the low nibble first
-};
-
 // The places of the larger half, ascending. What is not a number counts as 0.
 std::array<uint8_t, kKept> larger_half(const float* x) {
   std::array<uint8_t, kValues> order;
@@ -34,21 +28,21 @@ std::array<uint8_t, kKept> larger_half(const float* x) {
   return kept;
 }
 
-class SparseHalf : public Codec {
+class SparseHalf : public ExpandedCodec {
  public:
   std::string_view name() const override { return "s4_0"; }
   size_t block_values() const override { return kValues; }
-  size_t block_bytes() const override { return sizeof(Block); }
+  size_t block_bytes() const override { return sizeof(BlockS4); }
   size_t kept_values() const override { return kKept; }
   std::optional<uint32_t> gguf_type() const override { return kOwnTypes + 1; }
 
   void encode(std::span<const float> values, std::span<std::byte> bytes) const override {
     std::byte* to = bytes.data();
-    for (size_t at = 0; at < values.size(); at += kValues, to += sizeof(Block)) {
+    for (size_t at = 0; at < values.size(); at += kValues, to += sizeof(BlockS4)) {
       const auto places = larger_half(values.data() + at);
       std::array<float, kKept> kept;
       for (size_t i = 0; i < kKept; ++i) kept[i] = values[at + places[i]];
-      Block block{};
+      BlockS4 block{};
       block.d = f32_to_f16(fit_scale(kept.data(), kKept, -8));
       const float inverse = inverse_of(f16_to_f32(block.d));
       for (size_t i = 0; i < kKept; ++i) {
@@ -57,22 +51,6 @@ class SparseHalf : public Codec {
         pair = uint8_t(pair | rounded(kept[i] * inverse + 8, 0, 15) << i % 2 * 4);
       }
       std::memcpy(to, &block, sizeof(block));
-    }
-  }
-  void decode(std::span<const std::byte> bytes, std::span<float> values) const override {
-    const std::byte* from = bytes.data();
-    for (size_t at = 0; at < values.size(); at += kValues, from += sizeof(Block)) {
-      Block block;
-      std::memcpy(&block, from, sizeof(block));
-      std::array<float, kValues + 1> kept{};  // a mask from outside may have more bits than there are values
-      const float scale = f16_to_f32(block.d);
-      for (size_t i = 0; i < kKept; ++i) kept[i] = scale * float((block.q[i / 2] >> i % 2 * 4 & 15) - 8);
-      size_t next = 0;
-      for (size_t i = 0; i < kValues; ++i) {
-        const size_t bit = block.mask[i / 8] >> i % 8 & 1;
-        values[at + i] = bit != 0 ? kept[next] : 0.f;
-        next += bit;
-      }
     }
   }
 };

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "math/codec/expansion.h"
 #include "math/codec/grid.h"
-#include "math/codec/kernel_codec.h"
 #include "math/kernel/half.h"
 
 namespace varve::codec {
@@ -15,13 +15,7 @@ namespace {
 constexpr size_t kGroup = 32, kGroups = 8, kValues = kGroup * kGroups, kPlanes = 16;
 constexpr int kLevels = 3;  // of 2 bits, above 0
 
-struct Block {
-  uint16_t d, m;
-  uint16_t widths;          // of each group's codes, 2 bits: 1 to 3
-  uint8_t scales[kGroups];  // low nibble: multiple of d; high: of m
-  // A bit of each value of a group; the groups' one after another, low bits first.
-  uint8_t planes[kPlanes][4];
-
+struct Block : BlockSlim2 {
   size_t width(size_t group) const { return widths >> 2 * group & 3; }
   void put(size_t plane, size_t at, int bit) {
     uint8_t& byte = planes[plane][at / 8];
@@ -61,21 +55,7 @@ void encode_block(const float* x, Block& out) {
   }
 }
 
-void decode_block(const Block& block, float* x) {
-  const float d = f16_to_f32(block.d), m = f16_to_f32(block.m);
-  for (size_t group = 0, plane = 0; group < kGroups; ++group) {
-    const float scale = d * float(block.scales[group] & 15), min = m * float(block.scales[group] >> 4);
-    uint32_t bits[3] = {};
-    for (size_t i = 0; i < block.width(group) && plane < kPlanes; ++i)
-      std::memcpy(&bits[i], block.planes[plane++], 4);
-    for (size_t i = 0; i < kGroup; ++i) {
-      const uint32_t q = (bits[0] >> i & 1) | (bits[1] >> i & 1) << 1 | (bits[2] >> i & 1) << 2;
-      x[group * kGroup + i] = scale * float(int(q)) - min;
-    }
-  }
-}
-
-class UnequalBits : public Codec {
+class UnequalBits : public ExpandedCodec {
  public:
   std::string_view name() const override { return "slim2"; }
   size_t block_values() const override { return kValues; }
@@ -88,14 +68,6 @@ class UnequalBits : public Codec {
       Block block{};
       encode_block(values.data() + at, block);
       std::memcpy(to, &block, sizeof(block));
-    }
-  }
-  void decode(std::span<const std::byte> bytes, std::span<float> values) const override {
-    const std::byte* from = bytes.data();
-    for (size_t at = 0; at < values.size(); at += kValues, from += sizeof(Block)) {
-      Block block;
-      std::memcpy(&block, from, sizeof(block));
-      decode_block(block, values.data() + at);
     }
   }
 };

@@ -1,33 +1,61 @@
-// Weights whose products are made another way than their bytes stand: of dual grain as q8_0, bit planes by
-// table lookup.
+// Weights whose products are made another way than their bytes stand: expanded a few rows at a time, bit
+// planes by table lookup.
 #include <cmath>
 
-#include "math/codec/dgq4.h"
+#include "math/codec/codebook.h"
+#include "math/codec/expansion.h"
 #include "math/codec/planes.h"
 #include "math/ops/rig_test.h"
 
 namespace varve {
 namespace {
 
-TEST(DualGrain, every_product_has_the_bits_of_q8_0) {
-  for (const auto& [rows, cols] : {std::pair{9, 256}, {131, 768}, {37, 4096 + 512}}) {
-    const Encoded dual("dgq4", rows, cols, 3);
-    std::vector<std::byte> q8(size_t(rows) * size_t(cols) / 32 * sizeof(BlockQ8_0));
-    expand_dual(dual.bytes.data(), size_t(rows) * size_t(cols), q8.data());
-    const Matrix plain{codec_named("q8_0").value(), q8, rows, cols};
-    for (const int32_t n : {1, 3, 70}) {
-      const auto x = normal(size_t(n) * size_t(cols), 5);
-      for (const auto precision : {Ops::Precision::exact, Ops::Precision::fast}) {
-        for (const bool reading : {false, true}) {
-          Rig rig(2, precision);
-          rig.ops.reading(reading);
-          const Rows in = rig.rows(x, cols), one = rig.empty(n, rows), other = rig.empty(n, rows);
-          rig.ops.matmul(in, plain, one);
-          rig.ops.matmul(in, dual.matrix, other);
-          EXPECT_EQ(rig.floats(one), rig.floats(other)) << rows << " x " << cols << " of " << n;
-        }
-      }
-    }
+double error_of(const std::vector<float>& made, const std::vector<float>& truth) {
+  double error = 0, size = 0;
+  for (size_t i = 0; i < truth.size(); ++i)
+    error += std::pow(double(truth[i] - made[i]), 2), size += std::pow(double(truth[i]), 2);
+  return std::sqrt(error / size);
+}
+
+// Against f32 activations and decoded weights, whose error is that of 8 bits; and a row alone.
+void check_products(const Matrix& w, const std::string& name) {
+  const int32_t n = 5;
+  const auto x = normal(size_t(n) * size_t(w.cols), 5);
+  for (const bool reading : {false, true}) {
+    Rig exact(2), fast(2, Ops::Precision::fast), alone(1, Ops::Precision::fast);
+    const Rows one = exact.empty(n, w.rows), other = fast.empty(n, w.rows), last = alone.empty(1, w.rows);
+    fast.ops.reading(reading), alone.ops.reading(reading);
+    exact.ops.matmul(exact.rows(x, w.cols), w, one);
+    fast.ops.matmul(fast.rows(x, w.cols), w, other);
+    alone.ops.matmul(alone.rows({x.end() - w.cols, x.end()}, w.cols), w, last);
+    const auto truth = exact.floats(one), made = fast.floats(other), single = alone.floats(last);
+    EXPECT_TRUE(std::equal(single.begin(), single.end(), made.end() - w.rows)) << name;
+    EXPECT_LT(error_of(made, truth), 0.02) << name;
+    EXPECT_NE(made, truth) << name;
+    fast.ops.matmul(fast.rows(x, w.cols), w, other, true);
+    for (size_t i = 0; i < made.size(); ++i) EXPECT_EQ(fast.floats(other)[i], made[i] + made[i]) << name;
+  }
+}
+
+TEST(Expanded, products_are_near_the_exact_ones_and_a_row_is_the_same_in_any_company) {
+  for (const char* name : {"bitmod3", "bitmod4", "slim2", "dgq4", "s4_0", "q1_0"}) {
+    ASSERT_TRUE(expansion_of(*codec_named(name).value())) << name;
+    const auto block = int32_t(codec_named(name).value()->block_values());
+    for (const auto& [rows, blocks] : {std::pair{9, 1}, {131, 3}, {37, 4096 / block + 2}})
+      check_products(Encoded(name, rows, blocks * block, 3).matrix, name);
+  }
+}
+
+TEST(Expanded, levels_that_were_learnt_are_multiplied_in_8_bits) {
+  for (size_t bits = 2; bits <= 4; ++bits) {
+    std::vector<float> sets;
+    for (size_t i = 0; i < size_t(4) << bits; ++i)
+      sets.push_back(std::nearbyint(127 * std::sin(float(i * i))) / 128);
+    const auto codec = Codebook::make(bits, sets).value();
+    const auto values = normal(131 * 768, 3);
+    std::vector<std::byte> bytes(size_t(codec->bytes_for(int64_t(values.size()))));
+    codec->encode(values, bytes);
+    check_products({codec.get(), bytes, 131, 768}, std::string(codec->name()));
   }
 }
 
@@ -43,11 +71,8 @@ TEST(BitPlanes, products_by_tables_are_near_the_exact_ones_and_a_row_is_the_same
     alone.ops.matmul(alone.rows({x.end() - cols, x.end()}, cols), w.matrix, last);
     const auto truth = exact.floats(one), made = fast.floats(other), single = alone.floats(last);
     EXPECT_TRUE(std::equal(single.begin(), single.end(), made.end() - rows)) << name;
-    double error = 0, size = 0;
-    for (size_t i = 0; i < truth.size(); ++i)
-      error += std::pow(double(truth[i] - made[i]), 2), size += std::pow(double(truth[i]), 2);
-    EXPECT_LT(std::sqrt(error / size), 0.02) << name;
-    EXPECT_GT(error, 0) << name;
+    EXPECT_LT(error_of(made, truth), 0.02) << name;
+    EXPECT_NE(made, truth) << name;
     fast.ops.matmul(fast.rows(x, cols), w.matrix, other, true);
     for (size_t i = 0; i < made.size(); ++i) EXPECT_EQ(fast.floats(other)[i], made[i] + made[i]);
   }

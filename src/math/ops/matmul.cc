@@ -6,6 +6,7 @@
 #include "math/codec/planes.h"
 #include "math/ops/ops.h"
 #include "math/ops/tile.h"
+#include "math/ops/wide.h"
 
 namespace varve {
 namespace {
@@ -41,7 +42,8 @@ void exact_tile(const Job& job, Tile& tile, int32_t first, int32_t rows, int32_t
 
 // Whether weight rows go straight from their bytes into the sums: inputs in 8 bits, or one of them.
 bool streams(const Job& job) {
-  return job.panels != nullptr || (job.x.count() == 1 && multiplied_as(*job.w.codec));
+  const Codec& codec = *job.w.codec;
+  return job.panels != nullptr || (job.x.count() == 1 && (multiplied_as(codec) || is_rf8(codec)));
 }
 
 void stream_coded(const Job& job, Tile& tile, int32_t first, int32_t rows) {
@@ -62,43 +64,34 @@ void stream_coded(const Job& job, Tile& tile, int32_t first, int32_t rows) {
   }
 }
 
-// A few rows at a time become q8_0 in a first-level cache.
-void stream_dual(const Job& job, Tile& tile, int32_t first, int32_t rows) {
-  constexpr auto kFormat = size_t(Format::q8_0);
-  std::byte part[kUnpackedRows * q8_bytes(kUnpacked)];
+// A few rows at a time are expanded in a first-level cache.
+void stream_expanded(const Job& job, const Expansion& expand, Tile& tile, int32_t first, int32_t rows) {
+  constexpr int32_t kWidth = kUnpacked / 2;
+  BlockExpanded part[kUnpackedRows * panels_of(kWidth)];
   for (int32_t row = 0; row < rows; row += kUnpackedRows) {
     const int32_t some = std::min(kUnpackedRows, rows - row);
-    Lanes* sums = tile.sums + row * job.x.count();
-    for (int32_t column = 0; column < job.w.cols; column += kUnpacked) {
-      const int32_t width = std::min(kUnpacked, job.w.cols - column);
-      const size_t bytes = q8_bytes(width);
-      for (int32_t i = 0; i < some; ++i)
-        expand_part(job.w, first + row + i, column, width, part + size_t(i) * bytes);
-      if (job.panels != nullptr) {
-        kernels().stream_panels[kFormat]({part, bytes, size_t(some), size_t(width)},
-                                         job.panels + column / int32_t(kPanel), size_t(job.panels_a_row),
-                                         size_t(job.x.count()), sums);
-      } else {
-        kernels().stream_f32[kFormat](part, bytes, size_t(some), RowsAccess::row(job.x, 0) + column,
-                                      size_t(width), sums);
-      }
+    for (int32_t column = 0; column < job.w.cols; column += kWidth) {
+      const WeightRows weights =
+          expand_rows(expand, job.w, first + row, some, column, std::min(kWidth, job.w.cols - column), part);
+      side_kernels().stream_expanded(weights, job.panels + column / int32_t(kPanel), size_t(job.panels_a_row),
+                                     size_t(job.x.count()), tile.sums + row * job.x.count());
     }
   }
 }
 
 void stream(const Job& job, Tile& tile, int32_t first, int32_t rows) {
   if (job.w.codec->coded()) return stream_coded(job, tile, first, rows);
-  if (is_dual(*job.w.codec)) return stream_dual(job, tile, first, rows);
-  const auto format = size_t(*job.w.codec->format());
+  if (const auto expand = expansion_of(*job.w.codec)) return stream_expanded(job, *expand, tile, first, rows);
   const auto row_bytes = size_t(job.w.codec->bytes_for(job.w.cols));
   const std::byte* from = job.w.bytes.data() + size_t(first) * row_bytes;
   if (job.panels != nullptr) {
-    kernels().stream_panels[format]({from, row_bytes, size_t(rows), size_t(job.w.cols)}, job.panels,
-                                    size_t(job.panels_a_row), size_t(job.x.count()), tile.sums);
-  } else {
-    kernels().stream_f32[format](from, row_bytes, size_t(rows), RowsAccess::row(job.x, 0), size_t(job.w.cols),
-                                 tile.sums);
+    const auto format = size_t(*job.w.codec->format());
+    return kernels().stream_panels[format]({from, row_bytes, size_t(rows), size_t(job.w.cols)}, job.panels,
+                                           size_t(job.panels_a_row), size_t(job.x.count()), tile.sums);
   }
+  const auto stream =
+      is_rf8(*job.w.codec) ? side_kernels().stream_rf8 : kernels().stream_f32[size_t(*job.w.codec->format())];
+  stream(from, row_bytes, size_t(rows), RowsAccess::row(job.x, 0), size_t(job.w.cols), tile.sums);
 }
 
 static_assert(kStreamed <= kGroup * kChunkRows);
@@ -153,7 +146,7 @@ bool plane_product(ThreadPool& pool, Rows x, const Matrix& w, Rows y, bool add) 
 
 bool has_integer_kernel(const Codec& codec) {
   const auto format = multiplied_as(codec);
-  return format && kernels().stream_panels[size_t(*format)] != nullptr;
+  return (format && kernels().stream_panels[size_t(*format)] != nullptr) || expansion_of(codec);
 }
 
 }  // namespace
@@ -191,11 +184,7 @@ void Ops::matmul(Rows x, const Matrix& w, Rows y, bool add) {
   check_matrix(w);
   CHECK(x.width() == w.cols && y.width() == w.rows && x.count() == y.count(), "shapes of a product");
   if (precision_ == Precision::fast && plane_product(pool_, x, w, y, add)) return;
-  const auto format = multiplied_as(*w.codec);
-  if (reading_ && precision_ == Precision::fast && format &&
-      kernels().multiply_wide[size_t(*format)] != nullptr) {
-    return read_product(x, w, y, add);
-  }
+  if (reading_ && precision_ == Precision::fast && wide_of(*w.codec)) return read_product(x, w, y, add);
   const int64_t panels = (w.cols + int64_t(kPanel) - 1) / int64_t(kPanel);
   auto* staged = reinterpret_cast<InputPanel*>(pool_.staging().data());
   const int64_t room = int64_t(pool_.staging().size() / sizeof(InputPanel)) / std::max<int64_t>(panels, 1);

@@ -3,8 +3,7 @@
 
 #include <cstring>
 
-#include "math/codec/dgq4.h"
-#include "math/kernel/kernel.h"
+#include "math/codec/expansion.h"
 #include "math/ops/access.h"
 
 namespace varve {
@@ -20,17 +19,21 @@ inline void decode_part(const Matrix& w, int64_t row, int64_t first, int64_t n, 
   w.codec->decode_part(row_of(w, row), size_t(first), {out, size_t(n)});
 }
 
+// As which numbers rows go straight into sums, where they do.
 inline std::optional<Format> multiplied_as(const Codec& codec) {
-  if (is_dual(codec)) return Format::q8_0;
   return codec.coded() ? Format::bf16 : codec.format();
 }
 
-// Values [first, first + n) of a row of dual grain, whole blocks of it, as q8_0.
-inline void expand_part(const Matrix& w, int64_t row, int64_t first, int64_t n, std::byte* out) {
-  expand_dual(row_of(w, row).data() + w.codec->bytes_for(first), size_t(n), out);
+constexpr size_t panels_of(int64_t values) {
+  return (size_t(values) + kPanel - 1) / kPanel;
 }
-constexpr size_t q8_bytes(int64_t values) {
-  return size_t(values) / 32 * sizeof(BlockQ8_0);
+// Values [first, first + n) of some rows, whole blocks of the codec, as rows of so many blocks.
+inline WeightRows expand_rows(const Expansion& expand, const Matrix& w, int64_t row, int64_t rows,
+                              int64_t first, int64_t n, BlockExpanded* out) {
+  const size_t blocks = panels_of(n);
+  for (int64_t i = 0; i < rows; ++i)
+    expand(row_of(w, row + i).data() + w.codec->bytes_for(first), size_t(n), out + size_t(i) * blocks);
+  return {out, blocks * sizeof(BlockExpanded), size_t(rows), blocks * kPanel};
 }
 
 inline CodedRow coded_row(const Matrix& w, int64_t row) {

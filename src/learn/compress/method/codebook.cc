@@ -71,10 +71,18 @@ class Learner {
       });
       move();
     }
+    settle();
     return sets_;
   }
 
  private:
+  // Whole 128ths, the largest 127 of them: products in 8 bits are then exact.
+  void settle() {
+    float most = 0;
+    for (float level : sets_) most = std::max(most, std::abs(level));
+    if (!(most > 0)) return;
+    for (float& level : sets_) level = std::nearbyint(level * (127 / most)) / 128;
+  }
   // From the largest of a group, evenly; more densely about 0; and with more room on either side.
   void begin() {
     constexpr float kPowers[kSets] = {1, 1.4f, 1, 1}, kAside[kSets] = {0, 0, 0.15f, -0.15f};

@@ -62,7 +62,7 @@ struct Blocks {
 
  private:
   static __m512 values_of(__m512i q, const WeightPanel& panel, size_t group) {
-    constexpr int offset = kShapes[size_t(Read::format)].offset;
+    constexpr int offset = Read::shape.offset;
     if constexpr (offset > 0) q = _mm512_sub_epi32(q, _mm512_set1_epi32(offset));
     const __m512 scale = _mm512_set1_ps(panel.scale[group]), value = _mm512_cvtepi32_ps(q);
     return offset >= 0 ? _mm512_mul_ps(value, scale)
@@ -187,6 +187,9 @@ void add(Kernels& table) {
 
 }  // namespace
 
+void expanded_wide_amx(SideKernels& table) {
+  table.multiply_expanded = multiply_wide<Blocks<OfExpanded>>;
+}
 void override_amx_wide(Kernels& table) {
   table.pack_wide = pack_wide;
   table.multiply_wide[size_t(Format::bf16)] = multiply_wide<Bf16>;

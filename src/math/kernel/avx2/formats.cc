@@ -1,13 +1,13 @@
 // Blocks into floats, and rows of them into sums.
-#include "math/kernel/avx2/readers.h"
+#include "math/kernel/avx2/plain.h"
 
 namespace varve {
 namespace {
 
 // Values 8 part .. 8 part + 7 as floats.
-template <Format format>
+template <class Read>
 __m256 expand(const WeightPanel& panel, size_t part) {
-  constexpr int offset = kShapes[size_t(format)].offset;
+  constexpr int offset = Read::shape.offset;
   __m256i q = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(panel.q + 8 * part)));
   if constexpr (offset >= 0) q = _mm256_sub_epi32(q, _mm256_set1_epi32(offset));
   const __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(q), _mm256_set1_ps(panel.scale[part / 2]));
@@ -22,7 +22,7 @@ void decode(const void* bytes, size_t values, float* out) {
     WeightPanel panel;
     fetch_ahead(from, kPanelBytes<Read>);
     Read::panel(from, n, panel);
-    for (size_t i = 0; i < n / 8; ++i) _mm256_storeu_ps(out + at + 8 * i, expand<Read::format>(panel, i));
+    for (size_t i = 0; i < n / 8; ++i) _mm256_storeu_ps(out + at + 8 * i, expand<Read>(panel, i));
   }
 }
 
@@ -58,7 +58,7 @@ void stream_rows(const uint8_t* w, size_t w_bytes, const float* x, size_t n, Lan
     for (size_t part = 0; part < width / 8; ++part) {
       const __m256 from_x = _mm256_loadu_ps(x + at + 8 * part);
       for (size_t i = 0; i < W; ++i) {
-        sum[i] = _mm256_fmadd_ps(expand<Read::format>(panel[i], part), from_x, sum[i]);
+        sum[i] = _mm256_fmadd_ps(expand<Read>(panel[i], part), from_x, sum[i]);
       }
     }
   }
@@ -73,27 +73,6 @@ void stream_f32(const void* w, size_t w_bytes, size_t w_rows, const float* x, si
 }
 
 // ---- plain numbers
-
-struct PlainF32 {
-  static constexpr size_t bytes = 4;
-  static __m256 load(const uint8_t* from) { return _mm256_loadu_ps(reinterpret_cast<const float*>(from)); }
-};
-struct PlainF16 {
-  static constexpr size_t bytes = 2;
-  static __m256 load(const uint8_t* from) { return _mm256_cvtph_ps(load128(from)); }
-};
-struct PlainBf16 {
-  static constexpr size_t bytes = 2;
-  static __m256 load(const uint8_t* from) {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load128(from)), 16));
-  }
-};
-template <class Plain>
-__m256 load_part(const uint8_t* from, size_t n) {  // fewer than 8, the rest 0
-  uint8_t part[32] = {};
-  __builtin_memcpy(part, from, Plain::bytes * n);
-  return Plain::load(part);
-}
 
 template <class Plain>
 void decode_plain(const void* bytes, size_t n, float* out) {
@@ -153,6 +132,9 @@ void add(Kernels& table) {
 
 }  // namespace
 
+void expanded_streams_avx2(SideKernels& table) {
+  table.stream_expanded = stream_panels<OfExpanded>;
+}
 void override_avx2_formats(Kernels& table) {
   table.decode[size_t(Format::f16)] = decode_plain<PlainF16>;
   table.decode[size_t(Format::bf16)] = decode_plain<PlainBf16>;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "math/kernel/avx2/lanes.h"
+#include "math/kernel/side.h"
 
 namespace varve {
 namespace {
@@ -291,16 +292,31 @@ struct ReadTq2 {
   }
 };
 
+struct ReadExpanded {
+  static void panel(const uint8_t* block, WeightPanel& out) {
+    for (size_t i = 0; i < 256; i += 32) store(out.q + i, load256(block + i));
+    twice_each(block + offsetof(BlockExpanded, scale), out.scale);
+    twice_each(block + offsetof(BlockExpanded, min), out.min);
+  }
+  static void twice_each(const uint8_t* from, float* to) {
+    const __m256 eight = _mm256_loadu_ps(reinterpret_cast<const float*>(from));
+    _mm256_store_ps(to, _mm256_permutevar8x32_ps(eight, _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3)));
+    _mm256_store_ps(to + 8, _mm256_permutevar8x32_ps(eight, _mm256_setr_epi32(4, 4, 5, 5, 6, 6, 7, 7)));
+  }
+};
+
 // ---- both kinds: whole rows
 
 template <class Read>
 struct Of256 {
   static constexpr Format format = Read::format;
+  static constexpr FormatShape shape = kShapes[size_t(format)];
   static void panel(const uint8_t* from, size_t, WeightPanel& out) { Read::panel(from, out); }
 };
 template <class Read>
 struct Of32 {
   static constexpr Format format = Read::format;
+  static constexpr FormatShape shape = kShapes[size_t(format)];
   static void panel(const uint8_t* from, size_t values, WeightPanel& out) {
     panel_of_32s<Read>(from, values, out);
   }
@@ -315,9 +331,14 @@ void each_reader(const Visit& visit) {
   visit(Of256<ReadTq1>{}), visit(Of256<ReadTq2>{});
 }
 
+struct OfExpanded {  // none of the formats that each_reader knows
+  static constexpr Format format = Format::count;
+  static constexpr FormatShape shape = {"expanded", 256, sizeof(BlockExpanded), -1, 0};
+  static void panel(const uint8_t* from, size_t, WeightPanel& out) { ReadExpanded::panel(from, out); }
+};
+
 template <class Read>
-constexpr size_t kPanelBytes =
-    kPanel / kShapes[size_t(Read::format)].values* kShapes[size_t(Read::format)].bytes;
+constexpr size_t kPanelBytes = kPanel / Read::shape.values* Read::shape.bytes;
 
 }  // namespace
 }  // namespace varve

@@ -1,6 +1,7 @@
 // Products of many rows in 8 bits: a lane is a weight row, so that a sum of 32 products is one integer and is
 // scaled once. 8 weight rows are unpacked and turned a panel at a time and meet all inputs.
 #include "math/kernel/avx2/readers.h"
+#include "math/kernel/avx2/turn.h"
 
 namespace varve {
 namespace {
@@ -34,25 +35,6 @@ struct alignas(32) Turned {
   float scale[16][kRows], min[16][kRows];
 };
 
-// 8 x 8 of 32 bits.
-void turn(__m256i* v) {
-  __m256i t[8];
-  for (int i = 0; i < 8; i += 2) {
-    t[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
-    t[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
-  }
-  for (int i = 0; i < 8; i += 4) {
-    v[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
-    v[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
-    v[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
-    v[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
-  }
-  for (int i = 0; i < 4; ++i) {
-    t[i] = _mm256_permute2x128_si256(v[i], v[i + 4], 0x20);
-    t[i + 4] = _mm256_permute2x128_si256(v[i], v[i + 4], 0x31);
-  }
-  for (int i = 0; i < 8; ++i) v[i] = t[i];
-}
 template <class Of>  // Of(i): what row i begins with
 void turn_into(const Of& of, void* out) {
   __m256i v[8];
@@ -61,8 +43,10 @@ void turn_into(const Of& of, void* out) {
   for (size_t i = 0; i < 8; ++i) store(static_cast<uint8_t*>(out) + 32 * i, v[i]);
 }
 
+template <class Read>  // quants of 8 bits, of which products in twos would not fit
+constexpr bool kSigned = Read::shape.offset == 128 || Read::format == Format::count;
 template <class Read>
-constexpr bool kSigned = kShapes[size_t(Read::format)].offset == 128;
+constexpr bool kMins = Read::shape.offset != 128;
 
 template <class Read>
 void fill(const uint8_t* from, const WeightRows& w, size_t rows, size_t values, Turned& out) {
@@ -83,6 +67,10 @@ void fill(const uint8_t* from, const WeightRows& w, size_t rows, size_t values, 
   for (size_t i = 0; kSigned<Read> && i < kPanel / 4; ++i) {
     store(out.q[i], _mm256_xor_si256(load256(out.q[i]), all(-128)));
   }
+  for (size_t i = 0; kSigned<Read> && kMins<Read> && i < 16; ++i) {
+    const __m256 moved = _mm256_mul_ps(_mm256_load_ps(out.scale[i]), _mm256_set1_ps(128));
+    _mm256_store_ps(out.min[i], _mm256_sub_ps(_mm256_load_ps(out.min[i]), moved));
+  }
 }
 
 // Products of 8 bits are added in twos, in 16 bits; of small quants there is room for several of them.
@@ -91,8 +79,9 @@ constexpr size_t room() {
   switch (Read::format) {
     case Format::q8_0:
     case Format::iq4_nl:
-    case Format::iq4_xs: return 1;  // 128 x 127 x 2
-    case Format::q6_k: return 2;    // 63 x 127 x 2 x 2
+    case Format::iq4_xs:
+    case Format::count: return 1;  // 128 x 127 x 2
+    case Format::q6_k: return 2;   // 63 x 127 x 2 x 2
     case Format::q5_0:
     case Format::q5_1:
     case Format::q5_k: return 4;
@@ -135,7 +124,7 @@ void add_rows(const Turned& w, const Row* x, __m256* sums) {
       const __m256 both =
           _mm256_mul_ps(_mm256_set1_ps(x[j].scale[group / 2]), _mm256_load_ps(w.scale[group]));
       sums[j] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[j]), both, sums[j]);
-      if constexpr (kSigned<Read>) continue;
+      if constexpr (!kMins<Read>) continue;
       sums[j] =
           _mm256_fnmadd_ps(_mm256_load_ps(w.min[group]), _mm256_set1_ps(x[j].sum[group / step]), sums[j]);
     }
@@ -190,6 +179,9 @@ void add(Kernels& table) {
 
 }  // namespace
 
+void expanded_wide_avx2(SideKernels& table) {
+  table.multiply_expanded = multiply_wide<OfExpanded>;
+}
 void override_avx2_wide(Kernels& table) {
   table.pack_wide = pack_wide;
   each_reader([&](auto read) { add<decltype(read)>(table); });

@@ -1,5 +1,5 @@
 // Blocks into floats, and rows of them into sums.
-#include "math/kernel/avx512/readers.h"
+#include "math/kernel/avx512/plain.h"
 
 namespace varve {
 namespace {
@@ -14,7 +14,7 @@ void decode(const void* bytes, size_t values, float* out) {
     WeightPanel panel;
     fetch_ahead(from, kPanelBytes<Read>);
     Read::panel(from, n, panel);
-    for (size_t i = 0; i < n / 16; ++i) _mm512_storeu_ps(out + at + 16 * i, expand<Read::format>(panel, i));
+    for (size_t i = 0; i < n / 16; ++i) _mm512_storeu_ps(out + at + 16 * i, expand<Read>(panel, i));
   }
 }
 
@@ -34,7 +34,7 @@ void stream_rows(const uint8_t* w, size_t w_bytes, const float* x, size_t n, Lan
     for (size_t group = 0; group < width / 16; ++group) {
       const __m512 from_x = _mm512_loadu_ps(x + at + 16 * group);
       for (size_t i = 0; i < W; ++i) {
-        sum[i] = _mm512_fmadd_ps(expand<Read::format>(panel[i], group), from_x, sum[i]);
+        sum[i] = _mm512_fmadd_ps(expand<Read>(panel[i], group), from_x, sum[i]);
       }
     }
   }
@@ -49,29 +49,6 @@ void stream_f32(const void* w, size_t w_bytes, size_t w_rows, const float* x, si
 }
 
 // ---- plain numbers
-
-struct PlainF32 {
-  static constexpr size_t bytes = 4;
-  static __m512 load(const uint8_t* from, __mmask16 mask) { return _mm512_maskz_loadu_ps(mask, from); }
-  static __m512 load(const uint8_t* from) { return _mm512_loadu_ps(from); }
-};
-struct PlainF16 {
-  static constexpr size_t bytes = 2;
-  static __m512 load(const uint8_t* from, __mmask16 mask) {
-    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, from));
-  }
-  static __m512 load(const uint8_t* from) { return _mm512_cvtph_ps(load256(from)); }
-};
-struct PlainBf16 {
-  static constexpr size_t bytes = 2;
-  static __m512 load(const uint8_t* from, __mmask16 mask) {
-    return widened(_mm256_maskz_loadu_epi16(mask, from));
-  }
-  static __m512 load(const uint8_t* from) { return widened(load256(from)); }
-  static __m512 widened(__m256i halves) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
-  }
-};
 
 template <class Plain>
 void decode_plain(const void* bytes, size_t n, float* out) {

@@ -11,7 +11,7 @@ namespace {
 inline constexpr size_t kHeads = 4;
 
 template <class Read>
-inline constexpr bool kCentred = kShapes[size_t(Read::format)].offset > 0;
+inline constexpr bool kCentred = Read::shape.offset > 0;
 
 // 16 bytes of each row.
 __m512i load_each(const uint8_t* from, size_t apart) {

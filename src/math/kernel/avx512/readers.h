@@ -3,6 +3,7 @@
 #pragma once
 
 #include "math/kernel/avx512/lanes.h"
+#include "math/kernel/side.h"
 
 namespace varve {
 namespace {
@@ -66,7 +67,7 @@ struct Scales {  // of 16 groups
 Scales around(__m512 scale, float offset) {
   return {scale, _mm512_mul_ps(scale, _mm512_set1_ps(offset))};
 }
-void keep(const Scales& scales, WeightPanel& out) {
+[[maybe_unused]] void keep(const Scales& scales, WeightPanel& out) {
   _mm512_store_ps(out.scale, scales.scale);
   _mm512_store_ps(out.min, scales.min);
 }
@@ -357,11 +358,25 @@ struct ReadTq2 {
   static Scales scales(const uint8_t* block) { return around(half_to_all(block + offsetof(BlockTq2, d)), 1); }
 };
 
+struct ReadExpanded {
+  static void quants(const uint8_t* block, uint8_t* q) {
+    for (size_t i = 0; i < 256; i += 64) store(q + i, _mm512_loadu_si512(block + i));
+  }
+  static Scales scales(const uint8_t* block) {
+    const auto twice_each = [&](size_t at) {
+      const __m256 eight = _mm256_loadu_ps(reinterpret_cast<const float*>(block + at));
+      return _mm512_permutexvar_ps(doubled(), _mm512_castps256_ps512(eight));
+    };
+    return {twice_each(offsetof(BlockExpanded, scale)), twice_each(offsetof(BlockExpanded, min))};
+  }
+};
+
 // ---- both kinds
 
 template <class Read>
 struct Of256 {
   static constexpr Format format = Read::format;
+  static constexpr FormatShape shape = kShapes[size_t(format)];
   static void panel(const uint8_t* from, size_t, WeightPanel& out) {
     Read::quants(from, out.q);
     keep(Read::scales(from), out);
@@ -370,6 +385,7 @@ struct Of256 {
 template <class Read>
 struct Of32 {
   static constexpr Format format = Read::format;
+  static constexpr FormatShape shape = kShapes[size_t(format)];
   static void panel(const uint8_t* from, size_t values, WeightPanel& out) {
     panel_of_32s<Read>(from, values, out);
   }
@@ -384,14 +400,22 @@ void each_reader(const Visit& visit) {
   visit(Of256<ReadTq1>{}), visit(Of256<ReadTq2>{});
 }
 
+struct OfExpanded {  // none of the formats that each_reader knows
+  static constexpr Format format = Format::count;
+  static constexpr FormatShape shape = {"expanded", 256, sizeof(BlockExpanded), -1, 0};
+  static void panel(const uint8_t* from, size_t, WeightPanel& out) {
+    ReadExpanded::quants(from, out.q);
+    keep(ReadExpanded::scales(from), out);
+  }
+};
+
 template <class Read>
-constexpr size_t kPanelBytes =
-    kPanel / kShapes[size_t(Read::format)].values* kShapes[size_t(Read::format)].bytes;
+constexpr size_t kPanelBytes = kPanel / Read::shape.values* Read::shape.bytes;
 
 // Values 16 group .. 16 group + 15 as floats.
-template <Format format>
+template <class Read>
 __m512 expand(const WeightPanel& panel, size_t group) {
-  constexpr int offset = kShapes[size_t(format)].offset;
+  constexpr int offset = Read::shape.offset;
   __m512i q = _mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(panel.q + 16 * group)));
   if constexpr (offset >= 0) q = _mm512_sub_epi32(q, _mm512_set1_epi32(offset));
   const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(q), _mm512_set1_ps(panel.scale[group]));

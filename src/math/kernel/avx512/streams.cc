@@ -12,8 +12,7 @@ struct Inputs {
   explicit Inputs(const InputPanel& x) : scale(evened<Read>(_mm512_load_ps(x.scale))) {
     for (size_t v = 0; v < 4; ++v) q[v] = _mm512_load_si512(x.q + 64 * v);
     sum = _mm512_load_ps(x.sum);
-    if constexpr (kCentred<Read>)
-      sum = _mm512_mul_ps(sum, _mm512_set1_ps(kShapes[size_t(Read::format)].offset));
+    if constexpr (kCentred<Read>) sum = _mm512_mul_ps(sum, _mm512_set1_ps(Read::shape.offset));
   }
 };
 
@@ -105,6 +104,9 @@ void quantize(const float* x, size_t n, InputPanel* out) {
 
 }  // namespace
 
+void expanded_streams_avx512(SideKernels& table) {
+  table.stream_expanded = stream_panels<OfExpanded>;
+}
 void override_avx512_streams(Kernels& table) {
   table.turned = true;
   table.quantize = quantize;

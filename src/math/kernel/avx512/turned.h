@@ -86,6 +86,18 @@ struct Turned<Of32<ReadQ8_0>> {
   }
 };
 
+template <>
+struct Turned<OfExpanded> {
+  static constexpr Each kFactor = kSame;
+  [[gnu::always_inline]] static TurnedCodes codes(const uint8_t* from) {
+    __m512i ordered[4];
+    for (size_t i = 0; i < 4; ++i) ordered[i] = _mm512_loadu_si512(from + 64 * i);
+    TurnedCodes out;
+    turn_ordered(ordered, out.q);
+    return out;
+  }
+};
+
 // 16 bytes for 32 values: 16 in the low nibbles, then 16 in the high ones. `both`: 8 times 16 bytes.
 struct NibblePairs {
   static constexpr Each kAt = each([](uint32_t lane) { return 4 * (lane / 2); });
@@ -290,6 +302,11 @@ struct ScalesOf<Of32<Read>> {
   static Scales get(const uint8_t* from) { return scales_of_32s<Read::format>(from, 8); }
 };
 
+template <>
+struct ScalesOf<OfExpanded> {
+  static Scales get(const uint8_t* from) { return ReadExpanded::scales(from); }
+};
+
 // `of` with what its codes still need: a power of 2, so that it may be the inputs' scale as well.
 template <class Read>
 __m512 evened(__m512 of) {
@@ -305,7 +322,7 @@ template <class Read>
 // The first blocks of a panel that are there, the rest as if they were 0.
 template <class Read>
 [[gnu::noinline]] TurnedPanel turned_part(const uint8_t* from, size_t values) {
-  constexpr FormatShape shape = kShapes[size_t(Read::format)];
+  constexpr FormatShape shape = Read::shape;
   alignas(64) uint8_t whole[kPanelBytes<Read>] = {};
   __builtin_memcpy(whole, from, values / shape.values * shape.bytes);
   return turned_whole<Read>(whole);

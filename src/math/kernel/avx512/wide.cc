@@ -155,6 +155,9 @@ void add(Kernels& table) {
 
 }  // namespace
 
+void expanded_wide_avx512(SideKernels& table) {
+  table.multiply_expanded = multiply_wide<OfExpanded>;
+}
 void override_avx512_wide(Kernels& table) {
   table.pack_wide = pack_wide;
   each_reader([&](auto read) { add<decltype(read)>(table); });
