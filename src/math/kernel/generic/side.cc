@@ -191,13 +191,22 @@ struct Tables {
   }
 };
 
+const Tables& tables() {
+  static const Tables all;
+  return all;
+}
+
 }  // namespace
 
+const SideKernels& side_kernels() {
+  static const SideKernels& chosen = side_kernels(kernels().isa);
+  return chosen;
+}
+
 const SideKernels& side_kernels(const char* isa) {
-  static const Tables tables;
   size_t i = 0;
   while (i + 1 < std::size(kIsaNames) && std::strcmp(kIsaNames[i], isa) != 0) ++i;
-  return tables.of[i];
+  return tables().of[i];
 }
 
 }  // namespace varve
