@@ -31,8 +31,9 @@ constexpr size_t panels_of(int64_t values) {
 inline WeightRows expand_rows(const Expansion& expand, const Matrix& w, int64_t row, int64_t rows,
                               int64_t first, int64_t n, BlockExpanded* out) {
   const size_t blocks = panels_of(n);
-  for (int64_t i = 0; i < rows; ++i)
-    expand(row_of(w, row + i).data() + w.codec->bytes_for(first), size_t(n), out + size_t(i) * blocks);
+  const int64_t row_bytes = w.codec->bytes_for(w.cols);
+  const std::byte* from = w.bytes.data() + row * row_bytes + w.codec->bytes_for(first);
+  for (int64_t i = 0; i < rows; ++i, from += row_bytes) expand(from, size_t(n), out + size_t(i) * blocks);
   return {out, blocks * sizeof(BlockExpanded), size_t(rows), blocks * kPanel};
 }
 

@@ -130,24 +130,20 @@ struct Dgq4 {
   }
 };
 
+__extension__ using Codes = unsigned __int128;
 struct S4 {
   static constexpr size_t values = 64, bytes = sizeof(BlockS4);
   static void read(const uint8_t* from, const LevelTable*, BlockExpanded& out, size_t at) {
-    // A mask may have more bits than there are codes: those are 8, that is 0.
-    alignas(16) uint8_t codes[16 + 24];
-    __builtin_memcpy(codes, from + offsetof(BlockS4, q), 16);
-    __builtin_memset(codes + 16, 0x88, sizeof(codes) - 16);
-    constexpr uint64_t kEach = 0x1111111111111111;
-    alignas(32) uint64_t packed[4];  // value i in nibble i
-    uint64_t mask = load64(from);
-    for (size_t i = 0, next = 0; i < 4; ++i, mask >>= 16) {
-      const uint64_t there = _pdep_u64(mask, kEach) * 15;
-      const uint64_t low = load64(codes + next / 2), above = codes[next / 2 + 8];
-      const uint64_t own = next % 2 == 0 ? low : low >> 4 | above << 60;
-      packed[i] = _pdep_u64(own, there) | (~there & 8 * kEach);
-      next += size_t(__builtin_popcount(uint32_t(mask & 0xffff)));
-    }
-    const __m256i both = load256(reinterpret_cast<const uint8_t*>(packed));
+    const uint64_t mask = _pdep_u64(0xffffffff, load64(from));  // it may have more bits than there are codes
+    const uint8_t* q = from + offsetof(BlockS4, q);
+    const Codes codes = Codes(load64(q + 8)) << 64 | load64(q);
+    const auto sixteen = [&](int i) {  // value j in nibble j
+      constexpr uint64_t kEach = 0x1111111111111111;
+      const int before = __builtin_popcountll(mask & ((uint64_t(1) << 16 * i) - 1));
+      const uint64_t there = _pdep_u64(mask >> 16 * i, kEach) * 15;
+      return int64_t(_pdep_u64(uint64_t(codes >> (4 * before & 127)), there) | (~there & 8 * kEach));
+    };
+    const __m256i both = _mm256_setr_epi64x(sixteen(0), sixteen(1), sixteen(2), sixteen(3));
     const __m256i even = _mm256_and_si256(both, all(15));
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(both, 4), all(15));
     const __m256i a = _mm256_unpacklo_epi8(even, odd), b = _mm256_unpackhi_epi8(even, odd);

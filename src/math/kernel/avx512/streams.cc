@@ -4,6 +4,10 @@
 namespace varve {
 namespace {
 
+// Expanded blocks come out of a cache.
+template <class Read>
+inline constexpr bool kNear = Read::format == Format::count;
+
 // Inputs of a panel as four rows meet them: what is the same for all rows of a format is done once.
 template <class Read>
 struct Inputs {
@@ -29,7 +33,7 @@ void stream_four(const uint8_t* w, size_t apart, const InputPanel* x, size_t n, 
     const Heads<Read> heads(w, apart);
     const size_t far = ahead(kPanelBytes<Read>);
     for (size_t i = 0; i < kHeads; ++i) {
-      fetch<3>(w + i * apart + far, kPanelBytes<Read>);
+      if (!kNear<Read>) fetch<3>(w + i * apart + far, kPanelBytes<Read>);
       const TurnedCodes codes = Turned<Read>::codes(w + i * apart);
       const Scales scales = heads.of(i);
       __m512i dots = _mm512_setzero_si512();
@@ -44,13 +48,50 @@ void stream_four(const uint8_t* w, size_t apart, const InputPanel* x, size_t n, 
   }
 }
 
-// Weight rows by X inputs, which share what a panel became.
+// Four weight rows by some inputs, a panel at a time: what is unpacked of the ones and read of the others
+// serves all. The numbers of stream_four.
+template <class Read>
+void stream_square(const uint8_t* w, size_t row_bytes, const InputPanel* x, size_t x_stride, size_t x_rows,
+                   size_t n, Lanes* sums) {
+  Ahead ahead{row_bytes, (kHeads - 1) * row_bytes};
+  size_t at = 0;
+  for (; at + kPanel <= n; at += kPanel, w += kPanelBytes<Read>, ++x) {
+    const Heads<Read> heads(w, row_bytes);
+    const size_t far = ahead(kPanelBytes<Read>);
+    TurnedCodes codes[kHeads];
+    Scales scales[kHeads];
+    for (size_t i = 0; i < kHeads; ++i) {
+      if (!kNear<Read>) fetch<3>(w + i * row_bytes + far, kPanelBytes<Read>);
+      codes[i] = Turned<Read>::codes(w + i * row_bytes), scales[i] = heads.of(i);
+    }
+    for (size_t j = 0; j < x_rows; ++j) {
+      const Inputs<Read> inputs(x[j * x_stride]);
+      for (size_t i = 0; i < kHeads; ++i) {
+        __m512i dots = _mm512_setzero_si512();
+        for (size_t v = 0; v < 4; ++v) dots = _mm512_dpbusd_epi32(dots, codes[i].q[v], inputs.q[v]);
+        Lanes& sum = sums[i * x_rows + j];
+        const __m512 less = _mm512_fnmadd_ps(scales[i].min, inputs.sum, get(sum));
+        set(sum,
+            _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), _mm512_mul_ps(scales[i].scale, inputs.scale), less));
+      }
+    }
+  }
+  for (size_t i = 0; at < n && i < kHeads; ++i) {
+    const TurnedPanel panel = turned_part<Read>(w + i * row_bytes, n - at);
+    for (size_t j = 0; j < x_rows; ++j) {
+      Lanes& sum = sums[i * x_rows + j];
+      set(sum, add_product(get(sum), panel, x[j * x_stride]));
+    }
+  }
+}
+
+// A weight row by X inputs, which share what a panel became.
 template <class Read, size_t X>
 void stream_block(const uint8_t* w, const InputPanel* x, size_t x_stride, size_t n, Lanes* sums) {
   __m512 sum[X];
   for (size_t j = 0; j < X; ++j) sum[j] = get(sums[j]);
   for (size_t at = 0; at < n; at += kPanel, w += kPanelBytes<Read>, ++x) {
-    fetch_ahead(w, kPanelBytes<Read>);
+    if (!kNear<Read>) fetch_ahead(w, kPanelBytes<Read>);
     const TurnedPanel panel = turned<Read>(w, n - at);
     for (size_t j = 0; j < X; ++j) sum[j] = add_product(sum[j], panel, x[j * x_stride]);
   }
@@ -76,7 +117,10 @@ template <class Read>
 void stream_panels(const WeightRows& w, const InputPanel* x, size_t x_stride, size_t x_rows, Lanes* sums) {
   if (x_rows == 1) return stream_one<Read>(w, x, sums);
   const auto* from = static_cast<const uint8_t*>(w.bytes);
-  for (size_t i = 0; i < w.rows; ++i, from += w.row_bytes) {
+  size_t i = 0;
+  for (; i + kHeads <= w.rows; i += kHeads, from += kHeads * w.row_bytes)
+    stream_square<Read>(from, w.row_bytes, x, x_stride, x_rows, w.n, sums + i * x_rows);
+  for (; i < w.rows; ++i, from += w.row_bytes) {
     size_t j = 0;
     const auto some = [&](auto rows) {
       for (; j + rows() <= x_rows; j += rows())

@@ -15,6 +15,7 @@ void expanded_streams_avx2(SideKernels& table);
 void expanded_wide_avx2(SideKernels& table);
 void plain_wide_avx2(SideKernels& table);
 void small_floats_avx2(SideKernels& table);
+void expanding_avx512(SideKernels& table);
 void expanded_streams_avx512(SideKernels& table);
 void expanded_wide_avx512(SideKernels& table);
 void plain_wide_avx512(SideKernels& table);
@@ -169,17 +170,17 @@ constexpr SideKernels kGeneric{.expand = {expand<Sets<2>>, expand<Sets<3>>, expa
                                .stream_rf8 = stream_rf8};
 
 using Apply = void (*)(SideKernels&);
-constexpr Apply kApply[std::size(kIsaNames)] = {[](SideKernels& table) { table = kGeneric; },
-                                                [](SideKernels& table) {
-                                                  expanding_avx2(table), expanded_streams_avx2(table),
-                                                      expanded_wide_avx2(table);
-                                                  plain_wide_avx2(table), small_floats_avx2(table);
-                                                },
-                                                [](SideKernels& table) {
-                                                  expanded_streams_avx512(table), expanded_wide_avx512(table);
-                                                  plain_wide_avx512(table), small_floats_avx512(table);
-                                                },
-                                                [](SideKernels& table) { expanded_wide_amx(table); }};
+constexpr Apply kApply[std::size(kIsaNames)] = {
+    [](SideKernels& table) { table = kGeneric; },
+    [](SideKernels& table) {
+      expanding_avx2(table), expanded_streams_avx2(table), expanded_wide_avx2(table);
+      plain_wide_avx2(table), small_floats_avx2(table);
+    },
+    [](SideKernels& table) {
+      expanding_avx512(table), expanded_streams_avx512(table), expanded_wide_avx512(table);
+      plain_wide_avx512(table), small_floats_avx512(table);
+    },
+    [](SideKernels& table) { expanded_wide_amx(table); }};
 
 struct Tables {
   SideKernels of[std::size(kIsaNames)];
