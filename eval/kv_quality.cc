@@ -4,9 +4,9 @@
 // Perplexity is of prose, from the middle on.
 //
 // Options: model=FILE, n=24 contexts, prose=6 texts of prose_tokens=1024, memories=14 a context, seed=77,
-// budgets=50+25+12.5 %, only=PART of a method's name, threads=0, progress=0 (1: rows as they come). Questions
-// come from the world's training sentences with a seed that nobody trains with: only there a context has
-// many.
+// budgets=50+25+12.5 %, only=PART of a method's name, threads=0, progress=0 (1: rows as they come), gate=FILE
+// of a gate trained for the model: without it there are no rows of policy=gate. Questions come from the
+// world's training sentences with a seed that nobody trains with: only there a context has many.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -46,6 +46,9 @@ constexpr Method kMethods[] = {
     {"streaming, heads by far", "policy=streaming allot=heads:by=far,window=32,file="},
     {"razor, heads by recall", "policy=razor allot=heads:by=recall,window=32,file="},
     {"keydiff, heads by recall", "policy=keydiff allot=heads:by=recall,window=32,file="},
+    {"gate", "policy=gate:file=GATE"},
+    {"gate, over all lanes", "policy=gate:file=GATE allot=gate"},
+    {"gate, heads by recall", "policy=gate:file=GATE allot=heads:by=recall,window=32,file="},
     {"snapkv, pyramid", "policy=snapkv:window=32 allot=pyramid"},
     {"snapkv, prefixkv", "policy=snapkv:window=32 allot=prefixkv"},
     {"snapkv, ada", "policy=snapkv:window=32 allot=ada"},
@@ -68,7 +71,7 @@ constexpr Method kPacks[] = {{"pack q8_0", "pack=q8_0"},
                              {"select anchor", "select=anchor:pages=3,window=1,sinks=1"}};
 
 struct Options {
-  std::string model, only, budgets = "50+25+12.5";
+  std::string model, only, gate, budgets = "50+25+12.5";
   int n = 24, prose = 6, prose_tokens = 1024, memories = 14, threads = 0, progress = 0;
   uint64_t seed = 77;
 };
@@ -84,6 +87,7 @@ Result<Options> read(const Spec& given) {
   };
   text("model", options.model);
   text("only", options.only);
+  text("gate", options.gate);
   text("budgets", options.budgets);
   TRY(OptionReader(numbers)
           .read("n", options.n, 1, 10000)
@@ -214,7 +218,9 @@ class Reader {
  public:
   static Result<Reader> start(Lab& lab, const KvRecipe& recipe, size_t most_tokens) {
     Reader reader(lab);
-    reader.kv_ = TRY(make_kv_cache(TRY(make_kv_pool(lab.ledger, lab.model->shape().kv, recipe))));
+    const Model& model = *lab.model;
+    const auto pool = TRY(make_kv_pool(lab.ledger, model.shape().kv, recipe, &model.fingerprint()));
+    reader.kv_ = TRY(make_kv_cache(pool));
     TRY(reader.kv_->reserve(int32_t(most_tokens)));
     return reader;
   }
@@ -292,19 +298,20 @@ struct Scores {
   void count(const KvCounts& counts) { read += counts.read, of += counts.of; }
 };
 
-// percent 0: nothing is left out.
-Result<KvRecipe> recipe_of(std::string text, const std::string& heads, double percent, int32_t context) {
-  if (percent <= 0) return parse_kv_recipe(text);
-  if (text.ends_with('=')) text += heads;
-  const int budget = std::max(8, int(percent * context / 100));
-  return parse_kv_recipe(text + " budget_tokens=" + std::to_string(budget));
-}
-
 struct Exam {
   std::vector<Case> cases;
   std::vector<std::vector<Token>> prose;
-  std::string heads;  // the file
+  std::string heads, gate;  // the files
 };
+
+// percent 0: nothing is left out.
+Result<KvRecipe> recipe_of(std::string text, const Exam& exam, double percent, int32_t context) {
+  if (percent <= 0) return parse_kv_recipe(text);
+  if (text.ends_with('=')) text += exam.heads;
+  if (const size_t at = text.find("GATE"); at != text.npos) text.replace(at, 4, exam.gate);
+  const int budget = std::max(8, int(percent * context / 100));
+  return parse_kv_recipe(text + " budget_tokens=" + std::to_string(budget));
+}
 
 Status take_case(Lab& lab, const Case& one, const KvRecipe& recipe, Scores& scores) {
   size_t most = one.two_turns.tokens.size();
@@ -340,13 +347,15 @@ Status take_prose(Lab& lab, const std::vector<Token>& text, const KvRecipe& reci
 Result<Scores> take(Lab& lab, const Exam& exam, const char* recipe, double percent) {
   Scores scores;
   for (const Case& one : exam.cases)
-    TRY(take_case(lab, one, TRY(recipe_of(recipe, exam.heads, percent, one.context)), scores));
+    TRY(take_case(lab, one, TRY(recipe_of(recipe, exam, percent, one.context)), scores));
   for (const auto& text : exam.prose)
-    TRY(take_prose(lab, text, TRY(recipe_of(recipe, exam.heads, percent, int32_t(text.size()))), scores));
+    TRY(take_prose(lab, text, TRY(recipe_of(recipe, exam, percent, int32_t(text.size()))), scores));
   return scores;
 }
 
 bool wanted(const Method& method, const Options& options) {
+  if (options.gate.empty() && std::string_view(method.recipe).find("GATE") != std::string_view::npos)
+    return false;
   return std::string_view(method.name).find(options.only) != std::string_view::npos;
 }
 bool needs_heads(const Options& options) {
@@ -357,6 +366,7 @@ bool needs_heads(const Options& options) {
 
 Result<Exam> set_exam(Lab& lab, const Options& options) {
   Exam exam;
+  exam.gate = options.gate;
   const std::string count = std::to_string(options.memories);
   const world::World facts = TRY(world::World::make("distract:least=" + count + ",most=" + count + ",more=12",
                                                     world::Split::train, options.seed));

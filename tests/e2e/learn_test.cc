@@ -213,6 +213,50 @@ TEST_F(LearningProgram, recipes_of_all_weights_make_a_model_that_says_how_it_was
   EXPECT_EQ(said.out.rfind(" the dusk", 0), 0u) << said.out << said.err;
 }
 
+TEST_F(LearningProgram, a_gate_learns_which_attention_state_to_keep) {
+  ASSERT_EQ(run(pretrain("m.gguf")).exit_code, 0);
+  const std::string model = folder / "m.gguf", gate = folder / "gate.gguf";
+  const auto learn = [&](const std::string& out, const std::string& recipe,
+                         std::vector<std::string> more = {}) {
+    std::vector<std::string> words = {
+        "learn",  "--model", model,      "--feed",   text,     "-o",           out, "--recipe",
+        recipe,   "--steps", "60",       "--length", "256",    "--sequences",  "2", "--json",
+        "--rate", "0.01",    "--budget", "256MiB",   "--home", folder / "home"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  };
+  const Child::End learnt = learn(gate, "gate:keep=0.3,near=8");
+  ASSERT_EQ(learnt.exit_code, 0) << learnt.err;
+  const std::string last = learnt.out.substr(learnt.out.rfind("{\"recipe\""));
+  const Json said = parse_json(last).value();
+  EXPECT_LT(said["loss_after"].as_double(), said["loss_before"].as_double())
+      << "before, tokens stay by chance";
+  EXPECT_NEAR(said["gate"]["stays"].as_double(), 0.3, 0.05);
+
+  const std::string kv = "policy=gate:file=" + gate + " budget_tokens=64";
+  const std::string prompt = verse().substr(0, 1500);
+  for (const std::string& recipe : {kv, kv + " allot=gate"}) {
+    const std::string told = complete({"--prompt", prompt, "--kv", recipe});
+    EXPECT_FALSE(told.empty()) << recipe;
+  }
+  const auto refused = [&](std::vector<std::string> words, const char* why) {
+    words.insert(words.end(), {"--prompt", "x", "--home", folder / "home"});
+    const Child::End end = run(words);
+    EXPECT_NE(end.exit_code, 0);
+    EXPECT_NE(end.err.find(why), std::string::npos) << end.err;
+  };
+  ASSERT_EQ(run(pretrain("other.gguf", {"--seed", "2", "--steps", "1"})).exit_code, 0);
+  refused({"complete", "--model", folder / "other.gguf", "--kv", kv}, "another model");
+  refused({"complete", "--model", model, "--kv", "policy=gate budget_tokens=64"}, "needs file=FILE");
+  refused({"complete", "--model", model, "--kv", "policy=gate:file=" + model + " budget_tokens=64"},
+          "holds no gate");
+  refused({"complete", "--model", model, "--kv", "policy=streaming allot=gate budget_tokens=64"},
+          "policy=gate says");
+  refused({"complete", "--model", model, "--adapter", gate}, "gate");
+  EXPECT_NE(learn("mine", "gate").err.find("-o FILE.gguf"), std::string::npos);
+  EXPECT_NE(learn(gate, "gate:keep=3").err.find("keep=3 is out of range"), std::string::npos);
+}
+
 TEST_F(LearningProgram, private_learning_says_what_it_promises) {
   ASSERT_EQ(run(pretrain("m.gguf", {"--steps", "3"})).exit_code, 0);
   std::string lines;

@@ -42,10 +42,14 @@ struct Vector {
   bool empty() const { return part == nullptr && (*frozen).empty(); }
 };
 
+struct KvGates;  // learn/grad/kv_gate.h
+
 // Where a network gets its weights. `role` as in WeightStore.
 class LeafSource {
  public:
   virtual ~LeafSource() = default;
+  // Not null: a gate over KV learns, of leaves "blk.3.kv_gate" and vectors "blk.3.kv_gate.bias".
+  virtual KvGates* kv_gates() { return nullptr; }
   virtual bool has(std::string_view role) const = 0;
   virtual Result<std::unique_ptr<Leaf>> leaf(std::string_view role, int32_t rows, int32_t cols) = 0;
   virtual Result<Vector> vector(std::string_view role, int32_t width) = 0;

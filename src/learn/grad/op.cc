@@ -88,24 +88,42 @@ class Heads : public Op {
 
 class Attend : public Op {
  public:
-  explicit Attend(AttendOp op) : op_(op) {}
+  explicit Attend(AttendOp op) : op_(std::move(op)) {}
   Status forward(Frame& f) const override {
-    f.flow.train.attend(spec(f), f[Slot::q], f[Slot::k], f[Slot::v], f[Slot::o], f[Slot::sums]);
+    const std::vector<float> logs = this->logs(f);
+    f.flow.train.attend(spec(f, logs), f[Slot::q], f[Slot::k], f[Slot::v], f[Slot::o], f[Slot::sums]);
     return {};
   }
   Status backward(Frame& f, Sink&) const override {
-    f.flow.train.attend_back(spec(f), {f[Slot::q], f[Slot::k], f[Slot::v], f[Slot::o], f[Slot::sums],
-                                       f.d(Slot::o), f.d(Slot::q), f.d(Slot::k), f.d(Slot::v)});
+    const std::vector<float> logs = this->logs(f);
+    std::vector<float> slopes(logs.size());
+    f.flow.train.attend_back(spec(f, logs), {f[Slot::q], f[Slot::k], f[Slot::v], f[Slot::o], f[Slot::sums],
+                                             f.d(Slot::o), f.d(Slot::q), f.d(Slot::k), f.d(Slot::v), slopes});
+    if (!op_.gate) return {};
+    op_.gate->back(keeps(f), f.documents.positions, op_.spec.kv_heads, slopes);
+    f.flow.train.ops().load(slopes, f.d(Slot::keep));
     return {};
   }
   std::vector<Slot> writes() const override { return {Slot::o, Slot::sums}; }
   bool row_by_row() const override { return false; }
 
  private:
-  DocumentAttention spec(Frame& f) const {
+  DocumentAttention spec(Frame& f, std::span<const float> logs) const {
     DocumentAttention spec = op_.spec;
     spec.starts = f.documents.starts;
+    spec.logs = logs;
+    if (op_.gate) spec.near = op_.gate->spec().near;
     return spec;
+  }
+  std::vector<float> keeps(Frame& f) const {
+    std::vector<float> keeps(size_t(f[Slot::keep].count()) * size_t(f[Slot::keep].width()));
+    f.flow.train.ops().store(f[Slot::keep], keeps);
+    return keeps;
+  }
+  // Empty: nothing is gated, or it is left out.
+  std::vector<float> logs(Frame& f) const {
+    if (!op_.gate || f.flow.base) return {};
+    return op_.gate->logs(keeps(f), f.documents.positions, op_.spec.kv_heads);
   }
   AttendOp op_;
 };
@@ -140,7 +158,7 @@ std::unique_ptr<Op> make_op(HeadsOp op) {
   return std::make_unique<Heads>(std::move(op));
 }
 std::unique_ptr<Op> make_op(AttendOp op) {
-  return std::make_unique<Attend>(op);
+  return std::make_unique<Attend>(std::move(op));
 }
 std::unique_ptr<Op> make_op(GateOp op) {
   return std::make_unique<Gate>(op);

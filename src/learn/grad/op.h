@@ -1,6 +1,9 @@
 // The ops of a score.
 #pragma once
 
+#include <optional>
+
+#include "learn/grad/kv_gate.h"
 #include "learn/grad/score.h"
 
 namespace varve {
@@ -27,6 +30,7 @@ struct HeadsOp {  // q0 to q, or q in place: norm over each head, then the rotat
 };
 struct AttendOp {
   DocumentAttention spec;
+  std::optional<KvGate> gate;  // of Slot::keep
 };
 struct GateOp {
   Activation kind;

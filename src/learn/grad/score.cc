@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "learn/grad/kv_gate.h"
 #include "learn/grad/op.h"
 
 namespace varve {
@@ -21,6 +22,7 @@ RopeSpec rope_of(const RopeTable& table) {  // without factors: check_trainable(
 
 struct Builder {
   const DecoderSpec& spec;
+  int32_t number;  // of the layer
   std::string at;  // "blk.3."
   LeafSource& source;
   std::vector<std::unique_ptr<Op>>& ops;
@@ -60,18 +62,23 @@ struct Builder {
   Status attention(const LayerSpec& layer) {
     const bool normed = spec.qk_norm == QkNorm::head;
     const Slot q = normed ? Slot::q0 : Slot::q, k = normed ? Slot::k0 : Slot::k;
+    KvGates* gates = source.kv_gates();
     TRY(norm(spec.attention_norm, Slot::x, Slot::h));
+    if (gates != nullptr)
+      TRY(linear({"kv_gate", Slot::h, Slot::keep, spec.kv_heads, spec.width, Slot::count, false}));
     TRY(linear({"attn_q", Slot::h, q, spec.query_width(), spec.width, Slot::count, false}));
     TRY(linear({"attn_k", Slot::h, k, spec.key_width(), spec.width, Slot::count, false}));
     TRY(linear({"attn_v", Slot::h, Slot::v, spec.value_width(), spec.width}));
     TRY(heads("attn_q_norm", q, Slot::q, layer));
     TRY(heads("attn_k_norm", k, Slot::k, layer));
-    ops.push_back(make_op(AttendOp{{.heads = spec.heads,
-                                    .kv_heads = spec.kv_heads,
-                                    .key_dim = spec.key_dim,
-                                    .value_dim = spec.value_dim,
-                                    .scale = spec.attention_scale,
-                                    .window = layer.window}}));
+    AttendOp op{{.heads = spec.heads,
+                 .kv_heads = spec.kv_heads,
+                 .key_dim = spec.key_dim,
+                 .value_dim = spec.value_dim,
+                 .scale = spec.attention_scale,
+                 .window = layer.window}};
+    if (gates != nullptr) op.gate.emplace(*gates, number);
+    ops.push_back(make_op(std::move(op)));
     return linear({"attn_output", Slot::o, Slot::mid, spec.width, spec.output_width(), Slot::x});
   }
   Status network() {
@@ -83,12 +90,13 @@ struct Builder {
   }
 };
 
-std::array<int32_t, kSlots> widths_of(const DecoderSpec& spec) {
+std::array<int32_t, kSlots> widths_of(const DecoderSpec& spec, bool gated) {
   std::array<int32_t, kSlots> widths{};
   auto set = [&](std::initializer_list<Slot> slots, int32_t width) {
     for (Slot slot : slots) widths[size_t(slot)] = width;
   };
   set({Slot::x, Slot::h, Slot::mid, Slot::h2, Slot::y}, spec.width);
+  if (gated) set({Slot::keep}, spec.kv_heads);
   set({Slot::q}, spec.query_width());
   set({Slot::k}, spec.key_width());
   set({Slot::v}, spec.value_width());
@@ -102,8 +110,8 @@ std::array<int32_t, kSlots> widths_of(const DecoderSpec& spec) {
 }  // namespace
 
 std::string_view to_string(Slot slot) {
-  constexpr std::string_view kNames[] = {"x",    "h",   "q0", "k0",   "q",  "k",   "v", "o",
-                                         "sums", "mid", "h2", "gate", "up", "act", "y"};
+  constexpr std::string_view kNames[] = {"x", "h",    "keep", "q0", "k0",   "q",  "k",   "v",
+                                         "o", "sums", "mid",  "h2", "gate", "up", "act", "y"};
   return kNames[size_t(slot)];
 }
 
@@ -130,8 +138,8 @@ Status check_trainable(const DecoderSpec& spec) {
 Result<Score> Score::make(const DecoderSpec& spec, int32_t layer, LeafSource& source) {
   TRY(check_trainable(spec));
   Score score;
-  score.widths_ = widths_of(spec);
-  Builder builder{spec, "blk." + std::to_string(layer) + ".", source, score.ops_};
+  score.widths_ = widths_of(spec, source.kv_gates() != nullptr);
+  Builder builder{spec, layer, "blk." + std::to_string(layer) + ".", source, score.ops_};
   if (source.has(builder.at + "attn_qkv")) {
     return Status(Code::unsupported,
                   "a model of family " + spec.family + " cannot learn yet: fused projections");
@@ -177,7 +185,7 @@ Status Score::backward(Frame& frame, Sink& sink) const {
 
 bool Score::derived(Slot slot) const {
   const bool normed = width(Slot::q0) > 0;
-  return slot == Slot::h || slot == Slot::h2 || slot == Slot::act ||
+  return slot == Slot::h || slot == Slot::keep || slot == Slot::h2 || slot == Slot::act ||
          (normed && (slot == Slot::q || slot == Slot::k));
 }
 
@@ -189,8 +197,8 @@ int64_t Score::scratch_bytes(int32_t rows) const {
 
 // h and h2 share one slope, the stream's slots another; those of gate and up lie where their values were.
 bool Score::has_slope(Slot slot) const {
-  return slot == Slot::h || slot == Slot::q0 || slot == Slot::k0 || slot == Slot::q || slot == Slot::k ||
-         slot == Slot::v || slot == Slot::o || slot == Slot::act;
+  return slot == Slot::h || slot == Slot::keep || slot == Slot::q0 || slot == Slot::k0 || slot == Slot::q ||
+         slot == Slot::k || slot == Slot::v || slot == Slot::o || slot == Slot::act;
 }
 
 int64_t Score::frame_bytes(int32_t rows, bool backward) const {

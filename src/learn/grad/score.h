@@ -13,8 +13,9 @@
 namespace varve {
 
 enum class Slot : uint8_t {
-  x,  // the residual stream, before
-  h,  // normed, for attention
+  x,     // the residual stream, before
+  h,     // normed, for attention
+  keep,  // logits: whether a token's KV stays, a KV head
   q0,
   k0,  // projected, where heads are normed
   q,

@@ -53,6 +53,7 @@ Result<Recipe> read_recipe(std::string_view text) {
 Status set_plan(const Recipe& recipe, LessonPlan& plan) {
   plan.optimizer = recipe.optimizer, plan.selector = recipe.selector, plan.gradient = recipe.gradient;
   if (recipe.clip >= 0) plan.clip = recipe.clip;
+  if (recipe.rate > 0) plan.rate = recipe.rate;
   if (!recipe.objective.empty()) plan.objective = recipe.objective;
   if (!recipe.slots.empty()) plan.slots = recipe.slots;
   if (!recipe.keep.empty()) TRY(plan.read_keep(recipe.keep));

@@ -11,11 +11,12 @@ namespace varve {
 
 struct Recipe {
   std::string name;
-  std::string form = "dense";       // of the weights that learn: dense (themselves), or one of forms()
+  std::string form = "dense";       // of what learns: dense (the weights), one of forms(), or gate: over KV
   std::string optimizer = "adamw";  // of optimizers()
   std::string selector;             // which weights learn now; empty: all
   std::string gradient;     // where gradients come from and how long they stay; empty: backward, whole
   float clip = -1;          // largest norm of all gradients; negative: as the command has it
+  float rate = -1;          // likewise
   std::string keep, slots;  // activations; empty: as the command has it
   std::string objective;    // empty: likelihood of what should be said
 

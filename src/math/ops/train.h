@@ -17,6 +17,9 @@ struct DocumentAttention {
   float scale = 1;
   int32_t window = 0;               // 0: all; else only the last `window` rows, the own one counted
   std::span<const int32_t> starts;  // first rows of the documents, ascending, the first is 0
+  // Log-multiplicities of keys, [row][kv_heads], for queries at least `near` rows after them; empty: none.
+  std::span<const float> logs = {};
+  int32_t near = 1;
 };
 inline constexpr int32_t kMaxTrainHeadDim = 256;
 
@@ -48,10 +51,11 @@ class TrainOps {
 
   // out [row][heads * value_dim]; log_sums [row][heads]: of the exponentials of a row, for the way back.
   void attend(const DocumentAttention& spec, Rows q, Rows k, Rows v, Rows out, Rows log_sums);
-  // `out` is what attend() gave; dq, dk and dv are written, not added to.
+  // `out` is what attend() gave; dq, dk, dv and dlogs are written, not added to.
   struct AttendBack {
     Rows q, k, v, out, log_sums, d;
     Rows dq, dk, dv;
+    std::span<float> dlogs = {};  // as spec.logs; empty: nobody asks
   };
   void attend_back(const DocumentAttention& spec, const AttendBack& rows);
 

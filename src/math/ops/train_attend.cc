@@ -106,6 +106,31 @@ int32_t first_key(const DocumentAttention& spec, int32_t query, int32_t start) {
   return start + (from - start) / kBlock * kBlock;
 }
 
+// The log-multiplicities of a block of keys of one KV head, and which queries see each with its own.
+struct Weighed {
+  const DocumentAttention& spec;
+  int32_t key, keys, kv;
+  float logs[kBlock];  // over the factor that scores are still to be multiplied by
+
+  Weighed(const DocumentAttention& of, int32_t first, int32_t count, int32_t head)
+      : spec(of), key(first), keys(spec.logs.empty() ? 0 : count), kv(head) {
+    for (int32_t j = 0; j < keys; ++j) logs[j] = spec.logs[at(j)] / spec.scale;
+  }
+  size_t at(int32_t j) const { return size_t(key + j) * size_t(spec.kv_heads) + size_t(kv); }
+  int32_t end(int32_t query) const { return std::clamp(query - spec.near + 1 - key, 0, keys); }
+  void add(float* scores, int32_t query, int32_t queries) const {
+    for (int32_t i = 0; i < queries; ++i) {
+      for (int32_t j = 0; j < end(query + i); ++j) scores[i * kBlock + j] += logs[j];
+    }
+  }
+  // d: slopes of scores before the factor.
+  void collect(const float* d, int32_t query, int32_t queries, std::span<float> dlogs) const {
+    for (int32_t i = 0; i < queries && !dlogs.empty(); ++i) {
+      for (int32_t j = 0; j < end(query + i); ++j) dlogs[at(j)] += d[i * kBlock + j] / spec.scale;
+    }
+  }
+};
+
 struct Forward {
   const DocumentAttention& spec;
   Rows q, k, v, out, log_sums;
@@ -121,6 +146,7 @@ struct Forward {
   struct Keys {
     int32_t key, keys;
     Piece turned, values;
+    Weighed weighed;
   };
 
   // One block of queries against one of keys; the output's rows hold what was summed so far.
@@ -128,6 +154,7 @@ struct Forward {
              const Keys& keys) const {
     const int32_t query = at.query(b), n = at.queries(b);
     blocks.multiply(queries, keys.turned, {now.scores, kBlock}, false);
+    keys.weighed.add(now.scores, query, n);
     const Seen seen(spec, at.start, query, n, keys.key, keys.keys);
     float shrink[kBlock];
     kernels().soften(now.scores, kBlock, size_t(n), size_t(keys.keys), {seen.first, seen.end}, spec.scale,
@@ -154,7 +181,8 @@ struct Forward {
       std::fill_n(RowsAccess::row(out, i) + head * spec.value_dim, spec.value_dim, 0.f);
     }
     for (int32_t key = first_key(spec, at.first, at.start); key < at.end; key += kBlock) {
-      Keys keys{key, std::min(kBlock, at.end - key), {}, {}};
+      const int32_t count = std::min(kBlock, at.end - key);
+      Keys keys{key, count, {}, {}, {spec, key, count, kv}};
       keys.turned = blocks.make(now.keys.tiles, Pack::right_turned, view(k, key, kv * spec.key_dim),
                                 keys.keys, spec.key_dim);
       keys.values = blocks.make(now.values.tiles, Pack::right, view(v, key, kv * spec.value_dim),
@@ -190,6 +218,7 @@ struct Backward {
   struct Keys {
     int32_t key, keys, kv;
     Piece turned, deep, values;
+    Weighed weighed;
   };
 
   // A block of queries of one head against a block of keys: dq of the queries, dk and dv of the keys.
@@ -197,10 +226,12 @@ struct Backward {
              const Keys& keys) const {
     const int32_t query = at.query(b), n = at.queries(b);
     blocks.multiply(queries.q, keys.turned, {now.p, kBlock}, false);
+    keys.weighed.add(now.p, query, n);
     blocks.multiply(queries.d, keys.values, {now.d, kBlock}, false);
     const Seen seen(spec, at.start, query, n, keys.key, keys.keys);
     kernels().soften_back(now.p, now.d, kBlock, size_t(n), size_t(keys.keys), {seen.first, seen.end},
                           spec.scale, {now.log_sums + b * kBlock, now.shifts + b * kBlock});
+    keys.weighed.collect(now.d, query, n, rows.dlogs);
     uint16_t* room = now.packed.tiles;
     blocks.multiply(blocks.make(room, Pack::left_turned, {now.p, kBlock}, keys.keys, n), queries.deep_d,
                     view(rows.dv, keys.key, keys.kv * spec.value_dim), true);
@@ -233,7 +264,8 @@ struct Backward {
     }
     const int32_t kv = head / (spec.heads / spec.kv_heads);
     for (int32_t key = first_key(spec, at.first, at.start); key < at.end; key += kBlock) {
-      Keys keys{key, std::min(kBlock, at.end - key), kv, {}, {}, {}};
+      const int32_t count = std::min(kBlock, at.end - key);
+      Keys keys{key, count, kv, {}, {}, {}, {spec, key, count, kv}};
       const View k = view(rows.k, key, kv * spec.key_dim), v = view(rows.v, key, kv * spec.value_dim);
       keys.turned = blocks.make(now.turned_keys.tiles, Pack::right_turned, k, keys.keys, spec.key_dim);
       keys.deep = blocks.make(now.keys.tiles, Pack::right, k, spec.key_dim, keys.keys);
@@ -248,6 +280,7 @@ struct Backward {
     for (int32_t i = start; i < end; ++i) {
       std::fill_n(RowsAccess::row(rows.dk, i) + kv * spec.key_dim, spec.key_dim, 0.f);
       std::fill_n(RowsAccess::row(rows.dv, i) + kv * spec.value_dim, spec.value_dim, 0.f);
+      if (!rows.dlogs.empty()) rows.dlogs[size_t(i) * size_t(spec.kv_heads) + size_t(kv)] = 0;
     }
     Working now;
     const int32_t group = spec.heads / spec.kv_heads, step = stretch_rows(spec);
@@ -266,6 +299,8 @@ void check_spec(const DocumentAttention& spec, Rows q, Rows k, Rows v) {
   CHECK(q.width() == spec.heads * spec.key_dim && k.width() == spec.kv_heads * spec.key_dim &&
             v.width() == spec.kv_heads * spec.value_dim && q.count() == k.count() && q.count() == v.count(),
         "shapes of attention");
+  CHECK(spec.near > 0 && (spec.logs.empty() || spec.logs.size() == size_t(q.count()) * size_t(spec.kv_heads)),
+        "a log-multiplicity a key, and none of its own");
   CHECK(!spec.starts.empty() && spec.starts[0] == 0 && spec.starts.back() < q.count(),
         "where documents begin");
 }

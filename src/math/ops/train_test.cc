@@ -117,11 +117,16 @@ struct AttentionCase {
   DocumentAttention spec{.heads = 4, .kv_heads = 2, .key_dim = 24, .value_dim = 16, .scale = 0.3f};
   std::vector<int32_t> starts = {0, 5, 90};
   int32_t rows = 200;
-  std::vector<float> q, k, v;
-  explicit AttentionCase(int32_t window = 0) {
+  std::vector<float> q, k, v, logs;
+  // gated: keys weigh as they please for queries five rows later.
+  explicit AttentionCase(int32_t window = 0, bool gated = false) {
     spec.window = window, spec.starts = starts;
     q = normal(size_t(rows * 4 * 24), 1), k = normal(size_t(rows * 2 * 24), 2),
     v = normal(size_t(rows * 2 * 16), 3);
+    if (!gated) return;
+    logs = normal(size_t(rows * 2), 5);
+    logs[41] = -30;
+    spec.logs = logs, spec.near = 5;
   }
 
   std::vector<double> reference() const {
@@ -138,7 +143,9 @@ struct AttentionCase {
             score +=
                 double(q[size_t(i * 96 + head * 24 + c)]) * double(k[size_t(j * 48 + head / 2 * 24 + c)]);
           }
-          p.push_back(std::exp(score * double(spec.scale)));
+          score *= double(spec.scale);
+          if (!logs.empty() && i - j >= spec.near) score += double(logs[size_t(j * 2 + head / 2)]);
+          p.push_back(std::exp(score));
           sum += p.back();
         }
         for (int32_t j = first; j <= i; ++j) {
@@ -154,8 +161,8 @@ struct AttentionCase {
 };
 
 TEST_P(BothPrecisions, AttentionSeesItsOwnDocumentAndNothingLater) {
-  for (int32_t window : {0, 1, 70}) {
-    const AttentionCase one(window);
+  for (int32_t window : {0, 1, 70, -1}) {  // -1: gated
+    const AttentionCase one(std::max(0, window), window < 0);
     TrainRig rig(GetParam(), 2);
     const Rows out = rig.empty(one.rows, 64), sums = rig.empty(one.rows, 4);
     rig.train.attend(one.spec, rig.rows(one.q, 96), rig.rows(one.k, 48), rig.rows(one.v, 32), out, sums);
@@ -164,23 +171,23 @@ TEST_P(BothPrecisions, AttentionSeesItsOwnDocumentAndNothingLater) {
 }
 
 TEST_P(BothPrecisions, AttentionBackwardIsTheSlopeOfAttention) {
-  for (int32_t window : {0, 70}) {
-    AttentionCase one(window);
+  for (int32_t window : {0, 70, -1}) {
+    AttentionCase one(std::max(0, window), window < 0);
     TrainRig rig(GetParam(), 2);
     const auto d = normal(size_t(one.rows * 64), 4);
     const Rows q = rig.rows(one.q, 96), k = rig.rows(one.k, 48), v = rig.rows(one.v, 32),
                out = rig.empty(one.rows, 64), sums = rig.empty(one.rows, 4), dq = rig.empty(one.rows, 96),
                dk = rig.empty(one.rows, 48), dv = rig.empty(one.rows, 32);
     rig.train.attend(one.spec, q, k, v, out, sums);
-    rig.train.attend_back(one.spec, {q, k, v, out, sums, rig.rows(d, 64), dq, dk, dv});
+    std::vector<float> dlogs(one.logs.size(), 9);
+    rig.train.attend_back(one.spec, {q, k, v, out, sums, rig.rows(d, 64), dq, dk, dv, dlogs});
     auto loss = [&] {
       const auto y = one.reference();
       double sum = 0;
       for (size_t i = 0; i < y.size(); ++i) sum += y[i] * double(d[i]);
       return sum;
     };
-    const auto check = [&](std::vector<float>& values, Rows got_rows) {
-      const auto got = rig.floats(got_rows);
+    const auto check = [&](std::vector<float>& values, const std::vector<float>& got) {
       for (size_t i = 17; i < values.size(); i += values.size() / 5) {
         const float keep = values[i];
         values[i] = keep + 1e-3f;
@@ -191,7 +198,11 @@ TEST_P(BothPrecisions, AttentionBackwardIsTheSlopeOfAttention) {
         EXPECT_NEAR(double(got[i]), slope, GetParam() == Precision::exact ? 2e-3 : 6e-2) << i;
       }
     };
-    check(one.q, dq), check(one.k, dk), check(one.v, dv);
+    check(one.q, rig.floats(dq)), check(one.k, rig.floats(dk)), check(one.v, rig.floats(dv));
+    if (one.logs.empty()) continue;
+    check(one.logs, dlogs);
+    EXPECT_NEAR(dlogs[41], 0, 1e-6f) << "what weighs nothing has no slope";
+    EXPECT_EQ(dlogs[2 * 3], 0) << "its document ends before anybody is far enough from it";
   }
 }
 

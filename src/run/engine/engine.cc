@@ -337,7 +337,7 @@ Result<std::unique_ptr<Engine>> start_engine(std::shared_ptr<const Model> model,
   EngineParts parts{
       .model = model, .ledger = ledger, .options = options, .capacity = {ledger, model->shape().kv, recipe}};
   parts.scheduler = TRY(schedulers().make(options.scheduler));
-  parts.pool = TRY(make_kv_pool(ledger, model->shape().kv, recipe));
+  parts.pool = TRY(make_kv_pool(ledger, model->shape().kv, recipe, &model->fingerprint()));
   parts.pool->positions = positions_of(*model);
   const auto most_read = kv_most_read(recipe, options.chunk_rows);
   parts.capacity.beyond = parts.pool->positions.trained > 0 && most_read.has_value() &&

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <utility>
 
 #include "run/kv/paged_kv.h"
 
@@ -46,6 +47,11 @@ int32_t* PagedKv::position_at(const PagedLane& lane, int64_t token) const {
 }
 float* PagedKv::weight_at(const PagedLane& lane, int64_t token) const {
   return reinterpret_cast<float*>(lane.pages[size_t(token / kPageTokens)]->at + pool_->layout.weights_at()) +
+         token % kPageTokens;
+}
+
+float* PagedKv::mark_at(const PagedLane& lane, int64_t token) const {
+  return reinterpret_cast<float*>(lane.pages[size_t(token / kPageTokens)]->at + pool_->layout.marks_at()) +
          token % kPageTokens;
 }
 
@@ -149,6 +155,7 @@ Status PagedKv::append(Ops& ops, int32_t layer, Rows keys, Rows values, std::spa
   CHECK(keys.width() == shape.kv_heads * shape.key_dim && values.width() == shape.kv_heads * shape.value_dim,
         "keys or values of another shape");
   std::span<PagedLane> lanes = layer_lanes(layer);
+  if (needs().hidden) TRY(mark(ops, layer, positions.size()));
   if (!patching_) TRY(make_room(lanes, {.more = more}));
   for (int32_t head = 0; head < shape.kv_heads; ++head) {
     write(ops, lanes[head], keys.columns(head * shape.key_dim, shape.key_dim),
@@ -158,9 +165,23 @@ Status PagedKv::append(Ops& ops, int32_t layer, Rows keys, Rows values, std::spa
   return {};
 }
 
+Status PagedKv::mark(Ops& ops, int32_t layer, size_t rows) {
+  const Rows hidden = std::exchange(notes_.hidden, {});
+  CHECK(size_t(hidden.count()) == rows, "a policy needs hidden states, and nobody told them");
+  const size_t heads = size_t(pool_->shape.kv_heads);
+  marks_.resize(rows * heads);
+  std::vector<float> row(size_t(hidden.width()));
+  for (size_t i = 0; i < rows; ++i) {
+    ops.store(hidden.slice(int32_t(i), 1), row);
+    TRY(pool_->methods.policy->mark(layer, row, std::span(marks_).subspan(i * heads, heads)));
+  }
+  return {};
+}
+
 void PagedKv::write(Ops& ops, PagedLane& lane, Rows keys, Rows values, std::span<const int32_t> positions) {
   if (patching_) return write_over(ops, lane, keys, values, positions);
   const size_t first_page = size_t(lane.tokens / kPageTokens);
+  const size_t heads = size_t(pool_->shape.kv_heads), head = size_t(&lane - lanes_.data()) % heads;
   const int32_t count = int32_t(positions.size());
   for (int32_t done = 0; done < count;) {
     const int32_t rows = std::min(count - done, kPageTokens - lane.tokens % kPageTokens);
@@ -170,6 +191,8 @@ void PagedKv::write(Ops& ops, PagedLane& lane, Rows keys, Rows values, std::span
                {value_at(lane, lane.tokens), size_t(rows * layout.value_row)});
     std::copy_n(positions.begin() + done, rows, position_at(lane, lane.tokens));
     if (layout.weighted) std::fill_n(weight_at(lane, lane.tokens), rows, 0.f);
+    for (int32_t i = 0; layout.marked && i < rows; ++i)
+      *mark_at(lane, lane.tokens + i) = marks_[size_t(done + i) * heads + head];
     lane.tokens += rows;
     done += rows;
   }
@@ -183,12 +206,14 @@ void PagedKv::write(Ops& ops, PagedLane& lane, Rows keys, Rows values, std::span
 void PagedKv::write_over(Ops& ops, PagedLane& lane, Rows keys, Rows values,
                          std::span<const int32_t> positions) {
   const KvPageLayout& layout = pool_->layout;
+  const size_t heads = size_t(pool_->shape.kv_heads), head = size_t(&lane - lanes_.data()) % heads;
   for (int32_t i = 0; i < int32_t(positions.size()); ++i) {
     const int32_t at = positions[size_t(i)];
     CHECK(at < lane.tokens && *position_at(lane, at) == at && !shared(lane.pages[size_t(at / kPageTokens)]),
           "a patch of what is not there, or is somebody else's");
     ops.encode(keys.slice(i, 1), codec(), {key_at(lane, at), size_t(layout.key_row)});
     ops.encode(values.slice(i, 1), codec(), {value_at(lane, at), size_t(layout.value_row)});
+    if (layout.marked) *mark_at(lane, at) = marks_[size_t(i) * heads + head];
   }
 }
 

@@ -18,6 +18,8 @@ namespace varve {
 
 inline constexpr int32_t kPageTokens = 64;
 
+struct KvMethods;  // run/kv/kv_pool.h
+
 // How a process keeps KV; chosen by the user, e.g. "policy=streaming:sinks=4,window=512 pack=f16".
 struct KvRecipe {
   std::string policy = "full";  // a spec of run/kv/policy; full: nothing is ever dropped
@@ -27,6 +29,7 @@ struct KvRecipe {
   std::string allot = "uniform";  // a spec of run/kv/allot
   int32_t budget_tokens = 0;      // a lane, in the mean over all of them; 0 with "full" only
   int32_t ram_tokens = 0;         // the newest of a sequence; older ones lie on the disk. 0: all
+  std::shared_ptr<const KvMethods> methods = nullptr;  // made when it was parsed; null: nobody parsed it
 };
 // Keys: policy, budget_tokens (default: what the policy asks for), allot, pack, select, ram_tokens. Unknown
 // keys and methods are invalid and the known ones listed.
@@ -60,7 +63,7 @@ class KvCache {
   // snapshot() may share the newest page again: reserve once more before append() then.
   virtual Status reserve(int32_t more_tokens) = 0;
   // keys [n][kv_heads * key_dim], values [n][kv_heads * value_dim], after RoPE. Every layer gets the same
-  // positions.
+  // positions. notes().hidden is told before, where it is needed.
   virtual Status append(Ops& ops, int32_t layer, Rows keys, Rows values,
                         std::span<const int32_t> positions) = 0;
   // All pages; those that lie on the disk have positions alone. Valid until the next call that changes the
@@ -93,8 +96,10 @@ class KvCache {
   virtual void set_pages(std::span<const std::shared_ptr<KvPage>> pages) = 0;
 };
 
-// invalid: a shape without extent, or one that the pack cannot store (says why). `ledger` must outlive it.
-Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shape, const KvRecipe& recipe);
+// invalid: a shape without extent, or one that the pack cannot store (says why), or a policy that was made
+// for another model than this one, where that is said. `ledger` must outlive it.
+Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shape, const KvRecipe& recipe,
+                                             const Hash256* model = nullptr);
 // invalid: a snapshot of another pool or shape.
 Result<std::unique_ptr<KvCache>> make_kv_cache(std::shared_ptr<KvPool> pool, const KvSnapshot& from = {});
 // Worst case of one sequence that shares nothing: what reserve(tokens) takes from the ledger.

@@ -29,7 +29,7 @@ KvPool::KvPool(Ledger& ledger, KvShape of, const Codec& by, KvMethods with)
     : shape(of),
       codec(by),
       methods(std::move(with)),
-      layout(kv_page_layout(of, by, methods.needs.merges)),
+      layout(kv_page_layout(of, by, methods.needs)),
       packed(methods.pack == nullptr
                  ? nullptr
                  : std::shared_ptr<KvPool>(new KvPool(ledger, of, by, kv_packed_layout(of, *methods.pack)))),
@@ -95,7 +95,8 @@ std::unique_ptr<Selection> make_selection(const KvPool& pool, KvPageSource* sour
   return std::make_unique<Selection>(pool.methods.selector, pool.ledger(), pool.shape, source);
 }
 
-Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shape, const KvRecipe& recipe) {
+Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shape, const KvRecipe& recipe,
+                                             const Hash256* model) {
   if (shape.layers < 1 || shape.kv_heads < 1 || shape.key_dim < 1 || shape.value_dim < 1) {
     return Status(Code::invalid, "a KV shape without extent");
   }
@@ -108,6 +109,7 @@ Result<std::shared_ptr<KvPool>> make_kv_pool(Ledger& ledger, const KvShape& shap
                                      std::to_string(shape.value_dim) + " (values); use pack=f16");
   }
   KvMethods methods = TRY(make_kv_methods(recipe));
+  if (methods.policy != nullptr) TRY(methods.policy->fits(shape, model));
   if (methods.allotter != nullptr) TRY(methods.allotter->fits(shape.layers, shape.kv_heads));
   if (methods.pack != nullptr) TRY(methods.pack->fits(shape.key_dim, shape.value_dim));
   auto pool = std::make_shared<KvPool>(ledger, shape, *codec, std::move(methods));

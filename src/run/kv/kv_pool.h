@@ -17,18 +17,19 @@
 namespace varve {
 
 // Where things are in a page: keys, then values, row after row, then positions, then log-multiplicities where
-// a policy merges.
+// a policy merges, then marks where it sees hidden states.
 struct KvPageLayout {
   int64_t key_row = 0, value_row = 0;  // bytes of one token
-  bool weighted = false;
+  bool weighted = false, marked = false;
   int64_t values_at() const { return kPageTokens * key_row; }
   int64_t positions_at() const { return kPageTokens * (key_row + value_row); }
   int64_t weights_at() const { return positions_at() + kPageTokens * int64_t(sizeof(int32_t)); }
-  int64_t bytes() const { return weights_at() + (weighted ? kPageTokens * int64_t(sizeof(float)) : 0); }
+  int64_t marks_at() const { return weights_at() + (weighted ? kPageTokens * int64_t(sizeof(float)) : 0); }
+  int64_t bytes() const { return marks_at() + (marked ? kPageTokens * int64_t(sizeof(float)) : 0); }
 };
 
-inline KvPageLayout kv_page_layout(const KvShape& shape, const Codec& codec, bool weighted = false) {
-  return {codec.bytes_for(shape.key_dim), codec.bytes_for(shape.value_dim), weighted};
+inline KvPageLayout kv_page_layout(const KvShape& shape, const Codec& codec, const KvNeeds& needs = {}) {
+  return {codec.bytes_for(shape.key_dim), codec.bytes_for(shape.value_dim), needs.merges, needs.hidden};
 }
 inline int64_t kv_pages_for(int64_t tokens) {
   return (tokens + kPageTokens - 1) / kPageTokens;

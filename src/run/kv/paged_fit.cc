@@ -62,11 +62,14 @@ std::vector<int32_t> PagedKv::allotments(std::span<const int32_t> positions) con
   const KvMethods& methods = pool_->methods;
   if (methods.allotter == nullptr) return std::vector<int32_t>(lanes_.size(), methods.budget_tokens);
   std::vector<KvLane> shown;
+  std::vector<std::vector<float>> marks(methods.allotter->wants_marks() ? lanes_.size() : 0);
+  for (size_t i = 0; i < marks.size(); ++i) marks[i] = this->marks(lanes_[i]);
   for (size_t i = 0, at = 0; i < lanes_.size(); at += size_t(lanes_[i++].tokens)) {
     shown.push_back({.layer = int(i) / pool_->shape.kv_heads,
                      .head = int(i) % pool_->shape.kv_heads,
                      .positions = positions.subspan(at, size_t(lanes_[i].tokens)),
                      .attention = lanes_[i].seen});
+    if (!marks.empty()) shown.back().marks = marks[i];
   }
   std::vector<int32_t> allotted = methods.allotter->allot(shown, methods.budget_tokens);
   int64_t all = 0;
@@ -75,6 +78,12 @@ std::vector<int32_t> PagedKv::allotments(std::span<const int32_t> positions) con
             *std::min_element(allotted.begin(), allotted.end()) > 0,
         "an allotment of more KV than there is, or of none to a lane");
   return allotted;
+}
+
+std::vector<float> PagedKv::marks(const PagedLane& lane) const {
+  std::vector<float> marks;
+  for (int32_t i = 0; needs().hidden && i < lane.tokens; ++i) marks.push_back(*mark_at(lane, i));
+  return marks;
 }
 
 KvPlan PagedKv::plan(size_t index, size_t keep, const FitRoom& room) {
@@ -105,6 +114,8 @@ KvPlan PagedKv::plan(size_t index, size_t keep, const FitRoom& room) {
     weights.insert(weights.end(), of_page.begin(), of_page.end());
   }
   shown.weights = weights;
+  const std::vector<float> marks = this->marks(lane);
+  shown.marks = marks;
   shown.memo = std::span(memo_).subspan(index * size_t(needs.memo), size_t(needs.memo));
   KvPlan plan = pool_->methods.policy->plan(shown, keep);
   CHECK(plan.fate.size() == tokens, "a KV plan for another lane");
@@ -175,6 +186,7 @@ void PagedKv::keep(PagedLane& lane, const KvPlan& plan) {
     std::memcpy(value_at(lane, to), value_at(lane, from), size_t(pool_->layout.value_row));
     *position_at(lane, to) = *position_at(lane, from);
     if (pool_->layout.weighted) *weight_at(lane, to) = *weight_at(lane, from);
+    if (pool_->layout.marked) *mark_at(lane, to) = *mark_at(lane, from);
     if (!lane.seen.empty()) lane.seen[size_t(to)] = lane.seen[size_t(from)];
     ++to;
   }

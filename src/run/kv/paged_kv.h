@@ -50,6 +50,7 @@ class PagedKv : public KvCache {
   std::byte* value_at(const PagedLane& lane, int64_t token) const;
   int32_t* position_at(const PagedLane& lane, int64_t token) const;
   float* weight_at(const PagedLane& lane, int64_t token) const;
+  float* mark_at(const PagedLane& lane, int64_t token) const;
   std::span<PagedLane> layer_lanes(int32_t layer);
 
   struct Room {
@@ -65,12 +66,14 @@ class PagedKv : public KvCache {
   bool over_budget() const;
   Status drop_rest();
   std::vector<int32_t> allotments(std::span<const int32_t> positions) const;
+  std::vector<float> marks(const PagedLane& lane) const;  // empty unless needed
   KvPlan plan(size_t lane, size_t keep, const FitRoom& room);
   void absorb(PagedLane& lane, const KvPlan& plan);  // what merges, into what stays
   void mix(PagedLane& lane, std::span<const int32_t> group, const KvPlan& plan);
-  void keep(PagedLane& lane, const KvPlan& plan);    // compacts
-  void cut(PagedLane& lane, int32_t tokens);         // whole pages stay reserved
-  void refresh(PagedLane& lane, size_t first_page);  // views of this page and the later ones
+  void keep(PagedLane& lane, const KvPlan& plan);     // compacts
+  void cut(PagedLane& lane, int32_t tokens);          // whole pages stay reserved
+  void refresh(PagedLane& lane, size_t first_page);   // views of this page and the later ones
+  Status mark(Ops& ops, int32_t layer, size_t rows);  // marks of the rows that are appended next
   void write(Ops& ops, PagedLane& lane, Rows keys, Rows values, std::span<const int32_t> positions);
   void write_over(Ops& ops, PagedLane& lane, Rows keys, Rows values, std::span<const int32_t> positions);
 
@@ -82,8 +85,9 @@ class PagedKv : public KvCache {
   std::vector<KvPagePtr> spare_;              // reserved, for whichever lane grows: uneven ones only
   std::vector<std::span<float>> seen_views_;  // of one layer
   KvNotes notes_;
-  std::vector<float> memo_;  // of the policy, lane by lane
-  Reservation noted_;        // of what was seen and told
+  std::vector<float> memo_;   // of the policy, lane by lane
+  std::vector<float> marks_;  // of the rows that are appended, [row][kv_heads]; empty unless needed
+  Reservation noted_;         // of what was seen and told
   KvCounts gone_;
   std::unique_ptr<Selection> selection_;  // null: a query reads all
   Nearer nearer_;

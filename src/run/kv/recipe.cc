@@ -172,9 +172,12 @@ Result<KvMethods> make_kv_methods(const KvRecipe& recipe) {
   methods.policy = TRY(kv_policies().make(recipe.policy));
   const KvNeeds told = methods.needs;
   methods.needs = methods.policy->needs();
+  if (methods.needs.hidden) methods.saved_as += " policy=" + recipe.policy;  // files hold no marks
   methods.needs.surprise |= told.surprise, methods.needs.sentences |= told.sentences;
   if (recipe.allot == "uniform") return methods;
   methods.allotter = TRY(kv_allotters().make(recipe.allot));
+  if (methods.allotter->wants_marks() && !methods.needs.hidden)
+    return Status(Code::invalid, "allot=" + recipe.allot + " shares out by what policy=gate says of tokens");
   if (methods.allotter->wants_attention() && methods.needs.attention == KvNeeds::Attention::none) {
     methods.needs.attention = KvNeeds::Attention::window;
     methods.needs.window = kPageTokens / 2;
@@ -182,10 +185,21 @@ Result<KvMethods> make_kv_methods(const KvRecipe& recipe) {
   return methods;
 }
 
+namespace {
+
+// Files that methods were read from may be gone by now.
+std::shared_ptr<const KvMethods> methods_of(const KvRecipe& recipe) {
+  if (recipe.methods != nullptr) return recipe.methods;
+  auto made = make_kv_methods(recipe);
+  CHECK(made.ok(), "a KV recipe that nobody parsed");
+  return std::make_shared<const KvMethods>(std::move(*made));
+}
+
+}  // namespace
+
 std::optional<int64_t> kv_most_read(const KvRecipe& recipe, int32_t rows) {
   if (recipe.policy != "full") return int64_t(recipe.budget_tokens) + kPageTokens;
-  const auto methods = make_kv_methods(recipe);
-  CHECK(methods.ok(), "a KV recipe that nobody parsed");
+  const auto methods = methods_of(recipe);
   if (methods->selector == nullptr) return std::nullopt;
   const SelectPlan& plan = methods->selector->plan;
   if (plan.prompts == 0 || !plan.written) return std::nullopt;
@@ -204,6 +218,8 @@ Result<KvRecipe> parse_kv_recipe(std::string_view text) {
   TRY(read_allot(pairs, recipe));
   TRY(check_together(recipe));
   TRY(read_ram(pairs, recipe));
+  KvMethods methods = TRY(make_kv_methods(recipe));
+  recipe.methods = std::make_shared<const KvMethods>(std::move(methods));
   return recipe;
 }
 
@@ -224,14 +240,13 @@ KvTierPages kv_tier_pages(const KvShape& shape, const KvSelector* selector, int3
 }
 
 int64_t kv_bytes_for(const KvShape& shape, const KvRecipe& recipe, int32_t tokens) {
-  const auto methods = make_kv_methods(recipe);
-  CHECK(methods.ok(), "a KV recipe that nobody parsed");
+  const auto methods = methods_of(recipe);
   const KvNeeds& needs = methods->needs;
   const int64_t lanes = int64_t(shape.layers) * shape.kv_heads;
   const int64_t remembered = methods->selector == nullptr
                                  ? 0
                                  : Selection::bytes_for(*methods->selector, shape, kv_pages_for(tokens));
-  const int64_t each = kv_page_layout(shape, kv_row_codec(recipe), needs.merges).bytes();
+  const int64_t each = kv_page_layout(shape, kv_row_codec(recipe), needs).bytes();
   if (methods->pack != nullptr) {
     const KvPageCounts pages = kv_packed_pages(*methods->pack, tokens);
     return lanes * (pages.rows * each + pages.packed * kv_packed_layout(shape, *methods->pack).bytes()) +

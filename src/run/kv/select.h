@@ -48,6 +48,7 @@ struct SelectPlan {
 struct KvNotes {
   std::vector<float> surprise;     // -log p when it was read or written; 0 where nobody knew
   std::vector<uint8_t> sentences;  // 1: it ends one
+  Rows hidden;                     // what attention reads of the rows that are appended next, until they are
   void surprised(int32_t position, float nats) {
     if (surprise.size() <= size_t(position)) surprise.resize(size_t(position) + 1);
     surprise[size_t(position)] = nats;

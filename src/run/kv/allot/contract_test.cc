@@ -46,6 +46,8 @@ TEST_P(EveryAllotter, SharesOutAtMostTheBudgetAndSomethingToEveryLane) {
     for (int lane = 0; lane < layers * heads; ++lane) {
       KvLane one{.layer = lane / heads, .head = lane % heads, .positions = positions[size_t(lane)]};
       if ((*made)->wants_attention()) one.attention = attention[size_t(lane)];
+      if ((*made)->wants_marks()) one.marks = attention[size_t(lane)];
+      if ((*made)->wants_marks()) one.marks = attention[size_t(lane)];
       lanes.push_back(one);
     }
     const std::vector<int32_t> allotted = (*made)->allot(lanes, budget);

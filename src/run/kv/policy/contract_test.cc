@@ -5,6 +5,7 @@
 #include <random>
 
 #include "run/kv/policy.h"
+#include "run/kv/policy/gate_file_test.h"
 
 namespace varve {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 class EveryPolicy : public testing::TestWithParam<std::string> {};
 
 TEST_P(EveryPolicy, KeepsExactlyWhatItWasAllottedAndAlwaysTheNewest) {
-  auto policy = kv_policies().make(GetParam());
+  auto policy = kv_policies().make(GetParam() == "gate" ? "gate:file=" + GateFile().write() : GetParam());
   ASSERT_TRUE(policy.ok());
   std::mt19937 random(11);
   for (int round = 0; round < 400; ++round) {
@@ -30,6 +31,7 @@ TEST_P(EveryPolicy, KeepsExactlyWhatItWasAllottedAndAlwaysTheNewest) {
                 .attention = attention,
                 .keys = keys,
                 .surprise = attention,
+                .marks = attention,
                 .weights = weights,
                 .memo = memo};
     const KvPlan plan = (*policy)->plan(lane, keep);

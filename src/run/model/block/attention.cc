@@ -18,7 +18,7 @@ Status DecoderBlock::attention(Step& step, Rows rows) const {
   TRY(prepare_heads(step, weights_.query_norm, queries, spec.heads));
   TRY(prepare_heads(step, weights_.key_norm, keys, spec.kv_heads));
   if (spec.temperature_scale > 0) warm(step, queries);
-  TRY(attend(step, queries, keys, qkv.columns(query + key, value), out));
+  TRY(attend(step, rows, qkv, out));
   TRY(project(step, parts_.store, weights_.attention_out, out, rows));
   step.scratch.release(mark);
   return {};
@@ -74,8 +74,11 @@ void DecoderBlock::warm(Step& step, Rows queries) const {
   }
 }
 
-Status DecoderBlock::attend(Step& step, Rows queries, Rows keys, Rows values, Rows out) const {
+Status DecoderBlock::attend(Step& step, Rows hidden, Rows qkv, Rows out) const {
   const DecoderSpec& spec = parts_.spec;
+  const int32_t query = spec.query_width(), key = spec.key_width();
+  const Rows queries = qkv.columns(0, query), keys = qkv.columns(query, key),
+             values = qkv.columns(query + key, spec.value_width());
   AttendSpec how{.heads = spec.heads,
                  .kv_heads = spec.kv_heads,
                  .key_dim = spec.key_dim,
@@ -90,6 +93,7 @@ Status DecoderBlock::attend(Step& step, Rows queries, Rows keys, Rows values, Ro
   segments.reserve(step.segments.size());
   for (const Segment& segment : step.segments) {
     const auto positions = step.positions.subspan(size_t(segment.first), size_t(segment.rows));
+    if (segment.kv->needs().hidden) segment.kv->notes().hidden = hidden.slice(segment.first, segment.rows);
     TRY(segment.kv->append(step.ops, kv_layer, keys.slice(segment.first, segment.rows),
                            values.slice(segment.first, segment.rows), positions));
     how.codec = &segment.kv->codec();  // one pool, one codec

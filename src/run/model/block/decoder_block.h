@@ -34,7 +34,7 @@ class DecoderBlock : public Block {
   Status project_qkv(Step& step, Rows rows, Rows qkv) const;
   Status norm_heads(Step& step, const Affine& norm, Rows rows, int32_t heads) const;
   Status prepare_heads(Step& step, const Affine& norm, Rows rows, int32_t heads) const;
-  Status attend(Step& step, Rows queries, Rows keys, Rows values, Rows out) const;
+  Status attend(Step& step, Rows hidden, Rows qkv, Rows out) const;
   void warm(Step& step, Rows queries) const;
   Status feed_forward(Step& step, Rows rows) const;  // likewise
 

@@ -6,6 +6,7 @@
 #include "core/base/process.h"
 #include "learn/data/pairs.h"
 #include "learn/form/form.h"
+#include "learn/grad/kv_gate.h"
 #include "learn/tune/recipe.h"
 #include "learn/tune/rewrite.h"
 #include "run/model/arch/family.h"
@@ -75,6 +76,7 @@ struct Pupil {
   Parts parts;
   std::unique_ptr<AdapterSource> source;
   std::unique_ptr<FullSource> full;
+  std::unique_ptr<GateSource> gate;  // of KV: neither the model nor what it says changes
   std::unique_ptr<Network> network;
 
   int64_t base_bytes() const { return model != nullptr ? model->weights().resident_bytes() : 0; }
@@ -84,16 +86,31 @@ struct Pupil {
   }
 };
 
+bool learns_gate(const Options& options) {
+  return options.lesson.recipe.form.starts_with("gate");
+}
+
+Result<LeafSource*> source_of(const Options& options, Pupil& pupil) {
+  const std::string& form = options.lesson.recipe.form;
+  if (learns_gate(options)) {
+    const KvGateSpec spec = TRY(read_kv_gate(TRY(parse_spec(form))).with("recipe gate"));
+    pupil.gate = std::make_unique<GateSource>(pupil.model->weights(), spec, pupil.parts);
+    return pupil.gate.get();
+  }
+  pupil.source = std::make_unique<AdapterSource>(
+      pupil.model->weights(), TRY(forms().make(form)),
+      options.on.empty() ? std::vector<std::string>{"blk.*.*"} : options.on, pupil.parts);
+  return pupil.source.get();
+}
+
 Result<std::unique_ptr<Pupil>> pupil(const Options& options, Ledger& ledger, int64_t stream_bytes) {
   auto made = std::make_unique<Pupil>();
   made->model = stream_bytes < 0 ? TRY(open_model(posix_env(), options.model, ledger))
                                  : TRY(open_streamed_model(posix_env(), options.model, ledger, stream_bytes));
   const auto mapping = TRY(posix_env().map(options.model));
   const Gguf gguf = TRY(Gguf::parse(mapping->bytes()));
-  made->source = std::make_unique<AdapterSource>(
-      made->model->weights(), TRY(forms().make(options.lesson.recipe.form)),
-      options.on.empty() ? std::vector<std::string>{"blk.*.*"} : options.on, made->parts);
-  made->network = TRY(Network::make(TRY(read_decoder_spec(gguf)), *made->source));
+  LeafSource* source = TRY(source_of(options, *made));
+  made->network = TRY(Network::make(TRY(read_decoder_spec(gguf)), *source));
   if (made->parts.size() == 0)
     return Status(Code::invalid, "no weight of the model has a role that --on names");
   if (made->model->tokenizer() == nullptr) return Status(Code::invalid, options.model + " has no tokenizer");
@@ -181,6 +198,7 @@ Result<std::unique_ptr<Batches>> batches_of(const Feed& examples, const LessonOp
 // The values that the form begins with, and its own loss. A lesson that goes on begins so too: what is held
 // is in no checkpoint.
 Status begin_form(Pupil& pupil, Lesson& lesson, const Batches& batches, Ledger& ledger) {
+  if (pupil.gate != nullptr) return pupil.gate->begin(), Status();
   const AdapterSource& source = *pupil.source;
   TRY(source.form().begin(
       {.weights = source.weights(),
@@ -226,6 +244,15 @@ void say(const Examples& examples, const Pupil& pupil, Console& console) {
 
 Status put(const Options& options, const Pupil& pupil, Ledger& ledger, Json& json) {
   const Product& product = options.product;
+  if (pupil.gate != nullptr) {
+    const KvGateSpec& spec = pupil.gate->spec();
+    Json gate = Json::object();
+    gate.set("keep", double(spec.keep)).set("stays", pupil.gate->share());
+    gate.set("near", int64_t(spec.near)).set("sinks", int64_t(spec.sinks));
+    json.set("gate", std::move(gate));
+    return put_product(product, adapter_of(pupil.parts, *pupil.model, "gate", 1, json), *pupil.model, ledger,
+                       json);
+  }
   if (pupil.full == nullptr) {
     Learnt learnt;
     TRY(pupil.source->form().finish(pupil.source->weights(), pupil.parts, ledger, learnt));
@@ -265,6 +292,8 @@ void tell(const Options& options, const Json& json, Console& console) {
               << (json["held_out"].as_int() > 0 ? "on what was held out " : "")
               << json["loss_before"].as_double() << " before, " << json["loss_after"].as_double()
               << " after; peak " << format_bytes(peak_resident_bytes()) << "\n";
+  if (const Json& stays = json["gate"]["stays"]; stays.is_number())
+    console.out << "Of the tokens " << 100 * stays.as_double() << " % stay\n";
   if (const Json& epsilon = json["privacy"]["epsilon"]; epsilon.is_number()) {
     console.out << "Private: epsilon " << epsilon.as_double() << " at delta "
                 << json["privacy"]["delta"].as_double() << "\n";
@@ -343,6 +372,16 @@ Result<std::unique_ptr<Pupil>> fitting_pupil(const Options& options, int32_t row
   return pupil(options, ledger, std::min(room, whole));
 }
 
+// What a gate is not.
+Status check_gate(const Options& options) {
+  if (!learns_gate(options)) return {};
+  if (!options.product.cube.empty() || options.product.peft || !options.on.empty())
+    return Status(Code::invalid,
+                  "a gate is a file that --kv reads, no adapter: -o FILE.gguf, no --peft or --on");
+  if (options.lesson.plan.gradient.empty()) return {};
+  return Status(Code::invalid, "a gate learns by whole gradients, not by " + options.lesson.plan.gradient);
+}
+
 }  // namespace
 
 Result<int> run_learn(Args& args, Console& console) {
@@ -356,6 +395,7 @@ Result<int> run_learn(Args& args, Console& console) {
     return Status(Code::invalid,
                   "--on and --peft are of adapters, and recipe " + lesson.recipe.name + " is none");
   }
+  TRY(check_gate(options));
   if (lesson.threads == 0) lesson.threads = std::max(1, int(std::thread::hardware_concurrency()));
   if (lesson.budget_bytes == 0) lesson.budget_bytes = machine_bytes() / 2;
   Ledger ledger(lesson.budget_bytes - kFloor, kFloor);
