@@ -266,6 +266,7 @@ const Case kCases[] = {
     {"llama_tied", {.architecture = "llama", .tied = true}},
     {"llama_window",
      {.architecture = "llama", .more = {{"attention.sliding_window", reference::count_value(6)}}}},
+    {"llama_relu", {.architecture = "llama", .more = {{"hidden_activation", reference::text_value("relu")}}}},
     {"qwen2", {.architecture = "qwen2", .biases = true}},
     {"qwen3", {.architecture = "qwen3", .key_dim = 12, .value_dim = 12}},
 };
