@@ -87,6 +87,22 @@ TEST_F(LearningProgram, a_model_from_nothing_knows_its_text_and_an_adapter_chang
   EXPECT_NE(refused.err.find("another model"), std::string::npos) << refused.err;
 }
 
+TEST_F(LearningProgram, a_relu_model_is_learnt_goes_on_as_one_and_has_neurons_apart) {
+  ASSERT_EQ(run(pretrain("m.gguf", {"--activation", "relu"})).exit_code, 0);
+  const Gguf gguf = Gguf::parse(std::as_bytes(std::span(bytes_of(folder / "m.gguf")))).value();
+  EXPECT_EQ(*gguf.string("llama.hidden_activation"), "relu");
+  const std::string said = complete({"--prompt", "The miller of Ashford keeps"});
+  EXPECT_NE(said.find(" the river gate"), std::string::npos) << said;
+  const Child::End other = run(pretrain("m.gguf", {"--steps", "70"}));
+  EXPECT_NE(other.exit_code, 0);
+  EXPECT_NE(other.err.find("was begun with --activation relu"), std::string::npos) << other.err;
+  const Child::End unknown = run(pretrain("n.gguf", {"--activation", "swish9"}));
+  EXPECT_NE(unknown.err.find("'swish9'; there are"), std::string::npos) << unknown.err;
+  const Child::End apart = run({"neurons", "--model", folder / "m.gguf"});
+  EXPECT_EQ(apart.exit_code, 0) << apart.err;
+  EXPECT_TRUE(std::filesystem::exists(folder / "m.gguf.neurons"));
+}
+
 TEST_F(LearningProgram,
        what_is_remembered_is_learnt_into_a_cube_that_attaches_exports_merges_and_is_forgotten) {
   ASSERT_EQ(run(pretrain("m.gguf")).exit_code, 0);

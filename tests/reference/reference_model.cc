@@ -251,6 +251,8 @@ Table Model::attention(const Table& x, int layer) const {
 
 double Model::activate(double x) const {
   if (is("nemotron arcee")) return x > 0 ? x * x : 0;
+  if (const auto named = texts_.find("hidden_activation"); named != texts_.end() && named->second == "relu")
+    return std::max(0.0, x);
   if (is("falcon gptneox")) return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
   if (is("gemma gemma2 gemma3 gpt2 starcoder starcoder2 codeshell phi2")) {
     return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));

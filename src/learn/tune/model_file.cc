@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "run/model/arch/family.h"
+
 namespace varve {
 
 Result<DecoderSpec> fresh_spec(const FreshShape& shape) {
@@ -26,6 +28,7 @@ Result<DecoderSpec> fresh_spec(const FreshShape& shape) {
                    .context = shape.context,
                    .layers = std::vector<LayerSpec>(size_t(shape.layers))};
   spec.attention_scale = 1 / std::sqrt(float(dim));
+  spec.activation = shape.activation;
   spec.rope = {.kind = RopeKind::adjacent, .dim = dim, .base = shape.rope_base};
   return spec;
 }
@@ -43,6 +46,8 @@ Status write_model(const FreshShape& shape, const Parts& parts, const Codec& cod
   writer.set("llama.attention.layer_norm_rms_epsilon", DecoderSpec{}.epsilon);
   writer.set("llama.rope.dimension_count", uint32_t(shape.width / shape.heads));
   writer.set("llama.rope.freq_base", shape.rope_base);
+  if (shape.activation != FreshShape().activation)
+    writer.set("llama.hidden_activation", std::string(arch::name_of(shape.activation)));
   int64_t bytes = 0;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].rows > 1 && parts[i].cols % int32_t(codec.block_values()) != 0) {

@@ -149,6 +149,7 @@ constexpr std::string_view kPretrain =
     "  --vocabulary N     tokens, learnt from the text; default 8192\n"
     "  --type FORMAT      of the matrices in the file; default bf16\n"
     "  --words NAME       how text is cut into words before tokens are learnt; default qwen2\n"
+    "  --activation NAME  of the network's gate: silu, relu, gelu or gelu_pytorch_tanh; default silu\n"
     "  --untied           the head has weights of its own\n"
     "  --name NAME        of the model\n"
     "  --temperature T    the file says that it is best sampled so\n"

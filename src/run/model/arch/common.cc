@@ -109,7 +109,26 @@ Status experts(const HyperParameters& from, DecoderSpec& spec) {
   return {};
 }
 
+constexpr std::pair<std::string_view, Activation> kActivationNames[] = {
+    {"silu", Activation::silu},
+    {"relu", Activation::relu},
+    {"gelu", Activation::gelu_erf},
+    {"gelu_pytorch_tanh", Activation::gelu_tanh}};
+
 }  // namespace
+
+Result<Activation> activation_named(std::string_view name) {
+  for (const auto& [own, kind] : kActivationNames)
+    if (name == own) return kind;
+  return Status(Code::unsupported,
+                "'" + std::string(name.substr(0, 64)) + "'; there are gelu, gelu_pytorch_tanh, relu, silu");
+}
+
+std::string_view name_of(Activation kind) {
+  for (const auto& [name, own] : kActivationNames)
+    if (kind == own) return name;
+  CHECK(false, "an activation without a name");
+}
 
 Result<DecoderSpec> common(const HyperParameters& from, DecoderSpec spec) {
   TRY(sizes(from, spec));
@@ -128,12 +147,10 @@ Result<float> scale_or(const HyperParameters& from, std::string_view key, float 
 Result<Activation> activation_or(const HyperParameters& from, Activation absent) {
   const std::string name = TRY(from.text_or("hidden_activation", ""));
   if (name.empty()) return absent;
-  if (name == "silu") return Activation::silu;
-  if (name == "relu") return Activation::relu;
-  if (name == "gelu") return Activation::gelu_erf;
-  if (name == "gelu_pytorch_tanh") return Activation::gelu_tanh;
-  return Status(Code::unsupported, from.prefix() + ".hidden_activation '" + name.substr(0, 64) +
-                                       "'; there are gelu, gelu_pytorch_tanh, relu, silu");
+  auto named = activation_named(name);
+  if (named.ok()) return named;
+  return Status(named.code(),
+                from.prefix() + ".hidden_activation " + std::string(std::move(named).status().message()));
 }
 
 Status leading_dense(const HyperParameters& from, DecoderSpec& spec) {

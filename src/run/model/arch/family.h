@@ -32,6 +32,9 @@ DecoderSpec encoder();
 Status encoder_tables(const HyperParameters& from, DecoderSpec& spec);
 // A factor; 0 in a file means "not set".
 Result<float> scale_or(const HyperParameters& from, std::string_view key, float absent);
+// By the names that files have for it; unsupported: lists the known.
+Result<Activation> activation_named(std::string_view name);
+std::string_view name_of(Activation kind);
 // "hidden_activation" of a file, where its family has more than one.
 Result<Activation> activation_or(const HyperParameters& from, Activation absent);
 // The first layers have one network, as many as the file says.

@@ -12,6 +12,7 @@
 #include "learn/data/vocabulary_text.h"
 #include "learn/data/world_batches.h"
 #include "learn/tune/model_file.h"
+#include "run/model/arch/family.h"
 #include "serve/cli/builtin.h"
 #include "serve/cli/learn/lesson.h"
 #include "serve/home/settings.h"
@@ -20,6 +21,7 @@ namespace varve {
 namespace {
 
 constexpr int64_t kMostText = int64_t(8) << 30;
+constexpr const char* kActivation = "llama.hidden_activation";
 constexpr int64_t kFloor = 24 << 20;  // of the process beside the ledger
 constexpr uint64_t kVocabularyItems = 20000;
 constexpr int32_t kHeldOut = 64;  // one window in so many is not learnt from, at the end of the text
@@ -53,6 +55,9 @@ Result<Options> read_options(Args& args) {
   TRY(args.number<int32_t>("--kv-heads", shape.kv_heads, 1, 1024));
   TRY(args.number<int32_t>("--vocabulary", shape.vocabulary, 259, 1 << 20));
   TRY(args.number<float>("--rope-base", shape.rope_base, 2, 1e9f));
+  if (auto name = TRY(args.value("--activation"))) {
+    shape.activation = TRY(arch::activation_named(*name).with("--activation"));
+  }
   shape.context = options.lesson.length;
   TRY(args.number<int32_t>("--context", shape.context, options.lesson.length, 1 << 20));
   TRY(args.number<float>("--context-weight", options.context_weight, 0, 1));
@@ -113,6 +118,7 @@ Status make_vocabulary(const Options& options, const Texts& texts, const std::st
     if (!options.lesson.json) console.out << "learning " << shape.vocabulary << " tokens" << std::endl;
     set_tokenizer(TRY(train_bpe(texts(), shape, ledger)), writer);
   }
+  writer.set(kActivation, std::string(arch::name_of(options.shape.activation)));
   return writer.write(posix_env(), path);
 }
 
@@ -127,6 +133,12 @@ Result<Speech> speech(const Options& options, const Texts& texts, Ledger& ledger
   if (tokenizer->size() != options.shape.vocabulary) {
     return Status(Code::conflict, path + " has " + std::to_string(tokenizer->size()) +
                                       " tokens: begin anew with --fresh, or ask for as many");
+  }
+  const std::string own(arch::name_of(options.shape.activation));
+  const std::string began = gguf.find(kActivation) == nullptr ? "silu" : TRY(gguf.string(kActivation));
+  if (began != own) {
+    return Status(Code::conflict, path + " was begun with --activation " + began +
+                                      ": begin anew with --fresh, or go on with the same");
   }
   return Speech{std::move(gguf), std::move(tokenizer)};
 }
