@@ -53,6 +53,8 @@ Result<Options> read_options(Args& args) {
   TRY(args.number<int32_t>("--kv-heads", shape.kv_heads, 1, 1024));
   TRY(args.number<int32_t>("--vocabulary", shape.vocabulary, 259, 1 << 20));
   TRY(args.number<float>("--rope-base", shape.rope_base, 2, 1e9f));
+  TRY(args.number<int32_t>("--experts", shape.experts, 0, 1024));
+  TRY(args.number<int32_t>("--used", shape.used, 1, 1024));
   shape.context = options.lesson.length;
   TRY(args.number<int32_t>("--context", shape.context, options.lesson.length, 1 << 20));
   TRY(args.number<float>("--context-weight", options.context_weight, 0, 1));
