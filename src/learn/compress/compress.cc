@@ -4,21 +4,12 @@
 #include <atomic>
 
 #include "core/base/hash.h"
+#include "learn/compress/allot/search.h"
 #include "learn/compress/calibration.h"
-#include "learn/compress/choose.h"
 #include "learn/compress/compressed_file.h"
-#include "run/model/open_streamed.h"
 
 namespace varve {
 namespace {
-
-constexpr int64_t kPiece = int64_t(4) << 20;  // bytes of f32 rows that are rounded at a time
-constexpr int64_t kRowsAtOnce = 8;            // of one thread
-
-Result<std::shared_ptr<const Model>> open_somehow(Env& env, const std::string& path, Ledger& ledger) {
-  const int64_t left = ledger.limit() - ledger.used(), size = TRY(TRY(env.open(path, Open::read))->size());
-  return size < left / 3 ? open_model(env, path, ledger) : open_streamed_model(env, path, ledger, left / 4);
-}
 
 class Work {
  public:
@@ -47,7 +38,6 @@ class Work {
     fill_report();
     if (options_.plan_only) return std::move(report_);
     TRY(product_->begin(*draft_).with("writing " + options_.out));
-    TRY(copy_rest());
     TRY(write_weights());
     for (const auto& method : draft_->methods()) TRY(method->finish(*draft_, *product_, ledger_));
     TRY(product_->commit());
@@ -117,7 +107,7 @@ class Work {
 
   Status open_reader() {
     if (model_ != nullptr) return {};
-    model_ = TRY(open_somehow(env_, path_, ledger_));
+    model_ = TRY(open_to_read(env_, path_, ledger_));
     text_ =
         TRY(read_calibration(env_, options_.calibrate, *model_, options_.tokens, options_.length, ledger_));
     train_.emplace(TRY(TrainOps::make(threads_, ledger_, TrainOps::Precision::bf16)));
@@ -146,8 +136,13 @@ class Work {
       const int64_t limit = recipe_.target->bytes > 0
                                 ? recipe_.target->bytes
                                 : int64_t(recipe_.target->bits * double(report_.elements) / 8);
-      Chooser chooser{*draft_, product_->work("choice"), model_.get(), &text_, progress_};
-      TRY(chooser.choose(limit, rule()));
+      Chooser chooser{*draft_,   product_->work("choice"), model_.get(), &text_,
+                      progress_, recipe_.target->planes};
+      Choice choice = TRY(chooser.choose(limit, rule()));
+      if (!recipe_.target->search) return {};
+      search_.emplace(FormatSearch::Tools{*draft_, *product_, recipe_.sight, *train_, text_, progress_},
+                      *recipe_.target->search, std::move(choice));
+      TRY(search_->run(std::move(model_)).with("searching"));
     }
     return {};
   }
@@ -167,112 +162,29 @@ class Work {
       report_.bytes += draft_->find(role) == nullptr ? int64_t(values.size()) * 4 : 0;
   }
 
-  // What stays as it is.
-  Status copy_rest() {
-    const auto from = TRY(env_.open(path_, Open::read));
-    std::vector<std::byte> piece;
-    for (size_t i = 0; i < draft_->weights().size(); ++i) {
-      const Weight& weight = draft_->weights()[i];
-      if (weight.rounds || product_->done(i) || draft_->vectors().contains(weight.role())) continue;
-      for (int64_t at = 0; at < weight.from.bytes; at += kPiece) {
-        piece.resize(size_t(std::min(kPiece, weight.from.bytes - at)));
-        TRY(from->read(weight.from.offset + at, piece));
-        TRY(product_->write(i, at, piece));
-      }
-      TRY(product_->finish_weight(i));
-    }
-    return {};
-  }
-
-  std::vector<size_t> to_do() const {
-    std::vector<size_t> some;
-    for (size_t i = 0; i < draft_->weights().size(); ++i) {
-      if (draft_->weights()[i].rounds && !product_->done(i)) some.push_back(i);
-    }
-    return some;
-  }
-
   Status write_weights() {
-    std::vector<size_t> left = to_do();
-    report_.kept = int32_t(report_.weights.size() - left.size());
-    of_ = int64_t(report_.weights.size()), done_ = report_.kept;
-    const SeenByInput none;
-    while (!left.empty()) {
-      std::vector<size_t> now = std::move(left);
-      left.clear();
-      SeenByInput counted;
-      if (recipe_.sight == Sight::gram) counted = TRY(count_products(now, left));
-      for (const size_t i : now) {
-        const Weight& weight = draft_->weights()[i];
-        for (int32_t of = 0; of < weight.from.stack; ++of)
-          TRY(write_matrix(i, of, counted).with("rounding " + weight.role()));
-        TRY(product_->finish_weight(i));
-        progress_("writing", ++done_, of_);
-      }
-    }
-    return {};
-  }
-
-  // The second moments of inputs, of as many weights as there is room for: `now` keeps those, the others go
-  // to `later`. A pass over the text ends with the last layer that is asked about.
-  Result<SeenByInput> count_products(std::vector<size_t>& now, std::vector<size_t>& later) {
-    std::stable_sort(now.begin(), now.end(), [&](size_t a, size_t b) { return layer(a) < layer(b); });
-    Look look{.inputs = {}, .gram = true, .layers = 1};
-    const int64_t room = (ledger_.limit() - ledger_.used()) / 5;  // then a copy, a factor and what they take
-    int64_t bytes = 0;
-    std::vector<size_t> taken;
-    bool full = false;
-    for (const size_t i : now) {
+    std::vector<RoundTask> left;
+    for (size_t i = 0; i < draft_->weights().size(); ++i) {
       const Weight& weight = draft_->weights()[i];
-      const std::string input = draft_->input(weight);
-      const int64_t squares = int64_t(weight.from.cols) * weight.from.cols * 4 * weight.from.stack;
-      if (weight.from.stack > 1 && squares > room) {  // too many experts: their moments must do
-        taken.push_back(i);
-        continue;
-      }
-      if (!input.empty() && !look.inputs.contains(input)) {
-        full = full || (bytes > 0 && bytes + squares > room);
-        for (int32_t of = 0; !full && of < weight.from.stack; ++of)
-          look.inputs.insert(draft_->input(weight, of));
-        if (!full) bytes += squares, look.layers = std::max(look.layers, layer(i) + 1);
-      }
-      (full && !look.inputs.contains(input) && !input.empty() ? later : taken).push_back(i);
+      if (weight.rounds && !product_->done(i)) left.push_back({i, weight.codec});
     }
-    now = std::move(taken);
-    if (look.inputs.empty()) return SeenByInput();
-    if (look.layers > int32_t(draft_->spec().layers.size())) look.layers = 0;
-    return observe(*model_, *train_, text_, look, ledger_,
-                   [&](int64_t done, int64_t of) { progress_("counting products", done, of); });
-  }
-  int32_t layer(size_t i) const {  // the head comes last
-    const std::string& role = draft_->weights()[i].role();
-    return role.starts_with("blk.") ? layer_of(role) : int32_t(draft_->spec().layers.size());
-  }
-
-  Status write_matrix(size_t i, int32_t of_stack, const SeenByInput& counted) {
-    const Weight& weight = draft_->weights()[i];
-    const bool own = counted.contains(draft_->input(weight, of_stack));
-    Seen seen = TRY(own ? draft_->seen(weight, counted, of_stack) : draft_->seen(weight, of_stack));
-    std::unique_ptr<Rounder> rounder;
-    const auto& methods = draft_->methods();
-    for (auto method = methods.rbegin(); rounder == nullptr && method != methods.rend(); ++method)
-      rounder = TRY((*method)->rounder(weight, seen, ops_, ledger_));
-    seen = {};
-    if (rounder == nullptr)
-      rounder = TRY(TRY(compressors().make("rtn"))->rounder(weight, seen, ops_, ledger_));
-    const int64_t row_bytes = weight.codec->bytes_for(weight.cols());
-    Buffer encoded;
-    return draft_->each_of(weight, of_stack, [&](int32_t first, std::span<const float> rows) -> Status {
-      const int64_t count = int64_t(rows.size()) / weight.cols();
-      if (encoded.size() < count * row_bytes)
-        encoded = TRY(Buffer::make(ledger_, Tag::io, count * row_bytes));
-      ops_.parallel((count + kRowsAtOnce - 1) / kRowsAtOnce, [&](int64_t task) {
-        const int64_t row = task * kRowsAtOnce, some = std::min(kRowsAtOnce, count - row);
-        rounder->round(rows.subspan(size_t(row * weight.cols()), size_t(some * weight.cols())),
-                       encoded.bytes().subspan(size_t(row * row_bytes), size_t(some * row_bytes)));
-      });
-      return product_->write(i, first * row_bytes, encoded.bytes().first(size_t(count * row_bytes)));
-    });
+    report_.kept = int32_t(report_.weights.size() - left.size());
+    if (search_) return search_->write();
+    const int64_t of = int64_t(report_.weights.size());
+    int64_t done = report_.kept;
+    std::optional<Reading> reader;
+    if (model_ != nullptr) reader.emplace(Reading{*model_, *train_, text_});
+    const Rounding rounding{*draft_, recipe_.sight, reader ? &*reader : nullptr, false, progress_};
+    return rounding.run(
+        left,
+        [&](size_t task, int64_t at, std::span<const std::byte> bytes) {
+          return product_->write(left[task].weight, at, bytes);
+        },
+        [&](size_t task) -> Status {
+          TRY(product_->finish_weight(left[task].weight));
+          progress_("writing", ++done, of);
+          return {};
+        });
   }
 
   Env& env_;
@@ -288,8 +200,8 @@ class Work {
   std::shared_ptr<const Model> model_;  // when a text is read
   CalibrationText text_;
   std::optional<TrainOps> train_;
+  std::optional<FormatSearch> search_;
   CompressReport report_;
-  int64_t done_ = 0, of_ = 0;
 };
 
 }  // namespace

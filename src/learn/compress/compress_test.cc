@@ -136,7 +136,7 @@ TEST_F(Compress, says_what_is_wrong) {
   says("target=1bpw", "the least that it can be is");
   says("q4_k+experts", "has no stacks of experts");
   says("q4_k+gptq", "needs a text to calibrate by", false);
-  says("target=4bpw:measured=1", "needs a text to measure by", false);
+  says("target=4bpw:measured=1", "need a text to measure by", false);
 }
 
 TEST_F(Compress, refuses_a_result_that_is_there_and_texts_that_say_nothing) {

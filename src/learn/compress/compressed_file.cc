@@ -6,6 +6,10 @@ namespace varve {
 namespace {
 
 constexpr int64_t kMostPlan = int64_t(1) << 24;
+constexpr int64_t kPiece = int64_t(4) << 20;  // bytes that are copied at a time
+// Beside the model itself; without the first of them the others are of no use.
+constexpr const char* kNotes[] = {"plan",     "seen",           "choice", "search",
+                                  "versions", "versions.marks", "marks",  "reshaped"};
 
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));
@@ -55,11 +59,33 @@ Result<std::unique_ptr<CompressedFile>> CompressedFile::open(Env& env, const std
     if (std::equal(before.begin(), before.end(), bytes_of(plan).begin(), bytes_of(plan).end()))
       return product;
   }
-  for (const char* name : {"plan", "seen", "choice", "marks", "reshaped", "model"}) {
-    if (TRY(env.exists(product->work(name)))) TRY(env.remove(product->work(name)));
-  }
+  TRY(product->remove_notes());
+  if (TRY(env.exists(product->work("model")))) TRY(env.remove(product->work("model")));
   TRY(write_file(env, path, bytes_of(plan)));
   return product;
+}
+
+Status CompressedFile::remove_notes() {
+  for (const char* name : kNotes) {
+    if (TRY(env_.exists(work(name)))) TRY(env_.remove(work(name)));
+  }
+  return {};
+}
+
+// What stays as it is.
+Status CompressedFile::copy_rest(const Draft& draft) {
+  const auto from = TRY(env_.open(draft.path(), Open::read));
+  std::vector<std::byte> piece;
+  for (size_t i = 0; i < draft.weights().size(); ++i) {
+    const Weight& weight = draft.weights()[i];
+    if (weight.rounds || draft.vectors().contains(weight.role())) continue;
+    for (int64_t at = 0; at < weight.from.bytes; at += kPiece) {
+      piece.resize(size_t(std::min(kPiece, weight.from.bytes - at)));
+      TRY(from->read(weight.from.offset + at, piece));
+      TRY(write(i, at, piece));
+    }
+  }
+  return {};
 }
 
 Status CompressedFile::begin(const Draft& draft) {
@@ -67,6 +93,7 @@ Status CompressedFile::begin(const Draft& draft) {
   const GgufHead head = TRY(gguf_head(draft.version(), draft.metadata(), tensors));
   int64_t at = int64_t(head.bytes.size());
   std::vector<int64_t> places;
+  tensor_bytes_ = 0, done_.clear();
   for (const GgufTensor& tensor : tensors) {
     places.push_back(at);
     at += (tensor.bytes + head.alignment - 1) / head.alignment * head.alignment;
@@ -95,6 +122,7 @@ Status CompressedFile::begin(const Draft& draft) {
     if (const auto found = draft.vectors().find(role); found != draft.vectors().end())
       TRY(file_->write(places[i], std::as_bytes(std::span(found->second))));
   }
+  TRY(copy_rest(draft));
   TRY(file_->sync());
   if (marks_ == nullptr) {
     TRY(write_file(env_, work("marks"), marks));
@@ -130,9 +158,7 @@ Status CompressedFile::commit() {
   TRY(file_->sync());
   file_.reset(), marks_.reset();
   TRY(env_.rename(work("model"), out_));
-  for (const char* name : {"plan", "seen", "choice", "marks", "reshaped"}) {
-    if (TRY(env_.exists(work(name)))) TRY(env_.remove(work(name)));
-  }
+  TRY(remove_notes());
   lock_.reset();
   TRY(env_.remove(work("lock")));
   return env_.remove(folder_);

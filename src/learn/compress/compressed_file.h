@@ -15,7 +15,8 @@ class CompressedFile {
   std::string work(std::string_view name) const { return folder_ + "/" + std::string(name); }
   const std::string& out() const { return out_; }
 
-  // Once everything is decided: head and vectors. Weights that a former run with the same head has done stay.
+  // Once everything is decided, or to try it: head, vectors, and what is not rounded. Weights that a former
+  // run with the same head has done stay.
   Status begin(const Draft& draft);
   bool done(size_t weight) const { return done_[weight]; }
   Status write(size_t weight, int64_t at, std::span<const std::byte> bytes);  // `at` within the weight
@@ -27,6 +28,8 @@ class CompressedFile {
   Status commit();  // to its place; the folder goes
 
  private:
+  Status remove_notes();
+  Status copy_rest(const Draft& draft);
   CompressedFile(Env& env, std::string out) : env_(env), out_(std::move(out)), folder_(out_ + ".work") {}
   Env& env_;
   std::string out_, folder_;

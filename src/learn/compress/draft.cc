@@ -114,12 +114,13 @@ std::string Draft::input(const Weight& weight, int32_t of_stack) const {
   return "output";
 }
 
-Result<Seen> Draft::seen(const Weight& weight, const SeenByInput& counted, int32_t of_stack) const {
+Result<Seen> Draft::seen(const Weight& weight, const SeenByInput& counted, int32_t of_stack,
+                         bool changed) const {
   Seen seen;
   const auto found = counted.find(input(weight, of_stack));
   if (found == counted.end() || found->second.rows == 0) return seen;
   const Seen& whole = found->second;
-  std::vector<int32_t> kept = weight.kept_cols;
+  std::vector<int32_t> kept = changed ? std::vector<int32_t>() : weight.kept_cols;
   if (kept.empty()) kept.resize(whole.square.size()), std::iota(kept.begin(), kept.end(), 0);
   seen.rows = whole.rows;
   for (const int32_t col : kept) {
@@ -134,7 +135,7 @@ Result<Seen> Draft::seen(const Weight& weight, const SeenByInput& counted, int32
       for (size_t j = 0; j < n; ++j) seen.gram_values()[i * n + j] = from[size_t(kept[j])];
     }
   }
-  for (const auto& method : methods_) method->change(weight, seen);
+  for (size_t i = 0; !changed && i < methods_.size(); ++i) methods_[i]->change(weight, seen);
   return seen;
 }
 

@@ -50,11 +50,12 @@ class Draft {
   const std::vector<Companion>& companions() const { return companions_; }
 
   // What calibration saw of the input of a weight, as the methods so far changed it. The gram is copied too
-  // where `counted` has one.
+  // where `counted` has one. changed: `counted` saw the inputs as the methods change them.
   Result<Seen> seen(const Weight& weight, int32_t of_stack = 0) const {
     return seen(weight, calibration_, of_stack);
   }
-  Result<Seen> seen(const Weight& weight, const SeenByInput& counted, int32_t of_stack = 0) const;
+  Result<Seen> seen(const Weight& weight, const SeenByInput& counted, int32_t of_stack = 0,
+                    bool changed = false) const;
   void calibrate(SeenByInput seen) { calibration_ = std::move(seen); }
   bool calibrated() const { return !calibration_.empty(); }
   // Under which its input is counted; empty: it is not. Each matrix of a stack has its own.

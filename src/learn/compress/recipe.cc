@@ -11,17 +11,33 @@ Status bad_target(std::string_view text) {
                                    " is neither bits a weight, as 4.5bpw, nor a size, as 120MiB or 80000B");
 }
 
-// measured=1 or 0, or by=correlation.
+// measured=1 or 0, or by=correlation, or by=search with its own options.
 Status read_rule(Spec spec, CompressTarget& target) {
   if (const auto by = spec.options.extract("by")) {
-    if (by.mapped() != "correlation")
-      return Status(Code::invalid, "a target is by=correlation, or measured=1 or 0, not by=" + by.mapped());
-    target.rule = LossRule::correlation;
+    if (by.mapped() == "correlation") {
+      target.rule = LossRule::correlation;
+    } else if (by.mapped() == "search") {
+      target.rule = LossRule::measured, target.search.emplace();
+    } else {
+      return Status(Code::invalid,
+                    "a target is by=correlation, by=search, or measured=1 or 0, not by=" + by.mapped());
+    }
   }
-  int measured = -1;
-  TRY(OptionReader(spec).read("measured", measured, 0, 1).done());
+  int measured = -1, planes = 0;
+  OptionReader reader(spec);
+  reader.read("measured", measured, 0, 1).read("planes", planes, 0, 1);
+  if (target.search) {
+    SearchOptions& search = *target.search;
+    reader.read("rounds", search.rounds, 1, 100)
+        .read("generations", search.generations, 1, 100000)
+        .read("children", search.children, 1, 1000)
+        .read("tokens", search.tokens, int64_t(64), int64_t(1) << 40)
+        .read("seed", search.seed, uint64_t(0), uint64_t(1) << 62);
+  }
+  TRY(reader.done());
+  target.planes = planes == 1;
   if (measured >= 0 && target.rule)
-    return Status(Code::invalid, "one of by=correlation and measured=" + std::to_string(measured));
+    return Status(Code::invalid, "one of by=... and measured=" + std::to_string(measured));
   if (measured >= 0) target.rule = measured == 1 ? LossRule::measured : LossRule::error;
   return {};
 }

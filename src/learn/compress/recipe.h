@@ -11,10 +11,17 @@ namespace varve {
 // What a format is said to lose of a weight: by what it does to the model's answers, to the weight's
 // products, or to the correlation of each output with what it was.
 enum class LossRule : uint8_t { measured, error, correlation };
+struct SearchOptions {  // of by=search, which begins where `measured` ends
+  int32_t rounds = 3, generations = 16, children = 8;
+  int64_t tokens = 2048;  // that a child is judged by at most
+  uint64_t seed = 0;
+};
 struct CompressTarget {
   double bits = 0;               // a weight, of the original's count; or
   int64_t bytes = 0;             // of all tensors
   std::optional<LossRule> rule;  // unset: measured where there is a text, else error
+  std::optional<SearchOptions> search;
+  bool planes = false;  // formats that GGUF does not have may be chosen
 };
 struct CompressRecipe {
   std::string text;

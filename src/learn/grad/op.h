@@ -35,11 +35,23 @@ struct AttendOp {
 struct GateOp {
   Activation kind;
 };
+struct ExpertsOp {  // a mixture: `used` of them for each row
+  Slot in, out, residual;
+  Activation kind;
+  int32_t used = 0;
+  std::unique_ptr<Leaf> router;
+  Vector balance;  // of the choice alone; may be absent
+  struct One {
+    std::unique_ptr<Leaf> gate, up, down;
+  };
+  std::vector<One> experts;
+};
 
 std::unique_ptr<Op> make_op(NormOp op);
 std::unique_ptr<Op> make_op(LinearOp op);
 std::unique_ptr<Op> make_op(HeadsOp op);
 std::unique_ptr<Op> make_op(AttendOp op);
 std::unique_ptr<Op> make_op(GateOp op);
+std::unique_ptr<Op> make_op(ExpertsOp op);
 
 }  // namespace varve

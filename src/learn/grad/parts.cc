@@ -75,7 +75,7 @@ const Part* Parts::find(std::string_view role) const {
 
 bool FullSource::has(std::string_view role) const {
   if (from_ != nullptr) return from_->find(role) != kNoWeight;
-  return role == "output" && !tied_;
+  return (role == "output" && !tied_) || role.ends_with(".exp_probs_b.bias");
 }
 
 Result<Part*> FullSource::part(std::string_view role, int32_t rows, int32_t cols) {

@@ -88,6 +88,32 @@ struct Builder {
     ops.push_back(make_op(GateOp{spec.activation}));
     return linear({"ffn_down", Slot::act, Slot::y, spec.width, spec.hidden, Slot::mid});
   }
+  Result<std::unique_ptr<Leaf>> matrix(const std::string& role, int32_t rows, int32_t cols) {
+    return source.leaf(at + role, rows, cols);
+  }
+  Status mixture() {
+    for (const char* made : {"ffn_up_exps", "ffn_up.0"}) {
+      if (source.has(at + made))
+        return Status(Code::unsupported, "a mixture of experts learns from nothing only (varve pretrain): " +
+                                             at + made + " cannot learn");
+    }
+    const int32_t width = spec.width, hidden = spec.experts.hidden;
+    ExpertsOp op{.in = Slot::h2, .out = Slot::y, .residual = Slot::mid, .kind = spec.activation};
+    op.used = spec.experts.used;
+    TRY(norm(spec.ffn_norm, Slot::mid, Slot::h2));
+    op.router = TRY(matrix("ffn_gate_inp", spec.experts.count, width));
+    if (source.has(at + "exp_probs_b.bias"))
+      op.balance = TRY(source.vector(at + "exp_probs_b.bias", spec.experts.count));
+    for (int32_t i = 0; i < spec.experts.count; ++i) {
+      const std::string number = "." + std::to_string(i);
+      ExpertsOp::One& one = op.experts.emplace_back();
+      one.gate = TRY(matrix("ffn_gate" + number, hidden, width));
+      one.up = TRY(matrix("ffn_up" + number, hidden, width));
+      one.down = TRY(matrix("ffn_down" + number, width, hidden));
+    }
+    ops.push_back(make_op(std::move(op)));
+    return {};
+  }
 };
 
 std::array<int32_t, kSlots> widths_of(const DecoderSpec& spec, bool gated) {
@@ -103,8 +129,16 @@ std::array<int32_t, kSlots> widths_of(const DecoderSpec& spec, bool gated) {
   if (spec.qk_norm == QkNorm::head) set({Slot::q0}, spec.query_width()), set({Slot::k0}, spec.key_width());
   set({Slot::o}, spec.output_width());
   set({Slot::sums}, spec.heads);
-  set({Slot::gate, Slot::up, Slot::act}, spec.hidden);
+  if (spec.experts.count == 0) set({Slot::gate, Slot::up, Slot::act}, spec.hidden);
   return widths;
+}
+
+// Every layer a mixture whose chosen weights sum to one, without an expert that all rows pass.
+bool is_plain(const DecoderSpec& spec) {
+  const ExpertSpec& experts = spec.experts;
+  return experts.gate == RouterGate::softmax && experts.normalise && experts.scale == 1 &&
+         experts.shared_hidden == 0 &&
+         std::all_of(spec.layers.begin(), spec.layers.end(), [](auto& layer) { return layer.experts; });
 }
 
 }  // namespace
@@ -124,7 +158,7 @@ Status check_trainable(const DecoderSpec& spec) {
       {spec.qkv_clamp > 0 || spec.attention_soft_cap > 0 || spec.logit_soft_cap > 0, "its caps"},
       {spec.temperature_scale > 0 || spec.learned_positions, "its positions"},
       {!spec.rope.factors.empty() || !spec.rope_local.factors.empty(), "its rotation's factors"},
-      {spec.experts.count > 0, "experts"},
+      {spec.experts.count > 0 && !is_plain(spec), "its kind of experts"},
       {!spec.gated || spec.fused_gate || spec.squared, "its network's gate"},
       {spec.residual_scale != 1, "its scaled residuals"},
       {spec.key_dim > kMaxTrainHeadDim || spec.value_dim > kMaxTrainHeadDim, "heads as wide as these"}};
@@ -145,7 +179,7 @@ Result<Score> Score::make(const DecoderSpec& spec, int32_t layer, LeafSource& so
                   "a model of family " + spec.family + " cannot learn yet: fused projections");
   }
   TRY(builder.attention(spec.layers[size_t(layer)]));
-  TRY(builder.network());
+  TRY(spec.experts.count > 0 ? builder.mixture() : builder.network());
   return score;
 }
 

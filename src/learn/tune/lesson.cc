@@ -262,7 +262,7 @@ Result<double> Lesson::evaluate(const Batches& batches, int32_t count) {
 void draw_values(Parts& parts, int32_t layers, uint64_t seed) {
   for (size_t i = 0; i < parts.size(); ++i) {
     Part& part = parts[i];
-    const bool residual = part.role.ends_with("attn_output") || part.role.ends_with("ffn_down");
+    const bool residual = part.role.ends_with("attn_output") || part.role.find("ffn_down") != part.role.npos;
     const double size = 0.02 / (residual ? std::sqrt(2.0 * layers) : 1);
     const RngKey key{seed, i, Site::init};
     for (size_t j = 0; j < part.value.size(); ++j) {

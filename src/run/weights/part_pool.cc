@@ -125,7 +125,7 @@ bool PartPool::may_stay(int32_t part, std::vector<std::shared_ptr<const Buffer>>
   for (bool cleared = false; routed_bytes_ + bytes > routed_room_;) {
     const auto leaves = std::find_if(routed_.begin(), routed_.end(), [&](int32_t one) {
       const Place& other = places_[size_t(one)];
-      return !other.marked && other.stays.use_count() == 1;
+      return (!other.marked || leaving_ == Leaving::oldest) && other.stays.use_count() == 1;
     });
     if (leaves != routed_.end()) {
       gone.push_back(drop(*leaves));
@@ -145,6 +145,11 @@ void PartPool::keep(int64_t bytes) {
   rank();
   gone = leave();
   work_.notify_all();
+}
+
+void PartPool::route_by(Leaving leaving, bool ahead) {
+  std::lock_guard lock(mutex_);
+  leaving_ = leaving, ahead_ = ahead;
 }
 
 std::vector<std::shared_ptr<const Buffer>> PartPool::leave() {
@@ -214,6 +219,8 @@ Result<PartPool::Taken> PartPool::take(int32_t part) {
   };
   if (place.turn < 0 && !parts_[size_t(part)].passes) {
     place.marked = true;
+    const auto own = std::find(routed_.begin(), routed_.end(), part);
+    if (leaving_ == Leaving::oldest && own != routed_.end()) std::rotate(own, own + 1, routed_.end());
     counts_.routed_foreseen += std::exchange(place.expected, false);
     ++counts_.routed, counts_.routed_there += there();
   }
@@ -237,6 +244,7 @@ Result<PartPool::Taken> PartPool::take(int32_t part) {
 
 void PartPool::expect(std::vector<int32_t> parts) {
   std::lock_guard lock(mutex_);
+  if (!ahead_) return;
   for (const int32_t part : expected_[0]) places_[size_t(part)].expected = false;
   expected_[0] = std::exchange(expected_[1], {});
   for (const int32_t part : parts) {

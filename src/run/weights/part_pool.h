@@ -74,6 +74,7 @@ class PartPool : private Shrinker {
   int64_t row_room() const;                                    // bytes of rows that may stay
 
   void keep(int64_t bytes);
+  void route_by(Leaving leaving, bool ahead);
   int64_t keeps() const;  // bytes of those in the order that stay by now, or will when they are read
   bool keeps(int32_t part) const;
   StreamCounts counts() const;
@@ -153,6 +154,8 @@ class PartPool : private Shrinker {
   std::array<std::vector<int32_t>, 2> expected_;  // of the last call but one, of the last
   std::vector<int32_t> routed_;                   // outside of the order, that stay; the oldest first
   int64_t routed_bytes_ = 0, routed_room_ = 0;
+  Leaving leaving_ = Leaving::unmarked;
+  bool ahead_ = true;
   int32_t at_ = 0;  // the turn that comes next
   int64_t keep_ = 0;
   int32_t keep_rank_ = 0;

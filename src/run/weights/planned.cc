@@ -101,6 +101,7 @@ class PlannedWeights : public WeightStore, public Streaming, public Neurons {
   StreamPlan plan() const override;
   StreamCounts counts() const override { return pool_->counts(); }
   void keep(int64_t bytes) override { pool_->keep(bytes); }
+  void route_by(Leaving leaving, bool ahead) override { pool_->route_by(leaving, ahead); }
 
  private:
   struct Cut {                                    // of an entry

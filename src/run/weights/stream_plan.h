@@ -67,6 +67,10 @@ struct StreamPlan {
   }
 };
 
+// Which parts of experts leave first: those that were not taken, nor expected, since all were last forgotten
+// (marking), or those that were taken longest ago.
+enum class Leaving : uint8_t { unmarked, oldest };
+
 class Streaming {  // the side of a WeightStore that streams by a plan
  public:
   virtual ~Streaming() = default;
@@ -75,6 +79,9 @@ class Streaming {  // the side of a WeightStore that streams by a plan
   // So many bytes of matrices stay from now on: those beyond leave at once, those that may come do so as they
   // are read next. Never a wrong byte, whatever runs meanwhile.
   virtual void keep(int64_t bytes) = 0;
+  // For measurements: how experts stay from now on, and whether those that are expected are read ahead. As it
+  // is, the first rule, and they are.
+  virtual void route_by(Leaving, bool /*ahead*/) {}
 };
 
 }  // namespace varve

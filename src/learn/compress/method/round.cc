@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include "learn/compress/allocate.h"
+#include "learn/compress/allot/allocate.h"
 
 namespace varve {
 namespace {

@@ -58,6 +58,8 @@ Result<Options> read_options(Args& args) {
   if (auto name = TRY(args.value("--activation"))) {
     shape.activation = TRY(arch::activation_named(*name).with("--activation"));
   }
+  TRY(args.number<int32_t>("--experts", shape.experts, 0, 1024));
+  TRY(args.number<int32_t>("--used", shape.used, 1, 1024));
   shape.context = options.lesson.length;
   TRY(args.number<int32_t>("--context", shape.context, options.lesson.length, 1 << 20));
   TRY(args.number<float>("--context-weight", options.context_weight, 0, 1));

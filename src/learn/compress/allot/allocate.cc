@@ -1,4 +1,4 @@
-#include "learn/compress/allocate.h"
+#include "learn/compress/allot/allocate.h"
 
 #include <algorithm>
 #include <limits>
@@ -13,8 +13,9 @@ double gain(const Option& from, const Option& to) {  // per byte
   return (from.loss - to.loss) / double(to.bytes - from.bytes);
 }
 
-// Indices of options on the lower convex hull, by growing bytes and falling loss.
-std::vector<size_t> hull(const std::vector<Option>& options) {
+}  // namespace
+
+std::vector<size_t> efficient(std::span<const Option> options) {
   std::vector<size_t> order(options.size()), found;
   std::iota(order.begin(), order.end(), size_t(0));
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
@@ -31,8 +32,6 @@ std::vector<size_t> hull(const std::vector<Option>& options) {
   return found;
 }
 
-}  // namespace
-
 Result<std::vector<size_t>> allocate(std::span<const std::vector<Option>> items, int64_t limit) {
   struct Item {
     std::vector<size_t> steps;
@@ -42,7 +41,7 @@ Result<std::vector<size_t>> allocate(std::span<const std::vector<Option>> items,
   int64_t bytes = 0;
   for (const auto& options : items) {
     CHECK(!options.empty(), "an option of each");
-    all.push_back({hull(options)});
+    all.push_back({efficient(options)});
     bytes += options[all.back().steps[0]].bytes;
   }
   if (bytes > limit) {

@@ -1,12 +1,13 @@
-#include "learn/compress/choose.h"
+#include "learn/compress/allot/choose.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "core/format/json.h"
-#include "learn/compress/allocate.h"
+#include "learn/compress/allot/allocate.h"
+#include "learn/compress/allot/correlated.h"
+#include "learn/compress/allot/formats.h"
 #include "learn/compress/answers.h"
-#include "learn/compress/correlated.h"
 
 namespace varve {
 namespace {
@@ -23,28 +24,12 @@ struct Errors {  // of one weight, by format
 Result<Errors> errors_of(const Draft& draft, const Weight& weight, std::span<const Codec* const> formats) {
   Errors errors;
   errors.of.resize(formats.size());
-  const auto cols = size_t(weight.cols());
-  const int32_t rows_each = weight.rows() / weight.from.stack;
-  std::vector<float> importance;
-  const auto weighed = [&](size_t i, double value) { return double(importance[i % cols]) * value * value; };
-  TRY(draft.each(weight, [&](int32_t first, std::span<const float> rows) -> Status {
-    if (first % rows_each == 0) {  // another matrix of the stack
-      const Seen seen = TRY(draft.seen(weight, first / rows_each));
-      importance = seen.rows > 0 ? seen.square : std::vector<float>(cols, 1.f);
+  TRY(each_rounded(draft, weight, formats, [&](size_t format, auto row, auto back, auto squares) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      const double importance = double(squares[i]), value = double(row[i]), off = value - double(back[i]);
+      errors.of[format] += importance * off * off;
+      if (format == 0) errors.total += importance * value * value;
     }
-    for (size_t i = 0; i < rows.size(); ++i) errors.total += weighed(i, double(rows[i]));
-    draft.ops().parallel(int64_t(formats.size()), [&](int64_t f) {
-      const Codec& codec = *formats[size_t(f)];
-      std::vector<std::byte> bytes(size_t(codec.bytes_for(int64_t(cols))));
-      std::vector<float> back(cols);
-      for (size_t at = 0; at < rows.size(); at += cols) {
-        codec.encode(rows.subspan(at, cols), bytes);
-        codec.decode(bytes, back);
-        for (size_t i = 0; i < cols; ++i)
-          errors.of[size_t(f)] += weighed(i, double(rows[at + i]) - double(back[i]));
-      }
-    });
-    return {};
   }));
   return errors;
 }
@@ -97,15 +82,6 @@ std::vector<std::vector<Token>> some_of(const CalibrationText& text) {
 
 using Losses = std::vector<std::vector<double>>;  // of weights that round, by format
 
-std::vector<const Codec*> formats_for(const Weight& weight) {
-  std::vector<const Codec*> formats;
-  for (const Codec* one : rounding_formats()) {
-    const bool ternary = one->name() == "tq2_0";  // nothing that was not trained for it stands it
-    if (!ternary && weight.cols() % int32_t(one->block_values()) == 0) formats.push_back(one);
-  }
-  return formats;
-}
-
 Result<Losses> find_losses(const Chooser& to, const std::vector<Weight*>& weights, LossRule rule) {
   const bool measured = rule == LossRule::measured;
   Losses losses;
@@ -115,7 +91,7 @@ Result<Losses> find_losses(const Chooser& to, const std::vector<Weight*>& weight
   if (measured) answers = TRY(Answers::make(*to.model, some_of(*to.text), to.draft.ops(), to.draft.ledger()));
   for (size_t i = 0; i < weights.size(); ++i) {
     const Weight& weight = *weights[i];
-    const auto formats = formats_for(weight);
+    const auto formats = formats_for(weight, to.planes);
     if (rule == LossRule::correlation) {
       losses.push_back(TRY(uncorrelated(to.draft, weight, formats)));
       to.progress("deciding", int64_t(i) + 1, int64_t(weights.size()));
@@ -143,7 +119,7 @@ Result<Losses> find_losses(const Chooser& to, const std::vector<Weight*>& weight
   return losses;
 }
 
-Result<Losses> load(Env& env, const std::string& path, const std::vector<Weight*>& weights) {
+Result<Losses> load(Env& env, const std::string& path, const std::vector<Weight*>& weights, bool planes) {
   const auto bytes = TRY(read_file(env, path, kMostChoice));
   const Json json = TRY(parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
   Losses losses;
@@ -153,7 +129,7 @@ Result<Losses> load(Env& env, const std::string& path, const std::vector<Weight*
   }
   bool fits = losses.size() == weights.size();
   for (size_t i = 0; fits && i < losses.size(); ++i)
-    fits = losses[i].size() == formats_for(*weights[i]).size();
+    fits = losses[i].size() == formats_for(*weights[i], planes).size();
   if (!fits) return Status(Code::corrupt, path + " is of another model");
   return losses;
 }
@@ -169,44 +145,52 @@ Status save(Env& env, const std::string& path, const Losses& losses) {
   return write_file(env, path, std::as_bytes(std::span(text)));
 }
 
-}  // namespace
-
-Status Chooser::choose(int64_t limit, LossRule rule) {
-  std::vector<Weight*> weights;
+// What does not round, and what stands beside the weights.
+int64_t fixed_bytes(const Draft& draft) {
   int64_t fixed = 0;
-  for (Weight& weight : draft.weights()) {
-    if (weight.rounds) {
-      weights.push_back(&weight);
-    } else {
-      const auto found = draft.vectors().find(weight.role());
+  for (const Weight& weight : draft.weights()) {
+    const auto found = draft.vectors().find(weight.role());
+    if (!weight.rounds)
       fixed += found == draft.vectors().end() ? weight.bytes() : int64_t(found->second.size()) * 4;
-    }
   }
   for (const Companion& one : draft.companions()) fixed += one.bytes();
+  return fixed;
+}
+
+}  // namespace
+
+Result<Choice> Chooser::choose(int64_t limit, LossRule rule) {
   if (rule == LossRule::measured && model == nullptr)
-    return Status(Code::invalid, "measured=1 needs a text to measure by: --calibrate TEXT");
-  Losses losses;
-  if (TRY(draft.env().exists(kept))) {
-    losses = TRY(load(draft.env(), kept, weights));
-  } else {
-    losses = TRY(find_losses(*this, weights, rule));
-    TRY(save(draft.env(), kept, losses));
+    return Status(Code::invalid,
+                  "formats chosen by what they do to answers need a text to measure by: --calibrate TEXT");
+  const int64_t fixed = fixed_bytes(draft);
+  Choice choice{{}, {}, {}, limit - fixed};
+  std::vector<Weight*> weights;
+  for (size_t i = 0; i < draft.weights().size(); ++i) {
+    if (draft.weights()[i].rounds) choice.weights.push_back(i), weights.push_back(&draft.weights()[i]);
   }
+  const bool known = TRY(draft.env().exists(kept));
+  const Losses losses =
+      known ? TRY(load(draft.env(), kept, weights, planes)) : TRY(find_losses(*this, weights, rule));
+  if (!known) TRY(save(draft.env(), kept, losses));
   std::vector<std::vector<Option>> items;
   for (size_t i = 0; i < weights.size(); ++i) {
-    const auto formats = formats_for(*weights[i]);
-    items.emplace_back();
-    for (size_t f = 0; f < formats.size(); ++f) {
-      items.back().push_back(
+    const auto formats = formats_for(*weights[i], planes);
+    std::vector<Option> options;
+    for (size_t f = 0; f < formats.size(); ++f)
+      options.push_back(
           {formats[f]->bytes_for(int64_t(weights[i]->rows()) * weights[i]->cols()), losses[i][f]});
-    }
+    items.emplace_back(), choice.ladders.emplace_back();
+    for (const size_t step : efficient(options))
+      items.back().push_back(options[step]), choice.ladders.back().push_back(formats[step]);
   }
-  auto chosen = allocate(items, limit - fixed);
+  auto chosen = allocate(items, choice.limit);
   if (!chosen.ok())
     return std::move(chosen).status().with("fitting the weights, beside " + std::to_string(fixed) +
                                            " bytes of what else there is");
-  for (size_t i = 0; i < weights.size(); ++i) weights[i]->codec = formats_for(*weights[i])[(*chosen)[i]];
-  return {};
+  choice.chosen = std::move(chosen).value();
+  for (size_t i = 0; i < weights.size(); ++i) weights[i]->codec = choice.ladders[i][choice.chosen[i]];
+  return choice;
 }
 
 }  // namespace varve

@@ -11,14 +11,23 @@
 
 namespace varve {
 
+struct Choice {
+  std::vector<size_t> weights;                     // of the draft's, those that round
+  std::vector<std::vector<const Codec*>> ladders;  // of each: formats worth their bytes, by growing size
+  std::vector<size_t> chosen;                      // a step of each ladder
+  int64_t limit = 0;                               // of the bytes of these weights
+};
+
 struct Chooser {
   Draft& draft;
   std::string kept;    // a file: what a former run found
   const Model* model;  // of measuring; else null
   const CalibrationText* text;
   const CompressProgress& progress;
+  bool planes;  // formats_for()
 
-  Status choose(int64_t limit, LossRule rule);
+  // The draft's weights have their formats afterwards.
+  Result<Choice> choose(int64_t limit, LossRule rule);
 };
 
 }  // namespace varve

@@ -1,4 +1,4 @@
-#include "learn/compress/allocate.h"
+#include "learn/compress/allot/allocate.h"
 
 #include <gtest/gtest.h>
 
