@@ -150,6 +150,7 @@ constexpr std::string_view kPretrain =
     "  --type FORMAT      of the matrices in the file; default bf16\n"
     "  --words NAME       how text is cut into words before tokens are learnt; default qwen2\n"
     "  --untied           the head has weights of its own\n"
+    "  --experts N --used K   a mixture: N networks of --hidden in each layer, of which a token uses K (2)\n"
     "  --name NAME        of the model\n"
     "  --temperature T    the file says that it is best sampled so\n"
     "  Marks of control tokens in the text, as <|endoftext|>, are those tokens.\n\n"
