@@ -151,6 +151,7 @@ constexpr std::string_view kPretrain =
     "  --words NAME       how text is cut into words before tokens are learnt; default qwen2\n"
     "  --activation NAME  of the network's gate: silu, relu, gelu or gelu_pytorch_tanh; default silu\n"
     "  --untied           the head has weights of its own\n"
+    "  --experts N --used K   a mixture: N networks of --hidden in each layer, of which a token uses K (2)\n"
     "  --name NAME        of the model\n"
     "  --temperature T    the file says that it is best sampled so\n"
     "  Marks of control tokens in the text, as <|endoftext|>, are those tokens.\n\n"
