@@ -59,6 +59,8 @@ constexpr Row kRows[] = {
     {"smooth+q3_k", "q3_k"},
     {"target=3.4375bpw+gptq", "q3_k"},
     {"target=2.75bpw+gptq", "q2_k"},
+    {"target=3.4375bpw:by=search+gptq", "target=3.4375bpw+gptq"},
+    {"target=2.75bpw:by=search+gptq", "target=2.75bpw+gptq"},
     {"flap:share=0.33+q4_k+gptq", "q3_k"},
     {"slim2", "q2_k"},
     {"slim2+search", "q2_k+search"},

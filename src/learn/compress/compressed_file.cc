@@ -8,8 +8,11 @@ namespace {
 constexpr int64_t kMostPlan = int64_t(1) << 24;
 constexpr int64_t kPiece = int64_t(4) << 20;  // bytes that are copied at a time
 // Beside the model itself; without the first of them the others are of no use.
-constexpr const char* kNotes[] = {"plan",     "seen",           "choice", "search",
-                                  "versions", "versions.marks", "marks",  "reshaped"};
+constexpr const char* kNotes[] = {"plan",       "seen",
+                                  "choice",     "search",
+                                  "versions.0", "versions.0.marks",
+                                  "versions.1", "versions.1.marks",
+                                  "marks",      "reshaped"};
 
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));

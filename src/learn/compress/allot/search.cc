@@ -69,76 +69,90 @@ std::vector<size_t> FormatSearch::steps_around(size_t unit, size_t centre, int32
   return steps;
 }
 
-Result<Supernet> FormatSearch::open_net(const State& state, int32_t round) const {
+Result<Supernet> FormatSearch::open_net(const Found& found) const {
   std::vector<Supernet::Unit> units;
   for (size_t i = 0; i < choice_.weights.size(); ++i) {
     Supernet::Unit& unit = units.emplace_back();
     unit.weight = choice_.weights[i];
-    for (const size_t step : steps_around(i, state.centre[i], round))
+    for (const size_t step : steps_around(i, found.centre[i], found.round))
       unit.versions.push_back(choice_.ladders[i][step]);
   }
-  return Supernet::open(tools_.draft, std::move(units), path("versions"), round);
+  const char* file = found.round % 2 == 0 ? "versions.0" : "versions.1";
+  return Supernet::open(tools_.draft, std::move(units), path(file), found.round);
+}
+
+Result<FormatSearch::Found> FormatSearch::read(const Json& json) const {
+  Found found{int32_t(json["round"].as_int()), numbers_of(json["centre"]), {}};
+  found.best.chosen = numbers_of(json["chosen"]);
+  found.best.generation = int32_t(json["generation"].as_int());
+  if (!json["loss"].is_null()) found.best.loss = json["loss"].as_double();
+  const std::vector<size_t>& chosen = found.best.chosen;
+  bool fits = found.centre.size() == choice_.weights.size() &&
+              (chosen.empty() || chosen.size() == found.centre.size());
+  for (size_t i = 0; fits && i < found.centre.size(); ++i) {
+    fits = found.centre[i] < choice_.ladders[i].size() &&
+           (chosen.empty() || chosen[i] < steps_around(i, found.centre[i], found.round).size());
+  }
+  if (!fits) return Status(Code::corrupt, path("search") + " is of another model");
+  return found;
 }
 
 Result<FormatSearch::State> FormatSearch::load() const {
   State state;
   if (!TRY(tools_.draft.env().exists(path("search")))) {
-    state.centre = choice_.chosen;
+    state.now.centre = choice_.chosen;
     return state;
   }
   const auto bytes = TRY(read_file(tools_.draft.env(), path("search"), kMostState));
   const Json json = TRY(parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
-  state.round = int32_t(json["round"].as_int());
-  state.centre = numbers_of(json["centre"]), state.best.chosen = numbers_of(json["chosen"]);
-  state.best.generation = int32_t(json["generation"].as_int());
-  if (!json["loss"].is_null()) state.best.loss = json["loss"].as_double();
-  bool fits = state.centre.size() == choice_.weights.size() &&
-              (state.best.chosen.empty() || state.best.chosen.size() == state.centre.size());
-  for (size_t i = 0; fits && i < state.centre.size(); ++i) {
-    fits = state.centre[i] < choice_.ladders[i].size() &&
-           (state.best.chosen.empty() ||
-            state.best.chosen[i] < steps_around(i, state.centre[i], state.round).size());
-  }
-  if (!fits) return Status(Code::corrupt, path("search") + " is of another model");
+  state.ended = json["ended"].as_bool();
+  state.now = TRY(read(json["now"]));
+  if (!json["before"].is_null()) state.before = TRY(read(json["before"]));
   return state;
 }
 
 Status FormatSearch::save(const State& state) const {
+  const auto json_of_round = [](const Found& found) {
+    Json json = Json::object();
+    json.set("round", int64_t(found.round)).set("centre", json_of(found.centre));
+    json.set("chosen", json_of(found.best.chosen)).set("generation", int64_t(found.best.generation));
+    if (std::isfinite(found.best.loss)) json.set("loss", found.best.loss);
+    return json;
+  };
   Json json = Json::object();
-  json.set("round", int64_t(state.round)).set("centre", json_of(state.centre));
-  json.set("chosen", json_of(state.best.chosen)).set("generation", int64_t(state.best.generation));
-  if (std::isfinite(state.best.loss)) json.set("loss", state.best.loss);
+  json.set("ended", state.ended).set("now", json_of_round(state.now));
+  if (!state.before.centre.empty()) json.set("before", json_of_round(state.before));
   const std::string text = json.dump();
   return write_file(tools_.draft.env(), path("search"), std::as_bytes(std::span(text)));
 }
 
 Status FormatSearch::search_round(State& state, Supernet& net, const Examiner& examiner) const {
+  Found& now = state.now;
   SearchSpace space{{}, choice_.limit};
   for (size_t i = 0; i < choice_.weights.size(); ++i) {
     const Weight& weight = tools_.draft.weights()[choice_.weights[i]];
     space.bytes.emplace_back();
-    for (const size_t step : steps_around(i, state.centre[i], state.round))
+    for (const size_t step : steps_around(i, now.centre[i], now.round))
       space.bytes.back().push_back(
           choice_.ladders[i][step]->bytes_for(int64_t(weight.rows()) * weight.cols()));
   }
-  if (state.best.chosen.empty()) {
-    for (size_t i = 0; i < state.centre.size(); ++i)
-      state.best.chosen.push_back(state.centre[i] > 0 ? 1 : 0);  // the middle of steps_around()
+  if (now.best.chosen.empty()) {
+    for (size_t i = 0; i < now.centre.size(); ++i)
+      now.best.chosen.push_back(now.centre[i] > 0 ? 1 : 0);  // the middle of steps_around()
   }
-  Ledger& ledger = tools_.draft.ledger();
   const Judge judge = [&](std::span<const size_t> chosen, bool whole) -> Result<double> {
     TRY(net.compose(chosen, tools_.product));
-    const auto model = TRY(open_to_read(tools_.draft.env(), path("model"), ledger));
+    const auto model = TRY(open_to_read(tools_.draft.env(), path("model"), tools_.draft.ledger()));
     return examiner.loss(*model, whole);
   };
   const Evolution how{.generations = how_.generations,
                       .children = how_.children,
                       .seed = how_.seed,
-                      .round = uint64_t(state.round)};
+                      .round = uint64_t(now.round)};
   const std::string where =
-      ", round " + std::to_string(state.round + 1) + " of " + std::to_string(how_.rounds) + ": divergence ";
-  state.best = TRY(evolve(space, how, state.best, judge, [&](const Candidate& best) -> Status {
-    state.best = best;
+      ", round " + std::to_string(now.round + 1) + " of " + std::to_string(how_.rounds) + ": divergence ";
+  now.best = TRY(evolve(space, how, now.best, judge, [&](const Candidate& best) -> Status {
+    now.best = best;
     TRY(save(state));
     tools_.progress("searching" + where + std::to_string(best.loss), best.generation, how_.generations);
     return {};
@@ -146,14 +160,30 @@ Status FormatSearch::search_round(State& state, Supernet& net, const Examiner& e
   return {};
 }
 
+Status FormatSearch::end_round(State& state, Supernet& net) const {
+  Found& now = state.now;
+  const bool worse = !(now.best.loss < state.before.best.loss);  // which in the first round is infinite
+  state.ended = worse || now.round + 1 == how_.rounds;
+  if (worse && !state.before.centre.empty()) now = state.before;
+  if (!state.ended) {
+    TRY(net.compose(now.best.chosen, tools_.product));  // who reads the text in the next round
+    state.before = now;
+    for (size_t i = 0; i < now.centre.size(); ++i)
+      now.centre[i] = steps_around(i, now.centre[i], now.round)[now.best.chosen[i]];
+    now.best = {};
+    ++now.round;
+  }
+  return save(state);
+}
+
 Status FormatSearch::run(std::shared_ptr<const Model> base) {
   Draft& draft = tools_.draft;
   State state = TRY(load());
   std::optional<Examiner> examiner;
-  const auto round = [&]() -> Status {
-    Supernet net = TRY(open_net(state, state.round));
+  while (!state.ended) {
+    Supernet net = TRY(open_net(state.now));
     if (!net.whole()) {
-      const bool first = state.round == 0;
+      const bool first = state.now.round == 0;
       const auto reader = first ? base : TRY(open_to_read(draft.env(), path("model"), draft.ledger()));
       const Reading reading{*reader, tools_.train, tools_.text};
       TRY(net.fill({draft, tools_.sight, &reading, !first, tools_.progress}));
@@ -163,25 +193,15 @@ Status FormatSearch::run(std::shared_ptr<const Model> base) {
       base.reset();
     }
     TRY(search_round(state, net, *examiner));
-    if (state.round + 1 == how_.rounds) {
-      net.choose(state.best.chosen);
-    } else {
-      TRY(net.compose(state.best.chosen, tools_.product));  // who reads the text in the next round
-      for (size_t i = 0; i < state.centre.size(); ++i)
-        state.centre[i] = steps_around(i, state.centre[i], state.round)[state.best.chosen[i]];
-      state.best = {};
-    }
-    ++state.round;
-    return save(state);
-  };
-  while (state.round < how_.rounds) TRY(round());
-  TRY(open_net(state, how_.rounds - 1)).choose(state.best.chosen);
+    TRY(end_round(state, net));
+  }
+  TRY(open_net(state.now)).choose(state.now.best.chosen);
   return {};
 }
 
 Status FormatSearch::write() {
   const State state = TRY(load());
-  return TRY(open_net(state, how_.rounds - 1)).finish(state.best.chosen, tools_.product, tools_.progress);
+  return TRY(open_net(state.now)).finish(state.now.best.chosen, tools_.product, tools_.progress);
 }
 
 }  // namespace varve

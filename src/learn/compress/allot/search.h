@@ -32,18 +32,25 @@ class FormatSearch {
   Status write();
 
  private:
-  struct State {
-    int32_t round = 0;           // how_.rounds: it has ended
-    std::vector<size_t> centre;  // steps of each weight's ladder, around which the last round's versions lie
+  struct Found {  // in one round
+    int32_t round = 0;
+    std::vector<size_t> centre;  // steps of each weight's ladder, around which the round's versions lie
     Candidate best;              // of these versions
+  };
+  struct State {
+    bool ended = false;
+    Found now, before;  // before: the round's before it; in the first, nobody's
   };
   class Examiner;
   Result<State> load() const;
   Status save(const State& state) const;
   // The steps of a ladder that are versions in a round.
   std::vector<size_t> steps_around(size_t unit, size_t centre, int32_t round) const;
-  Result<Supernet> open_net(const State& state, int32_t round) const;
+  // Two rounds' versions exist at a time, so that the one before can still be the result.
+  Result<Supernet> open_net(const Found& found) const;
   Status search_round(State& state, Supernet& net, const Examiner& examiner) const;
+  Status end_round(State& state, Supernet& net) const;
+  Result<Found> read(const Json& json) const;
   std::string path(const char* name) const { return tools_.product.work(name); }
 
   Tools tools_;
