@@ -10,8 +10,8 @@
 namespace varve {
 
 // Value i is scale[i / 32] * q[i] - min[i / 32].
-struct alignas(64) BlockExpanded {
-  uint8_t q[256];
+struct BlockExpanded {
+  alignas(64) uint8_t q[256];
   float scale[8], min[8];
 };
 
@@ -38,8 +38,8 @@ struct BlockQ1 {
 };  // 128 values, d where the bit is set, else -d
 // Sets of levels: d, a byte for each 32 values (a scale of 6 bits, the set in the two above) and codes of 2,
 // 3 or 4 bits without a gap, low bits first. Value = d * step * scale * (level - offset).
-struct alignas(16) LevelTable {
-  uint8_t levels[4][16];
+struct LevelTable {
+  alignas(16) uint8_t levels[4][16];
   float step, offset;
 };
 // A sign, 4 bits of exponent and 3 of mantissa: an f16 without its highest exponents and lowest bits, times

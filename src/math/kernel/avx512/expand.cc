@@ -21,16 +21,18 @@ void slim2(const uint8_t* from, BlockExpanded& out) {
   // A group looks at three planes, also where fewer are its own.
   alignas(64) uint8_t planes[4 * (3 * kGroups + 3)] = {};
   __builtin_memcpy(planes, from + offsetof(BlockSlim2, planes), sizeof(BlockSlim2::planes));
-  const uint8_t* plane = planes;
-  uint32_t widths = load16(from + offsetof(BlockSlim2, widths));
-  for (size_t i = 0; i < kGroups; ++i, widths >>= 2) {
-    const uint32_t width = widths & 3;
-    const auto bit = [&](uint32_t at) -> __mmask32 { return width > at ? load32(plane + 4 * at) : 0; };
+  // Where a group's first plane is, the sum of the widths before it: no group waits for another.
+  constexpr uint64_t kBytes = 0x0101010101010101;
+  uint64_t widths = _pdep_u64(load16(from + offsetof(BlockSlim2, widths)), 3 * kBytes);
+  uint64_t firsts = widths * kBytes - widths;
+  for (size_t i = 0; i < kGroups; ++i, widths >>= 8, firsts >>= 8) {
+    const uint8_t* plane = planes + 4 * (firsts & 255);
+    const uint64_t width = widths & 255;
+    const auto bit = [&](uint64_t at) -> __mmask32 { return width > at ? load32(plane + 4 * at) : 0; };
     __m256i q = _mm256_maskz_set1_epi8(bit(0), 1);
     q = _mm256_mask_add_epi8(q, bit(1), q, _mm256_set1_epi8(2));
     q = _mm256_mask_add_epi8(q, bit(2), q, _mm256_set1_epi8(4));
     _mm256_store_si256(reinterpret_cast<__m256i*>(out.q + 32 * i), q);
-    plane += 4 * width;
   }
 }
 
