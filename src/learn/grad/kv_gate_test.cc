@@ -45,7 +45,8 @@ TEST(KvGate, SlopesAreDifferencesOfWhatStaysAndOfTheShare) {
   KvGates all{{.pressure = 300, .sinks = 2}, {0.5, 0.3, 0.9}};
   const KvGate gate(all, 3);
   auto logits = drawn(1);
-  const auto above = drawn(2), positions = two_documents();
+  const auto above = drawn(2);
+  const auto positions = two_documents();
   const auto logs = gate.logs(logits, positions, kHeads);
   auto slopes = above;
   gate.back(logits, positions, kHeads, slopes);

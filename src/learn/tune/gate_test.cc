@@ -16,6 +16,12 @@ namespace {
 constexpr FreshShape kShape{
     .layers = 2, .width = 32, .hidden = 64, .heads = 4, .kv_heads = 2, .vocabulary = 40, .context = 64};
 
+std::vector<int32_t> verse() {
+  std::vector<int32_t> tokens;
+  for (int32_t i = 0; i < 2000; ++i) tokens.push_back(i % 37 == 36 ? 39 : (i % 37) * (i % 37) % 38);
+  return tokens;
+}
+
 struct Class {
   explicit Class(KvGateSpec spec, KeepMode keep = KeepMode::hold) {
     Parts of_base;
@@ -34,7 +40,6 @@ struct Class {
     network = std::move(Network::make(*fresh_spec(kShape), *source)).value();
     EXPECT_TRUE(parts.allocate(ledger).ok());
     source->begin();
-    for (int32_t i = 0; i < 2000; ++i) tokens.push_back(i % 37 == 36 ? 39 : (i % 37) * (i % 37) % 38);
     LessonPlan plan;
     plan.precision = TrainOps::Precision::exact, plan.slots = "f32", plan.keep = keep;
     plan.rate = 0.02f, plan.steps = 60, plan.warmup = 0, plan.decay = 0;
@@ -65,7 +70,7 @@ struct Class {
   Parts parts;
   std::unique_ptr<GateSource> source;
   std::unique_ptr<Network> network;
-  std::vector<int32_t> tokens;
+  std::vector<int32_t> tokens = verse();
   TokenWindows batches{tokens, {.length = 60, .sequences = 2, .separator = 39}};
   std::unique_ptr<Lesson> lesson;
 };

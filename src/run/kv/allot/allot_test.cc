@@ -74,12 +74,5 @@ TEST(GateAllot, HeadsOfWhichLittleIsWorthKeepingLeaveItToTheOthers) {
   EXPECT_EQ(allot("gate:window=10", lanes, 10), (std::vector<int32_t>{20, 5, 5})) << "half the budget each";
 }
 
-TEST(GateAllot, HeadsOfWhichLittleIsWorthKeepingLeaveItToTheOthers) {
-  Lanes lanes({std::vector<float>(200, 3), std::vector<float>(200, -3), std::vector<float>(200, 1)}, 1);
-  for (KvLane& lane : lanes.lanes) lane.marks = std::exchange(lane.attention, {});
-  EXPECT_EQ(allot("gate:window=10", lanes, 80), (std::vector<int32_t>{200, 10, 30}));
-  EXPECT_EQ(allot("gate:window=10", lanes, 10), (std::vector<int32_t>{20, 5, 5})) << "half the budget each";
-}
-
 }  // namespace
 }  // namespace varve

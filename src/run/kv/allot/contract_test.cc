@@ -47,7 +47,6 @@ TEST_P(EveryAllotter, SharesOutAtMostTheBudgetAndSomethingToEveryLane) {
       KvLane one{.layer = lane / heads, .head = lane % heads, .positions = positions[size_t(lane)]};
       if ((*made)->wants_attention()) one.attention = attention[size_t(lane)];
       if ((*made)->wants_marks()) one.marks = attention[size_t(lane)];
-      if ((*made)->wants_marks()) one.marks = attention[size_t(lane)];
       lanes.push_back(one);
     }
     const std::vector<int32_t> allotted = (*made)->allot(lanes, budget);

@@ -9,6 +9,7 @@
 #include "core/format/gguf.h"
 #include "core/format/json.h"
 #include "core/io/env.h"
+#include "math/codec/codec.h"
 #include "math/kernel/kernel.h"
 #include "run/kv/policy.h"
 
