@@ -105,11 +105,11 @@ struct Builder {
     if (source.has(at + "exp_probs_b.bias"))
       op.balance = TRY(source.vector(at + "exp_probs_b.bias", spec.experts.count));
     for (int32_t i = 0; i < spec.experts.count; ++i) {
-      const std::string number = "." + std::to_string(i);
+      const std::string expert = "." + std::to_string(i);
       ExpertsOp::One& one = op.experts.emplace_back();
-      one.gate = TRY(matrix("ffn_gate" + number, hidden, width));
-      one.up = TRY(matrix("ffn_up" + number, hidden, width));
-      one.down = TRY(matrix("ffn_down" + number, width, hidden));
+      one.gate = TRY(matrix("ffn_gate" + expert, hidden, width));
+      one.up = TRY(matrix("ffn_up" + expert, hidden, width));
+      one.down = TRY(matrix("ffn_down" + expert, width, hidden));
     }
     ops.push_back(make_op(std::move(op)));
     return {};
