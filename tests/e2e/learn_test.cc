@@ -89,7 +89,8 @@ TEST_F(LearningProgram, a_model_from_nothing_knows_its_text_and_an_adapter_chang
 
 TEST_F(LearningProgram, a_relu_model_is_learnt_goes_on_as_one_and_has_neurons_apart) {
   ASSERT_EQ(run(pretrain("m.gguf", {"--activation", "relu"})).exit_code, 0);
-  const Gguf gguf = Gguf::parse(std::as_bytes(std::span(bytes_of(folder / "m.gguf")))).value();
+  const std::string file = bytes_of(folder / "m.gguf");
+  const Gguf gguf = Gguf::parse(std::as_bytes(std::span(file))).value();
   EXPECT_EQ(*gguf.string("llama.hidden_activation"), "relu");
   const std::string said = complete({"--prompt", "The miller of Ashford keeps"});
   EXPECT_NE(said.find(" the river gate"), std::string::npos) << said;
