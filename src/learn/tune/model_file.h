@@ -11,7 +11,7 @@ struct FreshShape {  // of a model that begins from nothing; family llama
   int32_t layers = 7, width = 384, hidden = 1024, heads = 6, kv_heads = 2, vocabulary = 8192, context = 512;
   float rope_base = 10000;
   Activation activation = Activation::silu;  // of the network's gate
-  int32_t experts = 0, used = 2;  // of each layer, `hidden` wide; 0: one network
+  int32_t experts = 0, used = 2;             // of each layer, `hidden` wide; 0: one network
 };
 // invalid: heads that do not divide what they must.
 Result<DecoderSpec> fresh_spec(const FreshShape& shape);
