@@ -62,7 +62,7 @@ struct S4 {
     size_t next = 0;
     for (size_t i = 0; i < values; ++i) {
       const bool kept = (block.mask[i / 8] >> i % 8 & 1) != 0 && next < 32;  // a mask may have too many bits
-      out.q[at + i] = kept ? uint8_t(block.q[next / 2] >> next % 2 * 4 & 15) : 8;
+      out.q[at + i] = uint8_t(kept ? block.q[next / 2] >> next % 2 * 4 & 15 : 8);
       next += kept ? 1 : 0;
     }
     for (size_t i = at / kGroup; i < at / kGroup + 2; ++i)
