@@ -19,6 +19,16 @@ Json json_of(std::span<const size_t> numbers) {
   return json;
 }
 
+bool are_places(const Json& list) {
+  return list.is_array() && std::all_of(list.as_array().begin(), list.as_array().end(),
+                                        [](const Json& one) { return one.is_int() && one.as_int() >= 0; });
+}
+bool is_round(const Json& json) {
+  return json.is_object() && json["round"].is_int() && json["generation"].is_int() &&
+         are_places(json["centre"]) && are_places(json["chosen"]) &&
+         (json["loss"].is_null() || json["loss"].is_number());
+}
+
 std::vector<size_t> numbers_of(const Json& json) {
   std::vector<size_t> numbers;
   for (const Json& one : json.as_array()) numbers.push_back(size_t(one.as_int()));
@@ -82,6 +92,7 @@ Result<Supernet> FormatSearch::open_net(const Found& found) const {
 }
 
 Result<FormatSearch::Found> FormatSearch::read(const Json& json) const {
+  if (!is_round(json)) return Status(Code::corrupt, path("search") + " is damaged");
   Found found{int32_t(json["round"].as_int()), numbers_of(json["centre"]), {}};
   found.best.chosen = numbers_of(json["chosen"]);
   found.best.generation = int32_t(json["generation"].as_int());
@@ -105,6 +116,8 @@ Result<FormatSearch::State> FormatSearch::load() const {
   }
   const auto bytes = TRY(read_file(tools_.draft.env(), path("search"), kMostState));
   const Json json = TRY(parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+  if (!json.is_object() || !json["ended"].is_bool())
+    return Status(Code::corrupt, path("search") + " is damaged");
   state.ended = json["ended"].as_bool();
   state.now = TRY(read(json["now"]));
   if (!json["before"].is_null()) state.before = TRY(read(json["before"]));

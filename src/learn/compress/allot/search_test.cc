@@ -66,6 +66,24 @@ TEST_F(FormatSearchTest, a_plan_is_what_is_written_and_is_not_searched_again) {
   EXPECT_TRUE(open(folder / "a.gguf"));
 }
 
+TEST_F(FormatSearchTest, a_damaged_state_is_refused_in_a_sentence) {
+  const CompressRecipe recipe = parse_compress_recipe(by_search("rounds=1,generations=1")).value();
+  CompressOptions options{
+      .model = base, .out = folder / "a.gguf", .calibrate = text, .tokens = 300, .plan_only = true};
+  const auto quiet = [](std::string_view, int64_t, int64_t) {};
+  ASSERT_TRUE(compress_model(posix_env(), options, recipe, threads, ledger, quiet).ok());
+  options.plan_only = false;
+  const std::string state = folder / "a.gguf.work/search";
+  ASSERT_TRUE(std::filesystem::exists(state));
+  for (const char* words :
+       {"", "[]", "{}", R"({"ended": 1, "now": {}})", R"({"ended": true, "now": 3})",
+        R"({"ended": true, "now": {"round": 0, "generation": 0, "centre": ["x"]}})",
+        R"({"ended": true, "now": {"round": 0, "generation": 0, "centre": [], "chosen": []}})"}) {
+    ASSERT_TRUE(write_file(posix_env(), state, std::as_bytes(std::span(std::string_view(words)))).ok());
+    EXPECT_FALSE(compress_model(posix_env(), options, recipe, threads, ledger, quiet).ok()) << words;
+  }
+}
+
 // Whatever call fails, the same command afterwards ends with the same file.
 TEST_F(FormatSearchTest, goes_on_after_a_failure_anywhere) {
   const std::string recipe = by_search("rounds=2,generations=1", "+gptq");
