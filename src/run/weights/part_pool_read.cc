@@ -88,13 +88,15 @@ int32_t PartPool::distance(int32_t part) const {
   return turn < 0 ? count : (turn - at_ + count) % count;
 }
 
-// A free slot, or that of what is needed last, if that is further than what would come.
+// A free slot, or that of what is needed last, if that is further than what would come. What is read in part
+// gives way as well, else jumps of the pass could leave every slot begun and none to end.
 int32_t PartPool::slot_within(int32_t most_distance) {
   int32_t best = -1, furthest = most_distance;
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
     if (slot.fill == Fill::free) return int32_t(i);
-    if (slot.fill != Fill::ready || slot.pins > 0 || places_[size_t(slot.part)].wanted > 0) continue;
+    const bool rests = slot.fill == Fill::ready || (slot.begun == slot.ended && slot.ended < slot.pieces);
+    if (!rests || slot.pins > 0 || places_[size_t(slot.part)].wanted > 0) continue;
     if (distance(slot.part) > furthest) best = int32_t(i), furthest = distance(slot.part);
   }
   if (best >= 0) {
