@@ -40,7 +40,8 @@ void ModelRun::step(std::vector<Sequence>& sequences, int32_t chunk) {
     const size_t left = sequence.tokens->size() - sequence.done;
     const size_t count = chunk == 0 ? left : std::min(left, size_t(chunk));
     if (count == 0) continue;
-    segments.push_back({int32_t(tokens.size()), int32_t(count), sequence.kv.get(), sequence.adapter, sequence.neurons});
+    segments.push_back(
+        {int32_t(tokens.size()), int32_t(count), sequence.kv.get(), sequence.adapter, sequence.neurons});
     for (size_t i = sequence.done; i < sequence.done + count; ++i) {
       tokens.push_back((*sequence.tokens)[i]);
       positions.push_back(int32_t(i));

@@ -38,8 +38,8 @@ Status DecoderBlock::leave(Step& step, const Affine& norm, Rows rows) const {
 Status DecoderBlock::feed_forward(Step& step, Rows rows) const {
   if (parts_.spec.layers[size_t(layer_)].experts) return experts_forward(step, parts_, weights_, rows);
   if (chooses(step)) return chosen_forward(step, parts_, weights_, layer_, rows);
-  return (reads_neurons(step, parts_, weights_) ? sparse_forward : dense_forward)(step, parts_, weights_,
-                                                                                  rows);
+  if (reads_neurons(step, parts_, weights_)) return sparse_forward(step, parts_, weights_, rows);
+  return dense_forward(step, parts_, weights_, rows);
 }
 
 Status DecoderBlock::forward(Step& step) const {
