@@ -22,7 +22,9 @@ std::vector<ModelRun::Sequence> ModelRun::start(const std::vector<Tokens>& seque
     CHECK(kv.ok() && (*kv)->reserve(int32_t(tokens.size())).ok(), "room for the sequence");
     const size_t index = started.size();
     const Adapter* adapter = index < adapters_.size() ? adapters_[index] : nullptr;
-    started.push_back({.tokens = &tokens, .adapter = adapter, .kv = std::move(kv).value()});
+    NeuronChoice* neurons = index < choices_.size() ? choices_[index] : nullptr;
+    started.push_back(
+        {.tokens = &tokens, .adapter = adapter, .neurons = neurons, .kv = std::move(kv).value()});
   }
   return started;
 }
@@ -32,11 +34,14 @@ void ModelRun::step(std::vector<Sequence>& sequences, int32_t chunk) {
   std::vector<int32_t> positions;
   std::vector<Segment> segments;
   std::vector<Sequence*> stepping;
+  ops_.reading(sequences[0].done < size_t(prompt_));
+  if (ops_.reading()) chunk = prompt_;
   for (Sequence& sequence : sequences) {
     const size_t left = sequence.tokens->size() - sequence.done;
     const size_t count = chunk == 0 ? left : std::min(left, size_t(chunk));
     if (count == 0) continue;
-    segments.push_back({int32_t(tokens.size()), int32_t(count), sequence.kv.get(), sequence.adapter});
+    segments.push_back(
+        {int32_t(tokens.size()), int32_t(count), sequence.kv.get(), sequence.adapter, sequence.neurons});
     for (size_t i = sequence.done; i < sequence.done + count; ++i) {
       tokens.push_back((*sequence.tokens)[i]);
       positions.push_back(int32_t(i));

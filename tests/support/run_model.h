@@ -23,6 +23,11 @@ class ModelRun {
   int32_t vocabulary() const { return model_->shape().vocabulary; }
   Ledger& ledger() { return ledger_; }
   void adapt(std::vector<const Adapter*> by_sequence) { adapters_ = std::move(by_sequence); }
+  // The first `prompt` tokens of a sequence are read at once from now on, and its rows pass what is chosen.
+  void choose(std::vector<NeuronChoice*> by_sequence, int32_t prompt) {
+    choices_ = std::move(by_sequence);
+    prompt_ = prompt;
+  }
 
   // Logits of every token, computed `chunk` tokens at a time (0: all at once).
   Logits logits(const Tokens& tokens, int32_t chunk = 0);
@@ -36,6 +41,7 @@ class ModelRun {
   struct Sequence {
     const Tokens* tokens;
     const Adapter* adapter;
+    NeuronChoice* neurons;
     std::unique_ptr<KvCache> kv;
     size_t done = 0;
     Logits logits;
@@ -49,6 +55,8 @@ class ModelRun {
   std::shared_ptr<const Model> model_;
   std::shared_ptr<KvPool> kv_;
   std::vector<const Adapter*> adapters_;
+  std::vector<NeuronChoice*> choices_;
+  int32_t prompt_ = 0;
 };
 
 // Tokens that every test can make again: the generator of the golden files' README.

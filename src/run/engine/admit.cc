@@ -84,6 +84,10 @@ Status ThreadedEngine::start(Sequence& sequence) {
   const bool first = sequence.admitted == Sequence::Time();
   if (request.grammar && first) sequence.constraint = request.grammar->start();
   if (request.embed) sequence.hidden_sum.assign(size_t(parts_.model->shape().width), 0);
+  if (parts_.chooser != nullptr && sequence.writes() && !sequence.neurons) {
+    const ModelShape& shape = parts_.model->shape();
+    sequence.neurons = TRY(parts_.chooser->begin({shape.layers, shape.neurons}, parts_.ledger));
+  }
   TRY(give_kv(sequence));
   sequence.waited_steps = sequence.served_steps = 0;
   if (first) {
@@ -153,7 +157,7 @@ PrefixStore::Match ThreadedEngine::best_match(Sequence& sequence) {
   PrefixStore::Match best = prefixes_.longest(key, tokens);
   for (const auto& other : sequences_) {
     if (other->kv == nullptr || other->request.embed || !shares(*other, sequence)) continue;
-    const int32_t both = std::min(common(other->tokens, tokens), other->kv->tokens());
+    const int32_t both = std::min(common(other->tokens, tokens), other->exact_tokens());
     if (both <= best.tokens) continue;
     auto kv = other->kv->snapshot(both);
     if (kv.ok()) best = {std::move(*kv), both};

@@ -308,7 +308,7 @@ void ThreadedEngine::finish(Sequence& sequence, Finish how, Status status) {
 }
 
 void ThreadedEngine::leave_prefix(const Sequence& sequence) {
-  const int32_t computed = sequence.kv->tokens();
+  const int32_t computed = sequence.exact_tokens();
   auto kv = sequence.kv->snapshot(computed);
   if (!kv.ok()) return;  // a policy has dropped some
   prefixes_.add({sequence.request.scope, sequence.request.adapter}, sequence.prefix_epoch,
@@ -328,6 +328,21 @@ Status check(const EngineOptions& options) {
   return within("threads", options.threads, 0, 1024);
 }
 
+Result<std::unique_ptr<NeuronChooser>> chooser_of(const Model& model, const std::string& spec) {
+  if (spec.empty()) return std::unique_ptr<NeuronChooser>();
+  auto chooser = TRY(neuron_choosers().make(spec).with("--neurons"));
+  if (model.shape().neurons == 0)
+    return Status(Code::unsupported,
+                  "neurons of this model cannot be chosen: it is a mixture of experts, or "
+                  "compressed or fused so that none of them lies alone");
+  const Neurons* neurons = model.weights().neurons();
+  if (chooser->foresees() && (neurons == nullptr || !neurons->whole() || !neurons->sketch(0)))
+    return Status(Code::unsupported, "--neurons " + spec +
+                                         " is for a ReLU model larger than its budget, beside which 'varve "
+                                         "neurons --sketch q4_0' has written its neurons");
+  return chooser;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> start_engine(std::shared_ptr<const Model> model, Ledger& ledger,
@@ -336,6 +351,7 @@ Result<std::unique_ptr<Engine>> start_engine(std::shared_ptr<const Model> model,
   const KvRecipe recipe = TRY(parse_kv_recipe(options.kv));
   EngineParts parts{
       .model = model, .ledger = ledger, .options = options, .capacity = {ledger, model->shape().kv, recipe}};
+  parts.chooser = TRY(chooser_of(*model, options.neurons));
   parts.scheduler = TRY(schedulers().make(options.scheduler));
   parts.pool = TRY(make_kv_pool(ledger, model->shape().kv, recipe, &model->fingerprint()));
   parts.pool->positions = positions_of(*model);

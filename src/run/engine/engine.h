@@ -101,6 +101,7 @@ struct EngineOptions {
   int32_t max_sequences = 16;               // running at once; more wait
   int32_t chunk_rows = 256;                 // rows of one step
   std::string kv = "policy=full pack=f16";  // parse_kv_recipe
+  std::string neurons;                      // a spec of neuron_choosers(); empty: all of them
   std::string scheduler = "fcfs";
   Ops::Precision precision = Ops::Precision::fast;
   int32_t threads = 0;                     // 0: all cores

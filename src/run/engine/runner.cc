@@ -224,7 +224,8 @@ void Runner::lay_out(std::span<StepPiece* const> pieces) {
     Sequence& sequence = *piece->sequence;
     const int32_t first = int32_t(tokens_.size()), done = sequence.kv->tokens();
     if (sequence.kv->needs().sentences) tell_sentences(sequence, done + piece->rows);
-    segments_.push_back({first, piece->rows, sequence.kv.get(), sequence.request.adapter.get()});
+    segments_.push_back(
+        {first, piece->rows, sequence.kv.get(), sequence.request.adapter.get(), sequence.neurons.get()});
     for (int32_t i = 0; i < piece->rows; ++i) {
       tokens_.push_back(sequence.tokens[size_t(done + i)]);
       positions_.push_back(done + i);

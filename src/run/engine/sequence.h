@@ -6,6 +6,7 @@
 
 #include "run/engine/engine.h"
 #include "run/kv/kv_swap.h"
+#include "run/model/choose/chooser.h"
 
 namespace varve {
 
@@ -24,9 +25,10 @@ struct Sequence {
   KvSwap::Slot slot;
   std::unique_ptr<Constraint> constraint;
   std::optional<Subtasks> subtasks;
-  std::vector<double> hidden_sum;  // of the prompt's rows, to embed
-  std::vector<float> scores;       // of the prompt's tokens, to score
-  Reservation booked;              // of what the next function counts
+  std::unique_ptr<NeuronChoice> neurons;  // null: its rows pass all
+  std::vector<double> hidden_sum;         // of the prompt's rows, to embed
+  std::vector<float> scores;              // of the prompt's tokens, to score
+  Reservation booked;                     // of what the next function counts
   Usage usage;
   Time submitted, admitted, prefilled, paused;
   size_t next_splice = 0;
@@ -39,6 +41,10 @@ struct Sequence {
   // Rows that can be computed now.
   int32_t rows() const {
     return splice() != nullptr && kv ? std::min(pending(), splice()->at - kv->tokens()) : pending();
+  }
+  // Of what its KV holds, those that passed all neurons: what others may have.
+  int32_t exact_tokens() const {
+    return neurons ? std::min(kv->tokens(), usage.prompt_tokens) : kv->tokens();
   }
   int32_t pending() const { return int32_t(tokens.size()) - (kv ? kv->tokens() : 0); }
   // What it takes beside its KV, in all.

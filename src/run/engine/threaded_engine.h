@@ -23,7 +23,8 @@ struct EngineParts {
   std::unique_ptr<Scheduler> scheduler;
   std::shared_ptr<KvPool> pool;
   std::unique_ptr<Runner> runner;
-  std::shared_ptr<KvSwap> swap;  // null: nobody is paused
+  std::shared_ptr<KvSwap> swap;            // null: nobody is paused
+  std::unique_ptr<NeuronChooser> chooser;  // null: all neurons are computed
 };
 
 class ThreadedEngine : public Engine {

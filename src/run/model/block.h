@@ -13,10 +13,13 @@
 
 namespace varve {
 
+class NeuronChoice;  // run/model/choose/chooser.h
+
 struct Segment {  // rows [first, first + rows) of a step belong to one sequence
   int32_t first = 0, rows = 0;
   KvCache* kv = nullptr;
   const Adapter* adapter = nullptr;  // may be null
+  NeuronChoice* neurons = nullptr;   // which of them its rows pass; null: all
 };
 
 struct Step {

@@ -126,6 +126,9 @@ Status Decoder::bind() {
     const std::vector<WeightId> few = block.weights_of_few();
     pass_of_few_.insert(pass_of_few_.end(), few.begin(), few.end());
   }
+  const bool choose = std::all_of(weights_.layers.begin(), weights_.layers.end(),
+                                  [&](const LayerWeights& one) { return can_choose(parts, one); });
+  shape_.neurons = choose ? spec_.hidden : 0;
   pass_.push_back(weights_.output.weight);
   pass_of_few_.push_back(weights_.output.weight);
   store_->hint(pass_of_few_);

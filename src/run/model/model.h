@@ -24,7 +24,8 @@ enum class Readout : uint8_t { mean, first, last };
 struct ModelShape {
   std::string family;  // "llama", "qwen3", ...
   int32_t layers = 0, width = 0, heads = 0, vocabulary = 0;
-  int32_t context = 0;              // tokens that the model was trained for
+  int32_t context = 0;  // tokens that the model was trained for
+  int32_t neurons = 0;  // of each feed-forward network, where rows may pass some of them; 0: only all
   Readout readout = Readout::last;  // how rows of hidden() become the vector of a text
   KvShape kv;
   std::string positions;  // how keys hold theirs, as "halves dim=64 base=10000": saved KV must agree in it

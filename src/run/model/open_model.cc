@@ -114,8 +114,12 @@ Opened open_streamed_model(Env& env, const std::string& path, Ledger& ledger, in
 }
 
 Opened open_planned_model(Env& env, const std::string& path, Ledger& ledger) {
+  return open_planned_model(env, path, ledger, NeuronUse::firing);
+}
+
+Opened open_planned_model(Env& env, const std::string& path, Ledger& ledger, NeuronUse use) {
   return open(env, path, ledger, false, [&](const Gguf& gguf, int64_t, const Hash256& fingerprint) {
-    return open_planned_weights(env, path, gguf, ledger, &fingerprint);
+    return open_planned_weights(env, path, gguf, ledger, &fingerprint, use);
   });
 }
 

@@ -59,16 +59,18 @@ bool is_routed(const WeightEntry& entry) {
 class PlannedWeights : public WeightStore, public Streaming, public Neurons {
  public:
   PlannedWeights(std::vector<WeightEntry> entries, Vectors vectors, StreamPlan measured,
-                 std::optional<NeuronFile> neurons)
+                 std::optional<NeuronFile> neurons, NeuronUse use)
       : entries_(std::move(entries)),
         vectors_(std::move(vectors)),
         measured_(std::move(measured)),
-        neuron_file_(std::move(neurons)) {
+        neuron_file_(std::move(neurons)),
+        whole_(neuron_file_ && use != NeuronUse::firing && neuron_file_->tables[0].first != kNoWeight) {
     for (WeightId id = 0; id < entries_.size(); ++id) ids_[entries_[id].role] = id;
     if (!neuron_file_) return;
     for (const NeuronTable& one : neuron_file_->tables) {
       by_neuron_.insert(one.down);
       if (one.up != kNoWeight) by_neuron_.insert(one.up);
+      if (whole_) by_neuron_.insert(one.first);
     }
   }
 
@@ -93,6 +95,11 @@ class PlannedWeights : public WeightStore, public Streaming, public Neurons {
   const Neurons* neurons() const override { return neuron_file_ ? this : nullptr; }
   int32_t table(WeightId down) const override;
   int32_t most() const override { return PartPool::kMostRows; }
+  int64_t first_bytes(int32_t table) const override {
+    return neuron_file_->tables[size_t(table)].first_bytes;
+  }
+  bool whole() const override { return whole_; }
+  std::optional<Neurons::Sketch> sketch(int32_t table) const override;
   Result<Neurons::Taken> take(int32_t table, std::span<const int32_t> neurons) const override;
   void expect(int32_t table, std::span<const int32_t> neurons) const override;
   void pass(int32_t) const override { pool_->pass_rows(neuron_file_->neurons); }
@@ -116,6 +123,7 @@ class PlannedWeights : public WeightStore, public Streaming, public Neurons {
   const Vectors vectors_;
   const StreamPlan measured_;  // what does not change
   const std::optional<NeuronFile> neuron_file_;
+  const bool whole_;
   std::set<WeightId> by_neuron_;  // weights that lie there
   std::map<std::string, WeightId, std::less<>> ids_;
   std::vector<Cut> cuts_;
@@ -168,6 +176,17 @@ int32_t PlannedWeights::table(WeightId down) const {
   const auto& tables = neuron_file_->tables;
   const auto found = std::find_if(tables.begin(), tables.end(), [&](auto& one) { return one.down == down; });
   return found == tables.end() ? -1 : int32_t(found - tables.begin());
+}
+
+std::optional<Neurons::Sketch> PlannedWeights::sketch(int32_t table) const {
+  const NeuronFile& file = *neuron_file_;
+  if (file.sketch_codec == nullptr) return std::nullopt;
+  const NeuronTable& one = file.tables[size_t(table)];
+  const int32_t width = entries_[one.down].rows;
+  const auto bytes = file.sketch.bytes().subspan(size_t(one.sketch_at),
+                                                 size_t(file.sketch_codec->bytes_for(width) * file.neurons));
+  const auto* errors = reinterpret_cast<const float*>(file.sketch.bytes().data() + one.errors_at);
+  return Neurons::Sketch{{file.sketch_codec, bytes, file.neurons, width}, {errors, size_t(file.neurons)}};
 }
 
 std::vector<int32_t> rows_of(const NeuronFile& file, int32_t table, std::span<const int32_t> neurons) {
@@ -314,9 +333,10 @@ Result<double> product_rate(std::span<const WeightEntry> entries, const File& fi
 // What is wrong with the file of neurons is said in the plan; the model runs without it.
 Result<std::optional<NeuronFile>> find_neurons(Env& env, const std::string& path, const Hash256* fingerprint,
                                                std::span<const WeightEntry> entries, Ledger& ledger,
-                                               StreamPlan& plan) {
+                                               NeuronUse use, StreamPlan& plan) {
   if (fingerprint == nullptr) return std::optional<NeuronFile>();
-  auto file = open_neuron_file(env, path, *fingerprint, entries, ledger);
+  auto file = open_neuron_file(env, path, *fingerprint, entries, ledger, use == NeuronUse::foreseen);
+  if (file.ok() && use == NeuronUse::firing && !file->idle) return std::optional<NeuronFile>();
   if (file.ok()) return std::optional<NeuronFile>(std::move(*file));
   if (file.code() != Code::not_found) plan.neuron_word = std::move(file).status().message();
   return std::optional<NeuronFile>();
@@ -325,7 +345,8 @@ Result<std::optional<NeuronFile>> find_neurons(Env& env, const std::string& path
 }  // namespace
 
 Result<std::unique_ptr<WeightStore>> open_planned_weights(Env& env, const std::string& path, const Gguf& gguf,
-                                                          Ledger& ledger, const Hash256* fingerprint) {
+                                                          Ledger& ledger, const Hash256* fingerprint,
+                                                          NeuronUse use) {
   auto entries = TRY(list_weights(gguf).with("listing the weights of " + path));
   auto plain = TRY(env.open(path, Open::read));
   const int64_t size = TRY(plain->size());
@@ -341,7 +362,7 @@ Result<std::unique_ptr<WeightStore>> open_planned_weights(Env& env, const std::s
                   .word = std::move(ground.word)};
   plan.disk = TRY(measure_disk(*ground.file, ring.bytes()).with("measuring the disk of " + path));
   plan.product_rate = TRY(product_rate(entries, *ground.file, ring.bytes(), ledger).with("reading " + path));
-  auto neurons = TRY(find_neurons(env, path, fingerprint, entries, ledger, plan));
+  auto neurons = TRY(find_neurons(env, path, fingerprint, entries, ledger, use, plan));
   Ground beside;
   if (neurons) {
     plan.neuron_row = neurons->row_bytes;
@@ -359,7 +380,7 @@ Result<std::unique_ptr<WeightStore>> open_planned_weights(Env& env, const std::s
   }
   const int64_t most = ring.size() / kSlots - 2 * kDirectBytes;
   auto store =
-      std::make_unique<PlannedWeights>(std::move(entries), std::move(vectors), plan, std::move(neurons));
+      std::make_unique<PlannedWeights>(std::move(entries), std::move(vectors), plan, std::move(neurons), use);
   std::vector<FilePart> parts = store->cut(std::min(kMostPart, most));
   store->begin(std::make_unique<PartPool>(std::move(ground.file), path, std::move(parts), std::move(ring),
                                           plan.disk, ledger));

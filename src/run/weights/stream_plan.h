@@ -56,13 +56,30 @@ struct StreamPlan {
         neuron_row > 0 ? double(counts.neurons) / double(std::max<int64_t>(neuron_count, 1)) : 0;
     return tokens > 0 ? int64_t(double(counts.neuron_read_bytes) / tokens) : 0;
   }
-  double read_seconds() const {
-    return streamed_bytes() > 0 ? double(streamed_bytes()) / disk.bytes_per_second : 0;
+  // What a token has of neurons, as counted so far. Before any was: a tenth fires, any as likely as another,
+  // and so much of it is there as there is room.
+  struct Firing {
+    double neurons = 0, reads = 0;
+  };
+  Firing firing_a_token(const StreamCounts& counts) const {
+    constexpr double kFiring = .1;
+    if (neuron_count == 0) return {};
+    const double all = double(neuron_count), passes = double(counts.neurons) / all;
+    if (passes > 0) return {double(counts.fired) / passes, double(counts.neuron_reads) / passes};
+    const double there = std::min(1.0, double(neuron_room) / (all * double(neuron_row)));
+    return {kFiring * all, kFiring * all * (1 - there)};
   }
-  double compute_seconds() const { return product_rate > 0 ? double(pass_bytes) / product_rate : 0; }
+  double read_seconds(const StreamCounts& counts = {}) const {
+    const double streamed = streamed_bytes() > 0 ? double(streamed_bytes()) / disk.bytes_per_second : 0;
+    return streamed + firing_a_token(counts).reads * neuron_rate.seconds_a_read;
+  }
+  double compute_seconds(const StreamCounts& counts = {}) const {
+    const double bytes = double(pass_bytes) + firing_a_token(counts).neurons * double(neuron_row);
+    return product_rate > 0 ? bytes / product_rate : 0;
+  }
   // Of one sequence: reading and computing overlap.
-  double tokens_per_second() const {
-    const double longest = std::max(read_seconds(), compute_seconds());
+  double tokens_per_second(const StreamCounts& counts = {}) const {
+    const double longest = std::max(read_seconds(counts), compute_seconds(counts));
     return longest > 0 ? 1 / longest : 0;
   }
 };

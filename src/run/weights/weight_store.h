@@ -96,6 +96,11 @@ Result<std::unique_ptr<WeightStore>> open_streamed_weights(Env& env, const std::
                                                            const Gguf& gguf, Ledger& ledger,
                                                            int64_t keep_bytes = 0);
 
+// Which neurons of a feed-forward network a store that streams expects to be asked for: those that fire, by
+// the gate itself; or chosen ones, so that of the gate, too, only rows are read where the file of neurons has
+// them; or such as a sketch of the gate foresees, which is kept in memory then.
+enum class NeuronUse : uint8_t { firing, chosen, foreseen };
+
 // Weights by a plan, for generation with a model that does not fit: every pass goes through the parts of
 // matrices in the order of hint(); some stay in memory, spread evenly over the pass, and the others are read
 // ahead of it, past the page cache, into a ring of buffers. Nothing stays until Streaming::keep(); the first
@@ -105,7 +110,8 @@ Result<std::unique_ptr<WeightStore>> open_streamed_weights(Env& env, const std::
 // by part.
 Result<std::unique_ptr<WeightStore>> open_planned_weights(Env& env, const std::string& path, const Gguf& gguf,
                                                           Ledger& ledger,
-                                                          const Hash256* fingerprint = nullptr);
+                                                          const Hash256* fingerprint = nullptr,
+                                                          NeuronUse use = NeuronUse::firing);
 
 // What the tensors of a file are, in the order of the file; ids are indices. No byte of them is read.
 Result<std::vector<WeightEntry>> list_weights(const Gguf& gguf);

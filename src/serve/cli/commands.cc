@@ -194,6 +194,8 @@ constexpr std::string_view kNeurons =
     "  Writes FILE.gguf.neurons, for a model of the ReLU family that is larger than its budget: what\n"
     "  belongs to a neuron lies side by side there, and a token reads only the neurons that fire. The\n"
     "  words stay the same. A command that was cut off goes on where it was.\n\n"
+    "  --whole            the gate's row as well, of a gated model of any family: for --neurons coreinfer\n"
+    "  --sketch FORMAT    whole, and the gate in few bits as q4_0 or q2_k: for --neurons sketch\n"
     "  --budget SIZE      what the whole process may take; the model may be larger\n";
 constexpr std::string_view kIndex =
     "varve index [rebuild]\n\n"

@@ -17,6 +17,7 @@
 #include "run/engine/scheduler.h"
 #include "run/kv/policy.h"
 #include "run/model/arch/family.h"
+#include "run/model/choose/chooser.h"
 #include "serve/cli/builtin.h"
 #include "serve/home/settings.h"
 
@@ -46,6 +47,7 @@ Result<int> run_list(Args& args, Console& console) {
   for (const Family& one : families()) add(all, "model family", one.name, one.summary);
   add(all, "kv policy", kv_policies());
   add(all, "kv allotter", kv_allotters());
+  add(all, "neurons", neuron_choosers());
   add(all, "scheduler", schedulers());
   add(all, "retriever", retrievers());
   add(all, "reranker", rerankers());

@@ -18,7 +18,7 @@ Json of_plan(const StreamPlan& plan, const StreamCounts& counts) {
   out.set("readers", plan.disk.readers).set("disk_bytes_per_s", plan.disk.bytes_per_second);
   out.set("first_byte_s", plan.disk.first_byte_seconds).set("product_bytes_per_s", plan.product_rate);
   out.set("direct", plan.direct).set("why_not_direct", plan.word);
-  out.set("predicted_tokens_per_s", plan.tokens_per_second()).set("weights", std::move(groups));
+  out.set("predicted_tokens_per_s", plan.tokens_per_second(counts)).set("weights", std::move(groups));
   out.set("stay_now", counts.resident_bytes).set("read_so_far", counts.read_bytes);
   out.set("left_out", plan.leaves_out ? plan.pass_bytes - plan.resident_bytes : 0);
   out.set("experts_asked_for", counts.routed).set("experts_there", counts.routed_there);

@@ -20,6 +20,7 @@
 #include "run/embed/embedder.h"
 #include "run/embed/likelihood.h"
 #include "run/engine/prefix_disk.h"
+#include "run/model/choose/chooser.h"
 #include "run/model/open_streamed.h"
 #include "run/weights/stream_plan.h"
 #include "serve/home/kept/former.h"
@@ -240,7 +241,7 @@ Status Wired::start_model() {
 Result<std::shared_ptr<const Model>> Wired::open_or_stream() {
   auto resident = open_model(env_, options_.model, ledger_);
   if (resident.code() != Code::over_budget) return resident;
-  auto opened = open_planned_model(env_, options_.model, ledger_);
+  auto opened = open_planned_model(env_, options_.model, ledger_, TRY(neuron_use(options_.engine.neurons)));
   if (opened.code() == Code::over_budget) {
     const Status whole = std::move(resident).status(), streamed = std::move(opened).status();
     return Status(Code::over_budget, std::string(whole.message()) + "; " + std::string(streamed.message()));

@@ -95,6 +95,9 @@ std::vector<Setting> settings_of(HomeOptions& o) {
       {"max_sequences", &e.max_sequences, 1, 1024, "answers that are made at the same time; more wait"},
       {"chunk_rows", &e.chunk_rows, 1, 8192, "tokens of one step of the engine"},
       {"kv", &e.kv, 0, 0, "how attention state is kept: policy=... pack=..."},
+      {"neurons", &e.neurons, 0, 0,
+       "which neurons an answer computes: empty for all that fire; coreinfer:share=0.4 or sketch:margin=1, "
+       "which approximate"},
       {"prefix_disk", &e.prefixes.disk_bytes, 0, kMaxBytes,
        "attention state that is kept on disk for the next start; 0: none"},
       {"auto_capture", &o.auto_capture_bytes, 0, kMaxBytes,

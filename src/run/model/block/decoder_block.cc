@@ -10,12 +10,15 @@ namespace varve {
 DecoderBlock::DecoderBlock(const DecoderParts& parts, int32_t layer, LayerWeights weights)
     : parts_(parts), layer_(layer), weights_(weights), ids_(weights.all()) {}
 
-// As written: of a network that is read by neuron, only what says which of them fire.
+// As written: of a network that is read by neuron, only what says which of them fire; not even that where
+// somebody else does.
 std::vector<WeightId> DecoderBlock::weights_of_few() const {
   std::vector<WeightId> few = ids_;
-  if (!parts_.spec.layers[size_t(layer_)].experts && has_neurons(parts_, weights_)) {
+  const bool whole = lies_whole(parts_, weights_);
+  if (!parts_.spec.layers[size_t(layer_)].experts && (whole || has_neurons(parts_, weights_))) {
     std::erase(few, weights_.down.weight);
     if (parts_.spec.gated) std::erase(few, weights_.up.weight);
+    if (whole) std::erase(few, parts_.spec.gated ? weights_.gate.weight : weights_.up.weight);
   }
   return few;
 }
@@ -34,8 +37,9 @@ Status DecoderBlock::leave(Step& step, const Affine& norm, Rows rows) const {
 
 Status DecoderBlock::feed_forward(Step& step, Rows rows) const {
   if (parts_.spec.layers[size_t(layer_)].experts) return experts_forward(step, parts_, weights_, rows);
-  return (reads_neurons(step, parts_, weights_) ? sparse_forward : dense_forward)(step, parts_, weights_,
-                                                                                  rows);
+  if (chooses(step)) return chosen_forward(step, parts_, weights_, layer_, rows);
+  if (reads_neurons(step, parts_, weights_)) return sparse_forward(step, parts_, weights_, rows);
+  return dense_forward(step, parts_, weights_, rows);
 }
 
 Status DecoderBlock::forward(Step& step) const {
@@ -70,7 +74,8 @@ int64_t DecoderBlock::scratch_bytes(int32_t rows) const {
       Scratch::bytes_for(rows, spec.output_width());
   const int64_t network = spec.layers[size_t(layer_)].experts
                               ? experts_scratch_bytes(spec, rows)
-                              : std::max(dense_scratch_bytes(spec, rows), sparse_scratch_bytes(parts_, rows));
+                              : std::max({dense_scratch_bytes(spec, rows), sparse_scratch_bytes(parts_, rows),
+                                          chosen_scratch_bytes(parts_, rows)});
   return row + std::max(attention, (spec.parallel ? row : 0) + network) +
          (weights_.rank > 0 ? Scratch::bytes_for(rows, weights_.rank) : 0);
 }

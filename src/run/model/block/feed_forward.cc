@@ -11,7 +11,8 @@ int32_t dense_width(const DecoderSpec& spec) {
 
 }  // namespace
 
-Status dense_forward(Step& step, const DecoderParts& parts, const LayerWeights& weights, Rows rows) {
+Status dense_forward(Step& step, const DecoderParts& parts, const LayerWeights& weights, Rows rows,
+                     const Seen& seen) {
   const DecoderSpec& spec = parts.spec;
   const int64_t mark = step.scratch.mark();
   Rows wide = step.scratch.take(rows.count(), dense_width(spec));
@@ -33,6 +34,7 @@ Status dense_forward(Step& step, const DecoderParts& parts, const LayerWeights& 
     }
     step.ops.activate_times(spec.activation, gate, up);
   }
+  if (seen) seen(gate);
   TRY(project(step, parts.store, weights.down, gate, rows));
   step.scratch.release(mark);
   return {};

@@ -80,8 +80,10 @@ Status SparseForward::add_firing(Rows rows, Rows gate, std::span<const int32_t> 
   const auto down_bytes = size_t(down->bytes_for(spec.width));
   const Codec* up = spec.gated ? entries[weights_.up.weight].codec : nullptr;
   const auto up_bytes = up == nullptr ? size_t(0) : size_t(up->bytes_for(spec.width));
+  const int64_t first_bytes = neurons_.first_bytes(table_);
   std::vector<Matrix> ups, downs;
   for (const std::byte* at : taken.at) {
+    at += first_bytes;
     if (up != nullptr) ups.push_back({up, {at, up_bytes}, 1, spec.width});
     downs.push_back({down, {at + up_bytes, down_bytes}, 1, spec.width});
   }

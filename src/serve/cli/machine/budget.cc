@@ -122,12 +122,18 @@ Result<int> run_neurons(Args& args, Console& console) {
   if (const auto text = TRY(args.value("--budget"))) budget = TRY(parse_bytes(*text));
   if (budget < 2 * kFloor)
     return Status(Code::over_budget, "--budget is at least " + std::to_string(2 * kFloor >> 20) + "MiB");
+  NeuronWords words{.whole = args.flag("--whole")};
+  if (const auto format = TRY(args.value("--sketch")))
+    words = {.whole = true, .sketch = TRY(codec_named(*format).with("--sketch"))};
   TRY(args.rest(0, 0, "no more words"));
   if (model.empty()) return Status(Code::invalid, "name the model: --model FILE.gguf");
   Ledger ledger(budget - kFloor, kFloor);
-  TRY(write_neurons(posix_env(), model, ledger, [&](int64_t done, int64_t of) {
-    console.err << format_bytes(done) << " of " << format_bytes(of) << std::endl;
-  }));
+  TRY(write_neurons(
+      posix_env(), model, ledger,
+      [&](int64_t done, int64_t of) {
+        console.err << format_bytes(done) << " of " << format_bytes(of) << std::endl;
+      },
+      words));
   console.out << "Wrote " << neurons_path(model) << "\n";
   return 0;
 }
