@@ -3,10 +3,11 @@
 // whole model; then the same file through a memory map within the same limits.
 //
 // With idle=.93, say, it is a ReLU model of which that share of the neurons is idle, and streams with and
-// without its file of neurons; the tokens are then random ones, so that no text repeats itself.
+// without its file of neurons, and by those that a chooser foresees; the tokens are then random ones, so that
+// no text repeats itself.
 //
 // Options: model=FILE (default: a random one in bf16), codec=bf16, layers=, tokens=8, at=MIB (one budget),
-// idle=0.
+// idle=0, neurons=SPEC of a chooser, sketch=q4_0.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "bench/macro/cell.h"
 #include "bench/macro/random_llama.h"
 #include "core/base/process.h"
+#include "run/model/choose/chooser.h"
 #include "run/model/open_streamed.h"
 #include "run/weights/stream_plan.h"
 
@@ -37,7 +39,7 @@ double since(Clock::time_point start) {
 }
 
 struct Settings {
-  std::string model, codec = "bf16";
+  std::string model, codec = "bf16", neurons, sketch = "q4_0";
   int tokens = 8, at = 0;
   LlamaShape shape{.context = kContext};
 };
@@ -45,8 +47,10 @@ struct Settings {
 Result<Settings> read_settings(const Spec& given) {
   Settings set;
   Spec options = given;
-  if (auto model = options.options.extract("model")) set.model = model.mapped();
-  if (auto codec = options.options.extract("codec")) set.codec = codec.mapped();
+  const std::pair<const char*, std::string*> texts[] = {
+      {"model", &set.model}, {"codec", &set.codec}, {"neurons", &set.neurons}, {"sketch", &set.sketch}};
+  for (const auto& [name, to] : texts)
+    if (auto found = options.options.extract(name)) *to = found.mapped();
   TRY(OptionReader(options)
           .read("layers", set.shape.layers, 1, 1000)
           .read("tokens", set.tokens, 2, 1000)
@@ -64,12 +68,14 @@ struct Run {
   double fired = 0, there = 0;  // shares of neurons, and of those that fired
   int64_t neurons_read = 0;     // bytes a token
   uint64_t words = 0;
+  std::vector<Token> likeliest;  // of each step
 
   std::string text() const {
     std::ostringstream out;
     out << ok << ' ' << tokens_per_s << ' ' << predicted << ' ' << disk << ' ' << products << ' ' << waited
         << ' ' << first << ' ' << peak << ' ' << stays << ' ' << streamed << ' ' << read << ' ' << fired
         << ' ' << there << ' ' << neurons_read << ' ' << words;
+    for (const Token one : likeliest) out << ' ' << one;
     return out.str();
   }
   static Run parse(const std::string& text) {
@@ -78,6 +84,7 @@ struct Run {
     in >> run.ok >> run.tokens_per_s >> run.predicted >> run.disk >> run.products >> run.waited >>
         run.first >> run.peak >> run.stays >> run.streamed >> run.read >> run.fired >> run.there >>
         run.neurons_read >> run.words;
+    for (Token one; in >> one;) run.likeliest.push_back(one);
     return run;
   }
 };
@@ -85,12 +92,17 @@ struct Run {
 // Writes tokens after each other, the likeliest each time.
 class Writer {
  public:
-  // drawn: the tokens are random ones, not those that it finds likeliest.
+  // drawn: the tokens are random ones, not those that it finds likeliest. neurons: a chooser; empty: none.
   static Result<std::unique_ptr<Writer>> make(std::shared_ptr<const Model> model, bool drawn,
-                                              Ledger& ledger) {
+                                              const std::string& neurons, Ledger& ledger) {
     std::unique_ptr<Writer> writer(new Writer(std::move(model)));
     writer->drawn_ = drawn;
-    const int32_t vocabulary = writer->model_->shape().vocabulary;
+    const ModelShape& shape = writer->model_->shape();
+    if (!neurons.empty()) {
+      const auto chooser = TRY(neuron_choosers().make(neurons));
+      writer->choice_ = TRY(chooser->begin({shape.layers, shape.neurons}, ledger));
+    }
+    const int32_t vocabulary = shape.vocabulary;
     writer->scratch_ = TRY(
         Scratch::make(ledger, writer->model_->scratch_bytes(kPrompt, 1) + Scratch::bytes_for(1, vocabulary)));
     writer->kv_ = TRY(make_kv_cache(TRY(make_kv_pool(ledger, writer->model_->shape().kv, {}))));
@@ -101,19 +113,21 @@ class Writer {
   Status step() {
     std::vector<int32_t> positions;
     for (size_t i = 0; i < next_.size(); ++i) positions.push_back(kv_->tokens() + int32_t(i));
-    const Segment segment{0, int32_t(next_.size()), kv_.get(), nullptr};
+    const Segment segment{0, int32_t(next_.size()), kv_.get(), nullptr, choice_.get()};
     const int32_t last = int32_t(next_.size()) - 1;
+    ops_.reading(kv_->tokens() == 0);
     const int64_t mark = scratch_.mark();
     Rows logits = scratch_.take(1, int32_t(row_.size()));
     TRY(model_->forward({next_, positions, {&segment, 1}, {&last, 1}}, ops_, scratch_, logits));
     ops_.store(logits, row_);
     scratch_.release(mark);
     for (const float value : row_) words_ = words_ * 1099511628211u + std::hash<float>()(value);
-    next_ = {drawn_ ? Token(uint32_t(kv_->tokens()) * 2654435769u % row_.size())
-                    : Token(std::max_element(row_.begin(), row_.end()) - row_.begin())};
+    likeliest_.push_back(Token(std::max_element(row_.begin(), row_.end()) - row_.begin()));
+    next_ = {drawn_ ? Token(uint32_t(kv_->tokens()) * 2654435769u % row_.size()) : likeliest_.back()};
     return {};
   }
   uint64_t words() const { return words_; }
+  const std::vector<Token>& likeliest() const { return likeliest_; }
 
  private:
   explicit Writer(std::shared_ptr<const Model> model) : model_(std::move(model)) {}
@@ -122,7 +136,9 @@ class Writer {
   Ops ops_{pool_, Ops::Precision::fast};
   Scratch scratch_;
   std::unique_ptr<KvCache> kv_;
+  std::unique_ptr<NeuronChoice> choice_;
   std::vector<float> row_;
+  std::vector<Token> likeliest_;
   std::vector<Token> next_ = std::vector<Token>(kPrompt, 1);
   uint64_t words_ = 0;
   bool drawn_ = false;
@@ -162,14 +178,16 @@ Status stream_tokens(Writer& writer, Streaming& streaming, const std::string& pa
   return {};
 }
 
-Status generate(const Settings& set, const std::string& path, int64_t budget, Run& run) {
+// neurons: a chooser; empty: those that fire.
+Status generate(const Settings& set, const std::string& path, int64_t budget, const std::string& neurons,
+                Run& run) {
   const int tokens = set.tokens;
   const int64_t floor = resident_bytes() + kSlack;
   Ledger ledger(budget > 0 ? budget - floor : int64_t(1) << 40, floor);
   const auto start = Clock::now();
-  const auto model = budget > 0 ? TRY(open_planned_model(posix_env(), path, ledger))
+  const auto model = budget > 0 ? TRY(open_planned_model(posix_env(), path, ledger, TRY(neuron_use(neurons))))
                                 : TRY(open_model(posix_env(), path, ledger));
-  const auto writer = TRY(Writer::make(model, set.shape.idle > 0, ledger));
+  const auto writer = TRY(Writer::make(model, set.shape.idle > 0, neurons, ledger));
   Streaming* streaming = model->weights().streaming();
   const DiskRate disk = streaming != nullptr ? streaming->plan().disk : DiskRate();
   Buffer room = TRY(Buffer::make(ledger, Tag::io, disk.read_bytes * disk.readers));
@@ -190,7 +208,8 @@ Status generate(const Settings& set, const std::string& path, int64_t budget, Ru
     const DiskRate rate = TRY(measure_disk(*file, some.bytes()));
     run.disk = TRY(measure_reads(*file, rate, some.bytes(), 1));
   }
-  run.words = writer->words(), run.peak = peak_resident_bytes(), run.ok = true;
+  run.words = writer->words(), run.likeliest = writer->likeliest(), run.peak = peak_resident_bytes(),
+  run.ok = true;
   return {};
 }
 
@@ -244,7 +263,7 @@ Status at_budget(const Settings& set, const std::string& path, int64_t budget, c
   bool enforced = false;
   forget_cached(path);
   const Run run =
-      TRY(run_in_cell(budget, enforced, [&](Run& one) { return generate(set, path, budget, one); }));
+      TRY(run_in_cell(budget, enforced, [&](Run& one) { return generate(set, path, budget, "", one); }));
   const std::string at = std::to_string(budget / kMiB) + " MiB: ";
   if (!run.ok) {
     out.push_back({at + "below the floor", 0, "tokens/s", "", 0});
@@ -272,6 +291,27 @@ Status at_budget(const Settings& set, const std::string& path, int64_t budget, c
   return {};
 }
 
+// As by_neuron(), with a chooser in place of the gate: what it leaves out is lost.
+Status by_choice(const Settings& set, int64_t budget, const Run& whole, const Run& all,
+                 const std::function<Result<Run>(const std::string&)>& measure, std::vector<Measure>& out) {
+  const std::string by = std::to_string(budget / kMiB) + " MiB: by " + set.neurons;
+  const Run some = TRY(measure(set.neurons));
+  if (!some.ok) return Status(Code::internal, "the model does not run");
+  size_t same = 0;
+  for (size_t i = 0; i < std::min(some.likeliest.size(), whole.likeliest.size()); ++i)
+    same += some.likeliest[i] == whole.likeliest[i];
+  out.push_back({by, some.tokens_per_s, "tokens/s", "whole weights streamed", all.tokens_per_s});
+  out.push_back(
+      {by + ": same likeliest token", 100 * double(same) / double(whole.likeliest.size()), "%", "", 0});
+  out.push_back({by + ": neurons computed", 100 * some.fired, "%", "", 0});
+  out.push_back({by + ": of them in memory", 100 * some.there, "%", "", 0});
+  out.push_back({by + ": neurons read for a token", double(some.neurons_read) / 1e6, "MB", "", 0});
+  out.push_back({by + ": weights read for a token besides", double(some.streamed) / 1e6, "MB",
+                 "whole weights streamed", double(all.streamed) / 1e6});
+  out.push_back({by + ": peak RSS", double(some.peak) / kMiB, "MiB", "budget", double(budget) / kMiB});
+  return {};
+}
+
 // A ReLU model by neuron, then the same without its file of neurons.
 Status by_neuron(const Settings& set, const std::string& path, int64_t budget, const Run& whole,
                  std::vector<Measure>& out) {
@@ -280,14 +320,14 @@ Status by_neuron(const Settings& set, const std::string& path, int64_t budget, c
   const std::string beside = neurons_path(path), aside = beside + ".aside";
   Ledger ledger(int64_t(512) << 20);
   if (!TRY(posix_env().exists(beside))) TRY(write_neurons(posix_env(), path, ledger));
-  const auto measure = [&]() -> Result<Run> {
+  const auto measure = [&](const std::string& neurons) -> Result<Run> {
     forget_cached(path);
     forget_cached(beside);
-    return run_in_cell(budget, enforced, [&](Run& one) { return generate(set, path, budget, one); });
+    return run_in_cell(budget, enforced, [&](Run& one) { return generate(set, path, budget, neurons, one); });
   };
-  const Run some = TRY(measure());
+  const Run some = TRY(measure(""));
   TRY(posix_env().rename(beside, aside));
-  const Run all = TRY(measure());
+  const Run all = TRY(measure(""));
   TRY(posix_env().rename(aside, beside));
   if (!some.ok || !all.ok) return Status(Code::internal, "the model does not run");
   out.push_back({at + "by neuron" + (enforced ? ", in a cgroup" : ""), some.tokens_per_s, "tokens/s",
@@ -302,13 +342,17 @@ Status by_neuron(const Settings& set, const std::string& path, int64_t budget, c
   out.push_back({at + "peak RSS", double(some.peak) / kMiB, "MiB", "budget", double(budget) / kMiB});
   out.push_back({at + "logits as by the whole model, both",
                  some.words == whole.words && all.words == whole.words ? 1.0 : 0.0, "of", "1", 1});
-  return {};
+  if (set.neurons.empty()) return {};
+  TRY(posix_env().remove(beside));
+  TRY(write_neurons(posix_env(), path, ledger, {},
+                    {.whole = true, .sketch = TRY(codec_named(set.sketch).with("sketch"))}));
+  return by_choice(set, budget, whole, all, measure, out);
 }
 
 Result<std::vector<Measure>> curve(const Settings& set, const std::string& path) {
   bool enforced = false;
   forget_cached(path);
-  const Run whole = TRY(run_in_cell(0, enforced, [&](Run& one) { return generate(set, path, 0, one); }));
+  const Run whole = TRY(run_in_cell(0, enforced, [&](Run& one) { return generate(set, path, 0, "", one); }));
   if (!whole.ok) return Status(Code::internal, "the whole model does not run");
   const auto file = int64_t(std::filesystem::file_size(path));
   std::vector<Measure> all{{"all weights in memory", whole.tokens_per_s, "tokens/s", "", 0},

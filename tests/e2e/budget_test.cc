@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "tests/e2e/child.h"
 #include "tests/e2e/serving.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_model.h"
@@ -53,6 +54,42 @@ TEST(Budget, moves_under_a_streamed_model_and_changes_no_word) {
     EXPECT_EQ(server.ask("PUT", "/v1/budget", bad).status, 400) << bad;
   EXPECT_EQ(written(), first);
   EXPECT_EQ(server.end(SIGTERM).exit_code, 0);
+}
+
+TEST(Budget, neurons_that_are_chosen_stream_alone_and_all_of_them_are_the_model) {
+  TempFolder folder;
+  const std::string model = folder / "tiny.gguf",
+                    prompt = "What is the name of your hill, and who lives there?";
+  const TinyModel shape{.layers = 4, .width = 512, .heads = 8, .kv_heads = 8, .hidden = 2048, .relu = true};
+  ASSERT_TRUE(write_tiny_model(posix_env(), model, shape).ok());
+  const auto complete = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {"complete", "--model",   model,      "--budget", "80MiB",
+                                      "-n",       "12",        "--prompt", prompt,     "--temperature",
+                                      "0",        "--context", "512",      "--home",   folder / "home"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_child(VARVE_PROGRAM, words);
+  };
+  const auto said = [&](const char* neurons) {
+    const Child::End end = complete({"--neurons", neurons});
+    EXPECT_EQ(end.exit_code, 0) << neurons << ": " << end.err;
+    return end.out;
+  };
+  const std::string first = said("");
+  EXPECT_EQ(said("coreinfer:share=1"), first) << "rows of weights that stream";
+  const Child::End early = complete({"--neurons", "sketch"});
+  EXPECT_NE(early.exit_code, 0);
+  EXPECT_NE(early.err.find("varve neurons --sketch"), std::string::npos) << early.err;
+  const Child::End unknown = complete({"--neurons", "some"});
+  EXPECT_NE(unknown.err.find("reading --neurons"), std::string::npos) << unknown.err;
+
+  const Child::End apart = run_child(VARVE_PROGRAM, {"neurons", "--model", model, "--sketch", "q8_0"});
+  ASSERT_EQ(apart.exit_code, 0) << apart.err;
+  const Child::End plan = complete({"--neurons", "coreinfer", "--plan"});
+  EXPECT_NE(plan.out.find("neurons"), std::string::npos) << plan.out;
+  EXPECT_EQ(said(""), first) << "by the gate itself";
+  EXPECT_EQ(said("coreinfer:share=1"), first) << "whole neurons";
+  EXPECT_EQ(said("sketch:margin=6"), first) << "nobody is missed";
+  EXPECT_NE(said("coreinfer:share=.02"), first) << "most are";
 }
 
 }  // namespace

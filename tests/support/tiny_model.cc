@@ -81,6 +81,7 @@ void set_tokenizer(GgufWriter& writer, const TinyModel& options) {
 
 void set_shape(GgufWriter& writer, const TinyModel& options) {
   writer.set("general.architecture", "llama").set("general.name", "tiny random llama");
+  if (options.relu) writer.set("llama.hidden_activation", "relu");
   const auto set = [&](const char* key, int32_t value) {
     writer.set(std::string("llama.") + key, uint32_t(value));
   };

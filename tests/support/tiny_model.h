@@ -16,6 +16,7 @@ struct TinyModel {
   int32_t vocabulary = 384;     // 256 bytes, merges of common English, three control tokens: 259 to 512
   std::string weights = "f32";  // a codec that GGUF knows and whose blocks fit width and hidden
   bool tokenizer = true, chat_template = true;
+  bool relu = false;  // in place of SiLU
 };
 
 Status write_tiny_model(Env& env, const std::string& path, const TinyModel& options = {});

@@ -5,6 +5,7 @@
 
 #include "run/engine/splice.h"
 #include "run/engine/threaded_engine.h"
+#include "run/weights/stream_plan.h"
 
 namespace varve {
 
@@ -330,17 +331,19 @@ Status check(const EngineOptions& options) {
 
 Result<std::unique_ptr<NeuronChooser>> chooser_of(const Model& model, const std::string& spec) {
   if (spec.empty()) return std::unique_ptr<NeuronChooser>();
-  auto chooser = TRY(neuron_choosers().make(spec).with("--neurons"));
+  auto chooser = TRY(neuron_choosers().make(spec).with("reading --neurons"));
   if (model.shape().neurons == 0)
     return Status(Code::unsupported,
                   "neurons of this model cannot be chosen: it is a mixture of experts, or "
                   "compressed or fused so that none of them lies alone");
   const Neurons* neurons = model.weights().neurons();
-  if (chooser->foresees() && (neurons == nullptr || !neurons->whole() || !neurons->sketch(0)))
-    return Status(Code::unsupported, "--neurons " + spec +
-                                         " is for a ReLU model larger than its budget, beside which 'varve "
-                                         "neurons --sketch q4_0' has written its neurons");
-  return chooser;
+  if (!chooser->foresees() || (neurons != nullptr && neurons->whole() && neurons->sketch(0))) return chooser;
+  const Streaming* streaming = model.weights().streaming();
+  const std::string word = streaming == nullptr ? "" : streaming->plan().neuron_word;
+  return Status(Code::unsupported, "--neurons " + spec +
+                                       " is for a ReLU model larger than its budget, beside which 'varve "
+                                       "neurons --sketch q4_0' has written its neurons" +
+                                       (word.empty() ? "" : "; " + word));
 }
 
 }  // namespace

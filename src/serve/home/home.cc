@@ -241,7 +241,8 @@ Status Wired::start_model() {
 Result<std::shared_ptr<const Model>> Wired::open_or_stream() {
   auto resident = open_model(env_, options_.model, ledger_);
   if (resident.code() != Code::over_budget) return resident;
-  auto opened = open_planned_model(env_, options_.model, ledger_, TRY(neuron_use(options_.engine.neurons)));
+  auto opened = open_planned_model(env_, options_.model, ledger_,
+                                   TRY(neuron_use(options_.engine.neurons).with("reading --neurons")));
   if (opened.code() == Code::over_budget) {
     const Status whole = std::move(resident).status(), streamed = std::move(opened).status();
     return Status(Code::over_budget, std::string(whole.message()) + "; " + std::string(streamed.message()));

@@ -1,6 +1,8 @@
 // Which neurons CoreInfer settles on, of made values.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "run/model/choose/chooser.h"
 
 namespace varve {
