@@ -181,13 +181,13 @@ void report(const std::string& spec, const Outcome& one, const Outcome& whole, s
   size_t same = 0;
   for (size_t i = 0; i < count; ++i) same += one.said.likeliest[i] == whole.said.likeliest[i];
   const double share = double(same) / double(count);
-  const double wide = 1.96 * std::sqrt(share * (1 - share) / double(count));
+  const double wide = 196 * std::sqrt(share * (1 - share) / double(count));
   out.push_back({.name = spec + ": same likeliest token",
-                 .value = share,
-                 .unit = "of all",
+                 .value = 100 * share,
+                 .unit = "%",
                  .asked = int64_t(count),
-                 .low = std::max(0.0, share - wide),
-                 .high = std::min(1.0, share + wide)});
+                 .low = std::max(0.0, 100 * share - wide),
+                 .high = std::min(100.0, 100 * share + wide)});
   out.push_back({spec + ": perplexity", std::exp(one.said.nats / double(count)), "", "all neurons",
                  std::exp(whole.said.nats / double(count))});
   if (!one.streams || one.counts.neurons == 0) return;

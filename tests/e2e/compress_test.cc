@@ -45,8 +45,10 @@ class CompressingProgram : public testing::Test {
 };
 
 TEST_F(CompressingProgram, what_it_learnt_it_still_says) {
-  for (const char* to : {"q4_0+gptq", "target=5bpw+search"}) {
-    const std::string out = std::string(to).substr(0, 4) + ".gguf";
+  int number = 0;
+  for (const char* to :
+       {"q4_0+gptq", "target=5bpw+search", "target=5bpw:by=search,rounds=1,generations=2,children=4"}) {
+    const std::string out = std::to_string(number++) + ".gguf";
     const Child::End done = compress(to, out);
     ASSERT_EQ(done.exit_code, 0) << done.err;
     EXPECT_NE(done.out.find("bits a weight"), std::string::npos) << done.out;

@@ -16,9 +16,9 @@ namespace varve {
 namespace {
 
 constexpr int64_t kAlign = 64;           // a cache line, and the widest vector
-constexpr int64_t kReadBytes = 4 << 20;  // large enough for any disk, small enough to fail early
+constexpr int64_t kReadBytes = 1 << 20;  // while some wait for the disk, others wait for their pages
 constexpr int64_t kLarge = 1 << 20;      // what a block more or less matters little to
-constexpr int kReaders = 4;
+constexpr int kReaders = 8;
 
 int64_t aligned(int64_t bytes, int64_t to = kAlign) {
   return (bytes + to - 1) / to * to;

@@ -26,18 +26,58 @@ void decode(const void* bytes, size_t values, float* out) {
   }
 }
 
+// The product of two panels, 8 partial sums, made apart from the sum of the row, so that a long row is not
+// one chain of dependent additions. quants(i): 32 of the weights'.
+template <class Read, class Quants>
+[[gnu::always_inline]] inline __m256 panel_product(const WeightPanel& w, const Quants& quants,
+                                                   const InputPanel& x) {
+  __m256 scale[2], sum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+  for (size_t i = 0; i < 2; ++i) {
+    const __m256 own = _mm256_load_ps(w.scale + 8 * i);
+    scale[i] = _mm256_mul_ps(own, _mm256_load_ps(x.scale + 8 * i));
+    if constexpr (!kMins<Read>) continue;
+    __m256 min = _mm256_load_ps(w.min + 8 * i);
+    if (kSigned<Read>) min = _mm256_fnmadd_ps(own, _mm256_set1_ps(128), min);
+    sum[i] = _mm256_fnmadd_ps(min, _mm256_load_ps(x.sum + 8 * i), sum[i]);
+  }
+  const __m256i pair = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1), two = _mm256_set1_epi32(2);
+  __m256i which = pair;
+  for (size_t i = 0; i < 8; ++i) {
+    __m256i q = quants(i);
+    if (kSigned<Read>) q = _mm256_xor_si256(q, all(-128));
+    const auto* of_x = reinterpret_cast<const __m256i*>(x.q + 32 * i);
+    const __m256i dots = _mm256_madd_epi16(products<Read>(q, _mm256_load_si256(of_x)), _mm256_set1_epi16(1));
+    const __m256 both = _mm256_permutevar8x32_ps(scale[i / 4], which);
+    which = i == 3 ? pair : _mm256_add_epi32(which, two);
+    sum[i % 2] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), both, sum[i % 2]);
+  }
+  return _mm256_add_ps(sum[0], sum[1]);
+}
+
+template <class Read>
+void stream_panel(const uint8_t* from, size_t values, const InputPanel* x, size_t x_stride, size_t x_rows,
+                  Lanes* sums) {
+  WeightPanel panel;
+  const auto add_to = [&](size_t j, const auto& quants) {
+    set(sums[j], _mm256_add_ps(get(sums[j]), panel_product<Read>(panel, quants, x[j * x_stride])));
+  };
+  if constexpr (Read::shape.values == 32) {
+    if (x_rows == 1 && values == kPanel) {  // what is used once need not be stored
+      Read::scales(from, panel);
+      return add_to(0, [&](size_t i) { return Read::quants(from, i); });
+    }
+  }
+  Read::panel(from, values, panel);
+  for (size_t j = 0; j < x_rows; ++j) add_to(j, [&](size_t i) { return load256(panel.q + 32 * i); });
+}
 template <class Read>
 void stream_panels(const WeightRows& w, const InputPanel* x, size_t x_stride, size_t x_rows, Lanes* sums) {
   for (size_t i = 0; i < w.rows; ++i, sums += x_rows) {
     const auto* from = static_cast<const uint8_t*>(w.bytes) + i * w.row_bytes;
     for (size_t at = 0; at < w.n; at += kPanel, from += kPanelBytes<Read>) {
-      WeightPanel panel;
       fetch_ahead(from, kPanelBytes<Read>);
-      Read::panel(from, w.n - at < kPanel ? w.n - at : kPanel, panel);
-      for (size_t j = 0; j < x_rows; ++j) {
-        const __m256 product = panel_product(panel, x[j * x_stride + at / kPanel]);
-        set(sums[j], _mm256_add_ps(get(sums[j]), product));
-      }
+      const size_t values = w.n - at < kPanel ? w.n - at : kPanel;
+      stream_panel<Read>(from, values, x + at / kPanel, x_stride, x_rows, sums);
     }
   }
 }

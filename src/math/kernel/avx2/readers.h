@@ -60,8 +60,8 @@ void set_steps(WeightPanel& out, __m128i bytes, int zero, float d, float offset)
 // ---- blocks of 32: a reader gives the quants of one block
 
 __m256i nibbles(const uint8_t* from) {
-  const __m128i v = load128(from);
-  return _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(v, 4), v), all(15));
+  const __m256i twice = _mm256_broadcastsi128_si256(load128(from));
+  return _mm256_and_si256(_mm256_srlv_epi32(twice, _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4)), all(15));
 }
 alignas(16) const uint8_t kIq4Levels[16] = {1,   24,  45,  63,  79,  93,  106, 118,
                                             129, 141, 153, 166, 181, 197, 217, 241};  // kIq4Values + 128
@@ -109,9 +109,35 @@ struct ReadIq4Nl {
   static __m256i quants(const uint8_t* block) { return levels(nibbles(block + offsetof(BlockIq4Nl, q))); }
 };
 
+// f16 numbers of 8 blocks as floats, each for 32 values.
+template <int apart>
+void halves_of_8(const uint8_t* from, float* to) {
+  const auto at = [&](int i) { return short(load16(from + i * apart)); };
+  const __m256 eight =
+      _mm256_cvtph_ps(_mm_setr_epi16(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)));
+  _mm256_store_ps(to, _mm256_permutevar8x32_ps(eight, _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3)));
+  _mm256_store_ps(to + 8, _mm256_permutevar8x32_ps(eight, _mm256_setr_epi32(4, 4, 5, 5, 6, 6, 7, 7)));
+}
+template <class Read>  // of 256 values
+void scales_of_32s(const uint8_t* from, WeightPanel& out) {
+  constexpr FormatShape shape = kShapes[size_t(Read::format)];
+  halves_of_8<shape.bytes>(from, out.scale);
+  if constexpr (shape.offset < 0) halves_of_8<shape.bytes>(from + 2, out.min);
+  for (size_t i = 0; i < 16; i += 8) {
+    const __m256 min = shape.offset < 0
+                           ? _mm256_xor_ps(_mm256_load_ps(out.min + i), _mm256_set1_ps(-0.f))
+                           : _mm256_mul_ps(_mm256_load_ps(out.scale + i), _mm256_set1_ps(shape.offset));
+    _mm256_store_ps(out.min + i, min);
+  }
+}
 template <class Read>
 void panel_of_32s(const uint8_t* from, size_t values, WeightPanel& out) {
   constexpr FormatShape shape = kShapes[size_t(Read::format)];
+  if (values == kPanel) {
+    scales_of_32s<Read>(from, out);
+    for (size_t i = 0; i < 8; ++i) store(out.q + 32 * i, Read::quants(from + i * shape.bytes));
+    return;
+  }
   for (size_t i = 0; i < 8; ++i, from += shape.bytes) {
     const bool there = i < values / 32;
     const float scale = there ? half(from) : 0;
@@ -161,7 +187,8 @@ void doubled(float* to, __m128i bytes, float d) {
   _mm256_store_ps(to, _mm256_permutevar8x32_ps(scaled, _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3)));
   _mm256_store_ps(to + 8, _mm256_permutevar8x32_ps(scaled, _mm256_setr_epi32(4, 4, 5, 5, 6, 6, 7, 7)));
 }
-void six_bit_scales(const uint8_t* packed, const uint8_t* d_and_m, WeightPanel& out) {
+[[gnu::always_inline]] inline void six_bit_scales(const uint8_t* packed, const uint8_t* d_and_m,
+                                                  WeightPanel& out) {
   const uint32_t a = load32(packed), b = load32(packed + 4), c = load32(packed + 8);
   const __m128i bytes = four_words(a & 0x3f3f3f3f, (c & 0x0f0f0f0f) | (a >> 6 & 0x03030303) << 4,  // scales
                                    b & 0x3f3f3f3f, (c >> 4 & 0x0f0f0f0f) | (b >> 6 & 0x03030303) << 4);
@@ -320,6 +347,11 @@ struct Of32 {
   static void panel(const uint8_t* from, size_t values, WeightPanel& out) {
     panel_of_32s<Read>(from, values, out);
   }
+  // Of whole panels, by parts.
+  static void scales(const uint8_t* from, WeightPanel& out) { scales_of_32s<Read>(from, out); }
+  static __m256i quants(const uint8_t* from, size_t block) {
+    return Read::quants(from + block * shape.bytes);
+  }
 };
 
 template <class Visit>
@@ -339,6 +371,19 @@ struct OfExpanded {  // none of the formats that each_reader knows
 
 template <class Read>
 constexpr size_t kPanelBytes = kPanel / Read::shape.values* Read::shape.bytes;
+
+// ---- products of 8 bits, in twos
+
+template <class Read>  // quants of 8 bits, of which products in twos would not fit: they are used less 128
+constexpr bool kSigned = Read::shape.offset == 128 || Read::format == Format::count;
+template <class Read>  // what is left to take away of such
+constexpr bool kMins = Read::shape.offset != 128;
+
+template <class Read>
+__m256i products(__m256i w, __m256i x) {
+  return kSigned<Read> ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w))
+                       : _mm256_maddubs_epi16(w, x);
+}
 
 }  // namespace
 }  // namespace varve

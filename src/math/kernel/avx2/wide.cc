@@ -43,11 +43,6 @@ void turn_into(const Of& of, void* out) {
   for (size_t i = 0; i < 8; ++i) store(static_cast<uint8_t*>(out) + 32 * i, v[i]);
 }
 
-template <class Read>  // quants of 8 bits, of which products in twos would not fit
-constexpr bool kSigned = Read::shape.offset == 128 || Read::format == Format::count;
-template <class Read>
-constexpr bool kMins = Read::shape.offset != 128;
-
 template <class Read>
 void fill(const uint8_t* from, const WeightRows& w, size_t rows, size_t values, Turned& out) {
   WeightPanel panel[kRows];
@@ -96,12 +91,6 @@ struct Row {  // of the inputs
   const int8_t* q;
   const float *scale, *sum;
 };
-
-template <class Read>
-__m256i products(__m256i w, __m256i x) {
-  return kSigned<Read> ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w))
-                       : _mm256_maddubs_epi16(w, x);
-}
 
 template <class Read, size_t X>
 void add_rows(const Turned& w, const Row* x, __m256* sums) {
